@@ -1,0 +1,117 @@
+"""Sequences: residues of one modality, with a name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biolect.bio import alphabet
+from biolect.bio.alphabet import Alphabet, Folds
+from biolect.errors import AlphabetError
+
+
+class Modality(StrEnum):
+    """What a sequence is made of."""
+
+    DNA = "dna"
+    RNA = "rna"
+    PROTEIN = "protein"
+    MOLECULE = "molecule"
+
+    @property
+    def index(self) -> int:
+        """Place in `MODALITIES`, as stored in arrays."""
+        return MODALITIES.index(self)
+
+    @property
+    def alphabet(self) -> Alphabet:
+        """Letters of the modality.
+
+        Raises:
+            AlphabetError: For molecules, whose symbols are found by their tokenizer.
+        """
+        if self is Modality.MOLECULE:
+            raise AlphabetError("Molecules have no letter alphabet: their symbols come from the SMILES tokenizer.")
+        return {"dna": alphabet.DNA, "rna": alphabet.RNA, "protein": alphabet.PROTEIN}[self.value]
+
+
+MODALITIES = tuple(Modality)
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """Residues of one modality. Invariant: every letter is canonical in the modality's alphabet.
+
+    Attributes:
+        residues: Canonical letters; what was folded to get there is in `folds`.
+        modality: Alphabet the letters belong to.
+        name: Identifier as given, not necessarily unique.
+        description: The rest of the header line.
+    """
+
+    residues: str
+    modality: Modality
+    name: str = ""
+    description: str = ""
+    folds: Folds = field(default_factory=Folds, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "modality", Modality(self.modality))
+        if self.modality is not Modality.MOLECULE:
+            canonical, folds = self.modality.alphabet.canonical(self.residues, name=self.name)
+            object.__setattr__(self, "residues", canonical)
+            object.__setattr__(self, "folds", self.folds + folds)
+
+    @classmethod
+    def read(
+        cls, text: str, modality: Modality | str, *, name: str = "", unknown: Literal["refuse", "mask"] = "refuse", strict: bool = False
+    ) -> Sequence:
+        """Build from raw letters with a choice about letters that are not canonical.
+
+        Raises:
+            AlphabetError: See `Alphabet.canonical`.
+        """
+        canonical, folds = Modality(modality).alphabet.canonical(text, unknown=unknown, strict=strict, name=name)
+        return cls(canonical, Modality(modality), name=name, folds=folds)
+
+    def __len__(self) -> int:
+        return len(self.residues)
+
+    def __str__(self) -> str:
+        return self.residues
+
+    @cached_property
+    def codes(self) -> NDArray[np.uint8]:
+        """One code per residue."""
+        return self.modality.alphabet.encode(self.residues)
+
+    def reverse_complement(self) -> Sequence:
+        """Return the other strand, 5' to 3'. Its own inverse.
+
+        Raises:
+            AlphabetError: If the modality has no complement.
+        """
+        letters = self.modality.alphabet
+        return Sequence(letters.decode(letters.complement_codes[self.codes][::-1]), self.modality, self.name, self.description)
+
+    def transcribe(self) -> Sequence:
+        """Return DNA as RNA: T becomes U. RNA is returned as it is.
+
+        Raises:
+            AlphabetError: If the sequence is a protein or a molecule.
+        """
+        return self._respell(Modality.RNA)
+
+    def back_transcribe(self) -> Sequence:
+        """Return RNA as DNA: U becomes T. Raises AlphabetError like `transcribe`."""
+        return self._respell(Modality.DNA)
+
+    def _respell(self, modality: Modality) -> Sequence:
+        if self.modality not in (Modality.DNA, Modality.RNA):
+            raise AlphabetError(f"'{self.name}' is a {self.modality} sequence; only DNA and RNA can be spelled as {modality}.")
+        return Sequence(self.residues.translate(str.maketrans("TU", "UU" if modality is Modality.RNA else "TT")), modality, self.name, self.description)
