@@ -1,0 +1,172 @@
+"""Documents: the grammar of one context.
+
+    <bos> [tag] member (<sep> [tag] member)* <eos>
+
+A document joins members that belong together (a gene and its protein, say). Positions either count
+tokens, or follow shared gene coordinates, so that an amino acid and its codon keep a constant
+distance however long the members are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biolect.bio.coordinates import Run, compress, expand
+from biolect.bio.sequence import Modality
+from biolect.config import Config
+from biolect.tokens.vocabulary import SPECIAL_INDEX, Vocabulary
+
+
+class View(StrEnum):
+    """Which side of its object a member shows."""
+
+    RECORD = "record"
+    LOCUS = "locus"
+    CDS = "cds"
+    TRANSCRIPT = "transcript"
+    PROTEIN = "protein"
+
+    @property
+    def index(self) -> int:
+        """Place in `VIEWS`, as stored in shards."""
+        return VIEWS.index(self)
+
+
+VIEWS = tuple(View)
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """Residues of one modality inside a document, without special tokens.
+
+    Attributes:
+        runs: Shared gene coordinates of the residues; empty where there is no map.
+    """
+
+    token_ids: NDArray[np.uint8]
+    modality: Modality
+    runs: tuple[Run, ...] = ()
+    view: View = View.RECORD
+
+    def __len__(self) -> int:
+        return len(self.token_ids)
+
+    @property
+    def coordinates(self) -> NDArray[np.int32]:
+        """One shared gene coordinate per residue; empty where there is no map."""
+        return expand(self.runs)
+
+    def slice(self, start: int, stop: int) -> Member:
+        """Return residues [start, stop), 0-based, with their coordinates."""
+        runs = compress(self.coordinates[start:stop]) if self.runs else ()
+        return replace(self, token_ids=self.token_ids[start:stop], runs=runs)
+
+    def between(self, low: int, high: int, *, origin: int = 0) -> Member:
+        """Return the residues whose coordinate c has low < c <= high, re-based so that `origin` becomes 0."""
+        coordinates = self.coordinates
+        kept = np.flatnonzero((coordinates > low) & (coordinates <= high))
+        if not len(kept):
+            return replace(self, token_ids=self.token_ids[:0], runs=())
+        start, stop = int(kept[0]), int(kept[-1]) + 1
+        return replace(self, token_ids=self.token_ids[start:stop], runs=compress(coordinates[start:stop] - origin))
+
+
+@dataclass(frozen=True, eq=False)
+class Document:
+    """One context: members in the order in which they are read."""
+
+    members: tuple[Member, ...]
+
+    def __len__(self) -> int:
+        """Residues of all members."""
+        return sum(len(member) for member in self.members)
+
+
+@dataclass(frozen=True, eq=False)
+class Rendered:
+    """A document as token ids, special tokens included; one entry per token in every array.
+
+    `member_ids` and `modality_ids` speak of the token itself; a separator and a tag belong to the
+    member they announce, and have modality `SPECIAL_INDEX`.
+    """
+
+    token_ids: NDArray[np.uint8]
+    positions: NDArray[np.int32]
+    member_ids: NDArray[np.uint8]
+    modality_ids: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.token_ids)
+
+
+class Grammar(Config):
+    """How documents are written.
+
+    Attributes:
+        tags: Announce each member by its modality; without tags only letters tell.
+        positions: `shared` follows gene coordinates where every member has them; `ordinary` counts tokens.
+        coordinate_dropout: Share of documents written with ordinary positions all the same, so that
+            a model can also read records that come without annotation.
+    """
+
+    tags: bool = True
+    positions: Literal["ordinary", "shared"] = "shared"
+    coordinate_dropout: float = 0.25
+
+    def overhead(self, num_members: int) -> int:
+        """Special tokens in a document of so many members."""
+        return 1 + num_members * (2 if self.tags else 1)
+
+    def opening(self, member: Member, vocabulary: Vocabulary, *, first: bool) -> list[int]:
+        """Special tokens that stand before a member."""
+        return [vocabulary.begin if first else vocabulary.separator, *([vocabulary.tag(member.modality)] if self.tags else [])]
+
+    def uses_coordinates(self, document: Document, rng: np.random.Generator) -> bool:
+        """Decide whether a document follows gene coordinates; draws one number whenever it could."""
+        if self.positions == "ordinary" or not all(member.runs for member in document.members):
+            return False
+        return bool(rng.random() >= self.coordinate_dropout)
+
+    def render(self, document: Document, vocabulary: Vocabulary, *, coordinates: bool) -> Rendered:
+        """Write a document out.
+
+        Args:
+            coordinates: Follow the members' gene coordinates instead of counting tokens.
+        """
+        tokens: list[NDArray[np.uint8]] = []
+        positions: list[NDArray[np.int32]] = []
+        owners: list[int] = []
+        modalities: list[int] = []
+        for index, member in enumerate(document.members):
+            special = self.opening(member, vocabulary, first=index == 0)
+            tokens += [np.array(special, dtype=np.uint8), member.token_ids]
+            owners += [index] * (len(special) + len(member))
+            modalities += [SPECIAL_INDEX] * len(special) + [member.modality.index] * len(member)
+            if coordinates:
+                positions += _placed(member.coordinates, len(special), _stride(member))
+        tokens.append(np.array([vocabulary.end], dtype=np.uint8))
+        token_ids = np.concatenate(tokens)
+        if coordinates:
+            positions.append(positions[-1][-1:] + _stride(document.members[-1]))
+        return Rendered(
+            token_ids,
+            np.concatenate(positions) if coordinates else np.arange(len(token_ids), dtype=np.int32),
+            np.array([*owners, len(document.members) - 1], dtype=np.uint8),
+            np.array([*modalities, SPECIAL_INDEX], dtype=np.uint8),
+        )
+
+
+def _stride(member: Member) -> int:
+    return 3 if member.modality is Modality.PROTEIN else 1
+
+
+def _placed(coordinates: NDArray[np.int32], num_special: int, stride: int) -> list[NDArray[np.int32]]:
+    """Special tokens stand where the residue before the first one would."""
+    before = coordinates[0] - stride if len(coordinates) else np.int32(0)
+    return [np.full(num_special, before, dtype=np.int32), coordinates]
+
