@@ -1,0 +1,89 @@
+"""The columns of a member store: flat files of one dtype each, little-endian, without headers.
+
+A column that counts another one holds where each entry begins there, and one entry more: where the
+last one ends. Text is UTF-8.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+_FLUSH_ITEMS = 1 << 18
+
+
+class Layout(NamedTuple):
+    """Dtype, entries of a row, and the column that it points into."""
+
+    dtype: str
+    width: int = 1
+    counts: str = ""
+
+
+COLUMNS: dict[str, Layout] = {
+    "tokens": Layout("<u1"),
+    "token_starts": Layout("<i8", counts="tokens"),
+    "modality": Layout("<u1"),
+    "view": Layout("<u1"),
+    # (origin, stride, length): shared gene coordinates of a member.
+    "runs": Layout("<i4", 3),
+    "run_starts": Layout("<i8", counts="runs"),
+    "member_names": Layout("<u1"),
+    "member_name_starts": Layout("<i8", counts="member_names"),
+    "group_starts": Layout("<i8", counts="modality"),
+    "split": Layout("<u1"),
+    "cluster": Layout("<i4"),
+    "names": Layout("<u1"),
+    "name_starts": Layout("<i8", counts="names"),
+    # (group, record, start, stop): where a group lies on a genome.
+    "places": Layout("<i8", 4),
+    "record_names": Layout("<u1"),
+    "record_name_starts": Layout("<i8", counts="record_names"),
+}
+
+
+class Column:
+    """One flat file that grows at its end; `total` counts items written and waiting."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.dtype = np.dtype(COLUMNS[name].dtype)
+        self.file = open(folder / f"{name}.bin", "wb")  # closed by the writer
+        self.waiting: list[int] = []
+        self.total = 0
+
+    def append(self, *values: int) -> None:
+        """Add a few values; they reach the file in larger pieces."""
+        self.waiting += values
+        self.total += len(values)
+        if len(self.waiting) > _FLUSH_ITEMS:
+            self.flush()
+
+    def extend(self, values: NDArray[Any]) -> None:
+        """Add many values."""
+        if self.waiting:
+            self.flush()
+        self.file.write(np.ascontiguousarray(values, dtype=self.dtype).data)
+        self.total += values.size
+
+    def flush(self) -> None:
+        """Hand what waits to the file."""
+        self.file.write(np.array(self.waiting, dtype=self.dtype).data)
+        self.waiting = []
+
+
+def mapped(folder: Path, name: str, items: int) -> NDArray[Any]:
+    """Map one column into memory, in rows where it has a width.
+
+    Raises:
+        OSError: If the file is missing or has another length.
+    """
+    path, (kind, width, _) = folder / f"{name}.bin", COLUMNS[name]
+    dtype = np.dtype(kind)
+    if path.stat().st_size != items * dtype.itemsize:
+        raise OSError(f"{path.name} has {path.stat().st_size} bytes, expected {items * dtype.itemsize}")
+    # An empty file cannot be mapped.
+    flat = np.asarray(np.memmap(path, dtype=dtype, mode="r")) if items else np.zeros(0, dtype=dtype)
+    return flat.reshape(-1, width) if width > 1 else flat

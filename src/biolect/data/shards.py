@@ -1,0 +1,276 @@
+"""Member stores: token bytes on disk, read by index without being read as a whole.
+
+A store is a folder of flat columns and one small `store.json`. Opening maps the columns into memory
+and reads nothing, so it costs the same for a plasmid and for a kingdom. Members are contiguous by
+*group* (the views of one gene, related sequences, one text, or one lone record); a group belongs to
+one cluster and one split. The columns are listed in `columns.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biolect.bio.coordinates import Run
+from biolect.bio.sequence import MODALITIES, Modality
+from biolect.data.columns import COLUMNS, Column, mapped
+from biolect.data.document import VIEWS, Member, View
+from biolect.errors import CheckpointError, ConfigError, InputError
+from biolect.tokens.vocabulary import Vocabulary
+
+SPLITS = ("train", "valid", "test")
+FORMAT = 1
+
+
+class Place(NamedTuple):
+    """Where a group lies on a genome record: 0-based, half-open, on the forward strand."""
+
+    record: str
+    start: int
+    stop: int
+
+
+class MemberWriter:
+    """Write a store in flat memory; the folder appears under its name only when it is whole.
+
+    Example:
+        with MemberWriter(folder, Vocabulary.joint()) as writer:
+            writer.begin_group("thrL")
+            writer.add(token_ids, Modality.DNA, View.CDS, runs)
+    """
+
+    def __init__(self, folder: Path | str, vocabulary: Vocabulary) -> None:
+        self.folder, self.vocabulary = Path(folder), vocabulary
+        if self.folder.exists():
+            raise InputError(f"'{self.folder}' exists already. Choose another folder, or remove it first.")
+        self.temporary = self.folder.with_name(f".{self.folder.name}.partial-{os.getpid()}")
+        self.temporary.mkdir(parents=True)
+        self._columns = {name: Column(self.temporary, name) for name in COLUMNS}
+        self._records: dict[str, int] = {}
+        self._tokens = dict.fromkeys(MODALITIES, 0)
+        self._modality: Modality = Modality.DNA
+        self.num_members = self.num_groups = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self._finish()
+        for column in self._columns.values():
+            column.file.close()
+        if kind is None:
+            self.temporary.rename(self.folder)
+        else:
+            shutil.rmtree(self.temporary, ignore_errors=True)
+
+    def begin_group(self, name: str, *, split: str = "train", cluster: int = -1, places: Iterable[Place] = ()) -> int:
+        """Open a group; the members added next belong to it. Returns its index."""
+        columns = self._columns
+        columns["group_starts"].append(self.num_members)
+        columns["split"].append(SPLITS.index(split))
+        columns["cluster"].append(cluster)
+        columns["name_starts"].append(columns["names"].total)
+        columns["names"].append(*name.encode())
+        for place in places:
+            record = self._records.setdefault(place.record, len(self._records))
+            columns["places"].append(self.num_groups, record, place.start, place.stop)
+        self.num_groups += 1
+        return self.num_groups - 1
+
+    def add(self, token_ids: NDArray[np.uint8], modality: Modality, view: View, runs: Iterable[Run] = (), name: str = "") -> None:
+        """Add a member to the open group."""
+        columns = self._columns
+        columns["token_starts"].append(columns["tokens"].total)
+        columns["modality"].append(modality.index)
+        columns["view"].append(view.index)
+        columns["run_starts"].append(columns["runs"].total // 3)
+        for run in runs:
+            columns["runs"].append(*run)
+        columns["member_name_starts"].append(columns["member_names"].total)
+        columns["member_names"].append(*name.encode())
+        self.num_members += 1
+        self._modality = modality
+        self.extend(token_ids)
+
+    def extend(self, token_ids: NDArray[np.uint8]) -> None:
+        """Lengthen the last member; for records that are longer than what is held in memory."""
+        self._columns["tokens"].extend(token_ids)
+        self._tokens[self._modality] += len(token_ids)
+
+    def add_block(
+        self,
+        token_ids: NDArray[np.uint8],
+        lengths: NDArray[np.integer],
+        names: bytes,
+        name_lengths: NDArray[np.integer],
+        modality: Modality,
+    ) -> None:
+        """Add many lone records at once, each a group of one member, without work per record.
+
+        Args:
+            token_ids: Residues of all records, joined.
+            lengths: Residues of each record; they sum to `len(token_ids)`.
+            names: Names of all records, joined, UTF-8.
+            name_lengths: Bytes of each name.
+        """
+        columns, count = self._columns, len(lengths)
+        columns["group_starts"].extend(self.num_members + np.arange(count))
+        columns["token_starts"].extend(columns["tokens"].total + np.cumsum(lengths) - lengths)
+        columns["name_starts"].extend(columns["names"].total + np.cumsum(name_lengths) - name_lengths)
+        columns["names"].extend(np.frombuffer(names, dtype=np.uint8))
+        for column, value in (
+            ("modality", modality.index),
+            ("view", View.RECORD.index),
+            ("run_starts", columns["runs"].total // 3),
+            ("member_name_starts", columns["member_names"].total),
+            ("split", 0),
+            ("cluster", -1),
+        ):
+            columns[column].extend(np.full(count, value))
+        self.num_members += count
+        self.num_groups += count
+        self._modality = modality
+        self.extend(token_ids)
+
+    def _finish(self) -> None:
+        columns = self._columns
+        for record in self._records:
+            columns["record_name_starts"].append(columns["record_names"].total)
+            columns["record_names"].append(*record.encode())
+        for name, (_, width, counted) in COLUMNS.items():
+            if counted:
+                columns[name].append(columns[counted].total // COLUMNS[counted].width)
+        for column in columns.values():
+            column.flush()
+        facts = {
+            "format": FORMAT,
+            "vocabulary": {"name": self.vocabulary.name, "tokens": len(self.vocabulary), "digest": self.vocabulary.digest},
+            "groups": self.num_groups,
+            "members": self.num_members,
+            "tokens": {modality.value: count for modality, count in self._tokens.items()},
+            "columns": {name: column.total for name, column in columns.items()},
+        }
+        (self.temporary / "store.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+
+class MemberStore:
+    """Read a store by index. Invariant: nothing is read before it is asked for, and nothing is kept."""
+
+    def __init__(self, folder: Path, facts: dict[str, Any], columns: dict[str, NDArray[Any]], vocabulary: Vocabulary) -> None:
+        self.folder, self.vocabulary = folder, vocabulary
+        self._facts, self._columns = facts, columns
+        self.num_groups: int = facts["groups"]
+        self.num_members: int = facts["members"]
+
+    @classmethod
+    def open(cls, folder: Path | str, vocabulary: Vocabulary | None = None) -> Self:
+        """Map a store into memory.
+
+        Args:
+            vocabulary: What the reader will use; None takes the one the store names.
+
+        Raises:
+            CheckpointError: If there is no store, it is cut short, or it was written with another vocabulary.
+        """
+        folder = Path(folder)
+        try:
+            facts = json.loads((folder / "store.json").read_text())
+            written = facts["vocabulary"]
+            columns = {name: mapped(folder, name, facts["columns"][name]) for name in COLUMNS}
+        except (OSError, KeyError, json.JSONDecodeError) as error:
+            raise CheckpointError(f"'{folder}' is not a whole member store ({error}). Write it again with biolect prepare.") from None
+        try:
+            vocabulary = vocabulary or Vocabulary.named(written["name"])
+        except ConfigError as error:
+            raise CheckpointError(f"'{folder}': {error}") from None
+        if vocabulary.digest != written["digest"]:
+            raise CheckpointError(
+                f"This corpus was written with vocabulary '{written['name']}' ({written['tokens']} tokens); the reader has "
+                f"'{vocabulary.name}' ({len(vocabulary)}). Use a model with its vocabulary, or run biolect prepare again."
+            )
+        return cls(folder, facts, columns, vocabulary)
+
+    def __len__(self) -> int:
+        return self.num_groups
+
+    def member(self, index: int) -> Member:
+        """Return one member; its token ids are a view of the file."""
+        columns = self._columns
+        start, stop = columns["token_starts"][index : index + 2].tolist()
+        first, last = columns["run_starts"][index : index + 2].tolist()
+        runs = tuple(Run(*row) for row in columns["runs"][first:last].tolist())
+        modality, view = MODALITIES[columns["modality"][index]], VIEWS[columns["view"][index]]
+        return Member(columns["tokens"][start:stop], modality, runs, view)
+
+    def members_of(self, group: int) -> range:
+        """Indices of the members of a group."""
+        return range(*self._columns["group_starts"][group : group + 2].tolist())
+
+    def group(self, group: int) -> tuple[Member, ...]:
+        """Return the members of a group, in the order in which they were added.
+
+        Raises:
+            IndexError: If there is no such group.
+        """
+        if not 0 <= group < self.num_groups:
+            raise IndexError(f"Group {group} (0-based) is outside the store, which has {self.num_groups}.")
+        return tuple(self.member(index) for index in self.members_of(group))
+
+    def groups_in(self, split: str) -> NDArray[np.int64]:
+        """Return the indices of the groups of a split, ascending."""
+        return np.flatnonzero(self._columns["split"] == SPLITS.index(split))
+
+    def split_of(self, group: int) -> str:
+        """Return the split of a group."""
+        return SPLITS[self._columns["split"][group]]
+
+    def cluster_of(self, group: int) -> int:
+        """Return the cluster of a group; -1 where none was computed."""
+        return int(self._columns["cluster"][group])
+
+    def name_of(self, group: int) -> str:
+        """Return the name of a group as given; not necessarily unique."""
+        return self._text("names", "name_starts", group)
+
+    def name_of_member(self, index: int) -> str:
+        """Return the name of a member; empty where it has none of its own."""
+        return self._text("member_names", "member_name_starts", index)
+
+    def places(self) -> list[tuple[int, Place]]:
+        """Return (group, place) for every group that lies on a genome record."""
+        records = [self._text("record_names", "record_name_starts", i) for i in range(len(self.column("record_name_starts")) - 1)]
+        return [(group, Place(records[record], start, stop)) for group, record, start, stop in self.column("places").tolist()]
+
+    def total_tokens(self, modality: Modality | None = None) -> int:
+        """Residues in the store, of one modality or of all."""
+        counts: dict[str, int] = self._facts["tokens"]
+        return sum(counts.values()) if modality is None else counts[modality.value]
+
+    def column(self, name: str) -> NDArray[Any]:
+        """Return one column as it lies on disk, for work over the whole store at once."""
+        return self._columns[name]
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int64]:
+        """Residues of every member."""
+        return np.diff(self._columns["token_starts"])
+
+    def _text(self, column: str, starts: str, index: int) -> str:
+        start, stop = self._columns[starts][index : index + 2].tolist()
+        return self._columns[column][start:stop].tobytes().decode()
+
+
+def assign(folder: Path | str, splits: NDArray[np.integer], clusters: NDArray[np.integer]) -> None:
+    """Set the split (index in `SPLITS`) and the cluster of every group of a store that is being made."""
+    for name, values in (("split", splits), ("cluster", clusters)):
+        np.ascontiguousarray(values, dtype=COLUMNS[name].dtype).tofile(Path(folder) / f"{name}.bin")
