@@ -1,0 +1,68 @@
+"""The loader: from a cursor to a batch. Its whole state is one integer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from biolect.data.document import Grammar, Rendered
+from biolect.data.mixture import Mixture
+from biolect.data.packing import Rows
+from biolect.data.pairing import Source
+from biolect.errors import ConfigError
+from biolect.tokens.vocabulary import Vocabulary
+from biolect.values import Batch, Segment
+
+Finish = Callable[[Rendered, np.random.Generator], Segment]
+
+
+class Loader:
+    """Draws documents, writes them out, packs them.
+
+    Invariant: a batch and the cursor after it depend on the arguments and the cursor before it alone,
+    so any rank of any run can compute any batch. A document that no row has room for opens the next batch.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, Source],
+        weights: Mapping[str, float],
+        grammar: Grammar,
+        vocabulary: Vocabulary,
+        finish: Finish,
+        *,
+        context_tokens: int,
+        num_rows: int,
+        seed: int,
+    ) -> None:
+        sizes = {name: len(source) for name, source in sources.items()}
+        self.mixture = Mixture(weights, sizes, seed)
+        self.sources = sources
+        self.grammar = grammar
+        self.vocabulary = vocabulary
+        self.finish = finish
+        self.context_tokens = context_tokens
+        self.num_rows = num_rows
+        self.seed = seed
+
+    def segment(self, index: int) -> Segment:
+        """Return the segment at an index of the mixture, 0-based."""
+        draw = self.mixture[index]
+        rng = np.random.default_rng((self.seed, 2, index))
+        document = self.sources[draw.name].document(draw.item, rng, self.context_tokens + 1, self.grammar)
+        rendered = self.grammar.render(document, self.vocabulary, coordinates=self.grammar.uses_coordinates(document, rng))
+        segment = self.finish(rendered, rng)
+        if len(segment) > self.context_tokens:
+            raise ConfigError(
+                f"Source '{draw.name}' made a document of {len(segment)} tokens, over context_tokens = {self.context_tokens}. "
+                "Raise context_tokens or shorten the crops."
+            )
+        return segment
+
+    def batch(self, cursor: int) -> tuple[Batch, int]:
+        """Return the batch that begins at a cursor, and the cursor of the next one."""
+        rows = Rows(self.num_rows, self.context_tokens)
+        while rows.add(self.segment(cursor)):
+            cursor += 1
+        return rows.batch(self.vocabulary.pad), cursor

@@ -1,0 +1,62 @@
+"""Packing: whole segments into the rows of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from biolect.tokens.vocabulary import SPECIAL_INDEX
+from biolect.values import Batch, Segment
+
+
+class Rows:
+    """Rows that are being filled. A segment goes where it leaves the least room (best fit)."""
+
+    def __init__(self, num_rows: int, context_tokens: int) -> None:
+        self.context_tokens = context_tokens
+        self.rows: list[list[Segment]] = [[] for _ in range(num_rows)]
+        self.room = np.full(num_rows, context_tokens, dtype=np.int64)
+
+    def add(self, segment: Segment) -> bool:
+        """Place a segment; False, and nothing done, where no row has room."""
+        left = self.room - len(segment)
+        fitting = np.flatnonzero(left >= 0)
+        if not len(fitting):
+            return False
+        row = int(fitting[np.argmin(left[fitting])])
+        self.rows[row].append(segment)
+        self.room[row] = left[row]
+        return True
+
+    def batch(self, pad: int) -> Batch:
+        """Return the rows as one batch, padded on the right."""
+        fill = {"token_ids": pad, "targets": pad, "loss_weights": 0, "positions": 0, "member_ids": 0, "modality_ids": SPECIAL_INDEX}
+        arrays = {name: self._stack(name, value) for name, value in fill.items()}
+        segment_ids = np.zeros((len(self.rows), self.context_tokens), dtype=np.int64)
+        for row, segments in enumerate(self.rows):
+            lengths = [len(segment) for segment in segments]
+            segment_ids[row, : sum(lengths)] = np.repeat(np.arange(1, len(lengths) + 1), lengths)
+        return Batch(segment_ids=torch.from_numpy(segment_ids), **arrays)
+
+    def _stack(self, name: str, fill: int) -> torch.Tensor:
+        dtype = np.float32 if name == "loss_weights" else np.int64
+        out = np.full((len(self.rows), self.context_tokens), fill, dtype=dtype)
+        for row, segments in enumerate(self.rows):
+            if segments:
+                line: NDArray[np.generic] = np.concatenate([getattr(segment, name) for segment in segments])
+                out[row, : len(line)] = line
+        return torch.from_numpy(out)
+
+
+def pack(segments: Sequence[Segment], num_rows: int, context_tokens: int, pad: int) -> tuple[Batch, int]:
+    """Pack segments in order until one fits nowhere; return the batch and how many went in."""
+    rows = Rows(num_rows, context_tokens)
+    used = 0
+    for segment in segments:
+        if not rows.add(segment):
+            break
+        used += 1
+    return rows.batch(pad), used

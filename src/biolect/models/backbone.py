@@ -1,0 +1,72 @@
+"""What every backbone is: embeddings to hidden states, blind to modality, stepped by an opaque state."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Self
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+
+class State(ABC):
+    """What must be remembered to continue. Opaque: only the backbone that made it looks inside."""
+
+    @abstractmethod
+    def fork(self, count: int) -> Self:
+        """Return a state for `count` independent continuations of what was read so far.
+
+        The original stays usable and is not changed by what happens to the copies.
+
+        Raises:
+            ShapeError: If the state already holds several continuations.
+        """
+
+    @property
+    @abstractmethod
+    def num_bytes(self) -> int:
+        """Memory of the tensors held."""
+
+    @property
+    @abstractmethod
+    def num_tokens(self) -> int:
+        """Tokens read so far, of one continuation."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the content by name, to be written to disk."""
+
+
+class Backbone(nn.Module, ABC):
+    """Stack of blocks. Reads positions as given: where they come from is the data's affair."""
+
+    width: int
+
+    @abstractmethod
+    def forward(
+        self, embeddings: Float[Tensor, "B T D"], positions: Int[Tensor, "B T"], segment_ids: Int[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T D"]:
+        """Return hidden states of whole rows.
+
+        Args:
+            segment_ids: Nothing flows between different ids, nor from or to 0 (padding). None: each row is one segment.
+        """
+
+    @abstractmethod
+    def new_state(self) -> State:
+        """Return the state before the first token, of one continuation."""
+
+    @abstractmethod
+    def state_of(self, tensors: dict[str, Tensor]) -> State:
+        """Rebuild a state from `State.tensors`.
+
+        Raises:
+            CheckpointError: If the tensors are those of another model.
+        """
+
+    @abstractmethod
+    def extend(self, embeddings: Float[Tensor, "N T D"], positions: Int[Tensor, "N T"], state: State) -> Float[Tensor, "N T D"]:
+        """Read T more tokens of each of N continuations; the state advances in place.
+
+        Equal to `forward` over everything read so far, at the last T places, up to rounding.
+        """

@@ -1,0 +1,119 @@
+"""Model folders: weights, config, vocabulary, provenance and card, enough to rebuild the model anywhere.
+
+model.safetensors   the weights
+config.yaml         `LanguageModel.Config`
+vocabulary.json     name, digest and tokens in id order
+provenance.json     what it was trained on, by whom the data may be used, digests
+README.md           the model card
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from biolect.errors import CheckpointError
+from biolect.files import atomic_path
+from biolect.models.language_model import LanguageModel
+from biolect.tokens.vocabulary import Vocabulary
+
+WEIGHTS = "model.safetensors"
+
+
+def save(
+    model: LanguageModel, folder: Path, facts: Mapping[str, Any] | None = None, card: str = "", dtype: torch.dtype | None = None
+) -> None:
+    """Write a model folder; what stands under the final name is whole.
+
+    Args:
+        facts: Provenance, plain data.
+        card: Markdown text of the model card.
+        dtype: Store weights in this precision; None keeps theirs.
+    """
+    with atomic_path(folder) as temporary:
+        temporary.mkdir(parents=True, exist_ok=True)
+        write_tensors(temporary / WEIGHTS, {k: v.to(dtype or v.dtype) for k, v in model.state_dict().items()})
+        (temporary / "config.yaml").write_text(model.config.to_yaml())
+        words = model.vocabulary
+        (temporary / "vocabulary.json").write_text(
+            json.dumps({"name": words.name, "digest": words.digest, "tokens": words.tokens}, indent=1)
+        )
+        (temporary / "provenance.json").write_text(json.dumps(dict(facts or {}), indent=1))
+        (temporary / "README.md").write_text(card or _plain_card(model, facts or {}))
+
+
+def load(folder: Path | str, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> LanguageModel:
+    """Rebuild the model of a folder.
+
+    Raises:
+        CheckpointError: If the folder is no model, is cut short, or was made for another vocabulary.
+    """
+    folder = Path(folder)
+    if not (folder / "config.yaml").is_file():
+        raise CheckpointError(f"'{folder}' is no model folder: it has no config.yaml. Pass the folder that pretrain or finetune wrote.")
+    config = LanguageModel.Config.from_yaml((folder / "config.yaml").read_text())
+    model = LanguageModel(config)
+    check_vocabulary(folder, model.vocabulary)
+    tensors = read_tensors(folder / WEIGHTS)
+    wanted = model.state_dict()
+    odd = sorted(set(tensors) ^ set(wanted)) or sorted(k for k in wanted if tensors[k].shape != wanted[k].shape)
+    if odd:
+        raise CheckpointError(
+            f"The weights in '{folder}' do not fit its config.yaml: '{odd[0]}' is missing, spare or of another shape. Copy the folder again, whole."
+        )
+    model.load_state_dict({k: v.to(dtype) for k, v in tensors.items()}, assign=True)
+    return model.to(device).eval()
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """Return the provenance of a model folder; empty where none was written."""
+    path = Path(folder) / "provenance.json"
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def check_vocabulary(folder: Path, vocabulary: Vocabulary) -> None:
+    """Check that what lies in a folder was made with a vocabulary.
+
+    Raises:
+        CheckpointError: If it was made with another one.
+    """
+    path = folder / "vocabulary.json"
+    if not path.is_file():
+        raise CheckpointError(f"'{folder}' lacks vocabulary.json, so its token ids cannot be trusted. Copy the folder again, whole.")
+    found = json.loads(path.read_text())
+    if found["digest"] != vocabulary.digest:
+        raise CheckpointError(
+            f"This checkpoint was trained with vocabulary '{found['name']}' ({len(found['tokens'])} tokens); the model has "
+            f"'{vocabulary.name}' ({len(vocabulary)}). Load its own vocabulary with load(path)."
+        )
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors by name as safetensors."""
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read tensors by name.
+
+    Raises:
+        CheckpointError: If the file is missing or cut short.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"'{path.parent}' lacks {path.name}. Copy the folder again, whole.")
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise CheckpointError(f"'{path}' is damaged or cut short ({path.stat().st_size:,} bytes): {error}. Copy it again, whole.") from None
+
+
+def _plain_card(model: LanguageModel, facts: Mapping[str, Any]) -> str:
+    lines = [f"- {key}: {value}" for key, value in facts.items()]
+    return f"# A biolect model\n\n{model.num_parameters:,} parameters, vocabulary {model.vocabulary.name}.\n\n" + "\n".join(lines) + "\n"

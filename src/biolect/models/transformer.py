@@ -1,0 +1,278 @@
+"""The Transformer backbone: pre-norm, rotary positions, gated feed-forward, no biases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import pydantic
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from biolect.config import Config
+from biolect.errors import CheckpointError, ConfigError, ShapeError
+from biolect.models.backbone import Backbone, State
+from biolect.nn.feedforward import SwiGLU
+from biolect.ops.attention import (
+    Stretch,
+    attention_causal,
+    attention_continued,
+    attention_masked,
+    attention_packed,
+    segment_mask,
+    stretches,
+)
+from biolect.ops.rope import rotary_angles, rotate
+
+_FIRST_CAPACITY = 64
+
+Keys = Float[Tensor, "N H S K"]
+
+
+@dataclass
+class LayerMemory:
+    """Keys and values of one layer: a prefix that all continuations share, and a tail for each."""
+
+    prefix: tuple[Float[Tensor, "H P K"], Float[Tensor, "H P K"]]
+    tail: tuple[Keys, Keys]
+
+
+class TransformerState(State):
+    """Keys and values of what was read. Tails are preallocated and double when full."""
+
+    def __init__(self, layers: list[LayerMemory], used: int) -> None:
+        self.layers = layers
+        self.used = used
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens read so far, of one continuation."""
+        return self.layers[0].prefix[0].shape[1] + self.used
+
+    @property
+    def count(self) -> int:
+        """Number of continuations."""
+        return self.layers[0].tail[0].shape[0]
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory of all keys and values, room for more included."""
+        return sum(t.numel() * t.element_size() for layer in self.layers for pair in (layer.prefix, layer.tail) for t in pair)
+
+    def fork(self, count: int) -> Self:
+        """Return `count` continuations; what was read becomes their common prefix, kept once."""
+        if self.count != 1:
+            raise ShapeError(f"This state holds {self.count} continuations; only a state of one can be forked.")
+        return type(self)([self._forked(layer, count) for layer in self.layers], 0)
+
+    def _forked(self, layer: LayerMemory, count: int) -> LayerMemory:
+        joined = [torch.cat([p, t[0, :, : self.used]], dim=1) for p, t in zip(layer.prefix, layer.tail, strict=True)]
+        keys = layer.tail[0]
+        empty = [keys.new_zeros(count, keys.shape[1], _FIRST_CAPACITY, keys.shape[3]) for _ in range(2)]
+        return LayerMemory((joined[0], joined[1]), (empty[0], empty[1]))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return keys and values of what was read, one pair per layer."""
+        forked = self.fork(1)
+        return {f"{i}.{name}": t for i, layer in enumerate(forked.layers) for name, t in zip(("keys", "values"), layer.prefix, strict=True)}
+
+    def append(self, index: int, keys: Keys, values: Keys) -> LayerMemory:
+        """Write the new keys and values of one layer behind the ones in use."""
+        layer = self.layers[index]
+        need = self.used + keys.shape[2]
+        if layer.tail[0].shape[2] < need:
+            layer.tail = (_grown(layer.tail[0], need), _grown(layer.tail[1], need))
+        for store, new in zip(layer.tail, (keys, values), strict=True):
+            store[:, :, self.used : need] = new
+        return LayerMemory(layer.prefix, (layer.tail[0][:, :, :need], layer.tail[1][:, :, :need]))
+
+
+def _grown(store: Keys, need: int) -> Keys:
+    capacity = max(2 * store.shape[2], need)
+    larger = store.new_zeros(*store.shape[:2], capacity, store.shape[3])
+    larger[:, :, : store.shape[2]] = store
+    return larger
+
+
+class TransformerBlock(nn.Module):
+    """Norm, attention, residual; norm, feed-forward, residual."""
+
+    def __init__(self, config: Transformer.Config) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.attention_norm = nn.RMSNorm(config.width, eps=config.norm_eps)
+        self.query_key_value = nn.Linear(config.width, 3 * config.width, bias=False)
+        self.attention_out = nn.Linear(config.width, config.width, bias=False)
+        self.feedforward_norm = nn.RMSNorm(config.width, eps=config.norm_eps)
+        self.feedforward = SwiGLU(config.width, config.inner)
+
+    def project(
+        self, x: Float[Tensor, "B T D"], angles: tuple[Tensor, Tensor]
+    ) -> tuple[Float[Tensor, "B T H K"], Float[Tensor, "B T H K"], Float[Tensor, "B T H K"]]:
+        """Return queries and keys, turned by their positions, and values."""
+        q, k, v = self.query_key_value(self.attention_norm(x)).unflatten(-1, (3, self.heads, -1)).unbind(-3)
+        return rotate(q, *angles), rotate(k, *angles), v
+
+    def finish(self, x: Float[Tensor, "B T D"], attended: Float[Tensor, "B T H K"]) -> Float[Tensor, "B T D"]:
+        """Add the attention update, then the feed-forward update."""
+        x = x + self.attention_out(attended.flatten(-2))
+        return x + self.feedforward(self.feedforward_norm(x))
+
+    def forward(
+        self, x: Float[Tensor, "B T D"], angles: tuple[Tensor, Tensor], segments: list[Stretch] | Tensor | None
+    ) -> Float[Tensor, "B T D"]:
+        """Return the block's output for whole rows; `segments` is a list of stretches, a mask, or None."""
+        q, k, v = self.project(x, angles)
+        if segments is None:
+            attended = attention_causal(q, k, v)
+        elif isinstance(segments, list):
+            attended = attention_packed(q, k, v, segments)
+        else:
+            attended = attention_masked(q, k, v, segments)
+        return self.finish(x, attended)
+
+
+class Transformer(Backbone):
+    """Stack of `TransformerBlock`, closed by a norm.
+
+    Source: arXiv:2410.11499 gives layers, heads, width and rotary base; the paper names neither norm nor
+    feed-forward. A gated feed-forward of about four times the width is the only kind that fits both
+    published sizes (109.8M and 270.8M parameters).
+    """
+
+    class Config(Config):
+        """Sizes of a Transformer.
+
+        Attributes:
+            inner: Width inside the feed-forward layers.
+            rotary_base: Larger turns slower.
+            packed: Attend segment by segment; `false` uses one mask per row, which a compiler likes better.
+        """
+
+        kind: Literal["transformer"] = "transformer"
+        layers: int = pydantic.Field(gt=0)
+        width: int = pydantic.Field(gt=0)
+        heads: int = pydantic.Field(gt=0)
+        inner: int = pydantic.Field(gt=0)
+        rotary_base: float = 100_000.0
+        norm_eps: float = 1e-5
+        packed: bool = True
+
+        @pydantic.model_validator(mode="after")
+        def _heads_divide_width(self) -> Self:
+            if self.width % (2 * self.heads):
+                step = 2 * self.heads
+                low = self.width // step * step
+                raise ValueError(
+                    f"backbone.width = {self.width} is not divisible by twice backbone.heads = {self.heads}. "
+                    f"Nearest valid widths: {', '.join(str(w) for w in (low, low + step) if w)}."
+                )
+            return self
+
+        @property
+        def head_width(self) -> int:
+            """Channels per head."""
+            return self.width // self.heads
+
+        @classmethod
+        def named(cls, size: str) -> Transformer.Config:
+            """Return a named size: nano, micro, mini, 110m or 270m.
+
+            Raises:
+                ConfigError: If there is no such size.
+            """
+            if size not in _SIZES:
+                raise ConfigError(f"There is no Transformer size '{size}'. Known: {', '.join(_SIZES)}.")
+            layers, width, heads, inner = _SIZES[size]
+            return cls(layers=layers, width=width, heads=heads, inner=inner)
+
+        def build(self) -> Transformer:
+            """Return the backbone, with weights not yet drawn."""
+            return Transformer(self)
+
+    def __init__(self, config: Transformer.Config) -> None:
+        super().__init__()
+        self.config = config
+        self.width = config.width
+        self.recomputes = False
+        self.blocks = nn.ModuleList(TransformerBlock(config) for _ in range(config.layers))
+        self.norm = nn.RMSNorm(config.width, eps=config.norm_eps)
+
+    @classmethod
+    def of_depth(cls, layers: int) -> Transformer.Config:
+        """Return a sensible Transformer of so many layers: 64 channels of width a layer, heads of 64."""
+        width = max(64, 64 * layers)
+        return cls.Config(layers=layers, width=width, heads=width // 64, inner=4 * width * 23 // 24 // 32 * 32)
+
+    def initialize(self, generator: torch.Generator) -> None:
+        """Draw the weights: N(0, 0.02), projections into the residual stream scaled by 1 / sqrt(2 x layers)."""
+        residual = 0.02 / (2 * self.config.layers) ** 0.5
+        for name, weight in self.named_parameters():
+            if weight.dim() == 1:
+                nn.init.ones_(weight)
+            else:
+                std = residual if name.endswith(("attention_out.weight", "down.weight")) else 0.02
+                nn.init.normal_(weight, std=std, generator=generator)
+
+    def forward(
+        self, embeddings: Float[Tensor, "B T D"], positions: Int[Tensor, "B T"], segment_ids: Int[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T D"]:
+        """Return hidden states of whole rows; see `Backbone.forward`."""
+        angles = rotary_angles(positions, self.config.head_width, self.config.rotary_base)
+        segments: list[Stretch] | Tensor | None = None
+        if segment_ids is not None:
+            on_cpu = segment_ids.device.type == "cpu"
+            segments = stretches(segment_ids) if self.config.packed and on_cpu else segment_mask(segment_ids)
+        x = embeddings
+        for block in self.blocks:
+            x = checkpoint(block, x, angles, segments, use_reentrant=False) if self.recomputes else block(x, angles, segments)
+        return self.norm(x)
+
+    def new_state(self) -> TransformerState:
+        """Return the state before the first token."""
+        weight = self.norm.weight
+        heads, width = self.config.heads, self.config.head_width
+        layers = []
+        for _ in self.blocks:
+            prefix = (weight.new_zeros(heads, 0, width), weight.new_zeros(heads, 0, width))
+            layers.append(LayerMemory(prefix, (weight.new_zeros(1, heads, 0, width), weight.new_zeros(1, heads, 0, width))))
+        return TransformerState(layers, 0)
+
+    def state_of(self, tensors: dict[str, Tensor]) -> TransformerState:
+        """Rebuild a state from its tensors; see `Backbone.state_of`."""
+        state = self.new_state()
+        for index, layer in enumerate(state.layers):
+            pair = tensors.get(f"{index}.keys"), tensors.get(f"{index}.values")
+            expected = layer.prefix[0].shape
+            if pair[0] is None or pair[1] is None or pair[0].shape[::2] != expected[::2] or len(tensors) != 2 * len(state.layers):
+                raise CheckpointError(
+                    f"This state is not one of this model, which has {len(state.layers)} layers of {expected[0]} heads of width "
+                    f"{expected[2]}. Load the model that wrote it, or prefill the prompt again."
+                )
+            layer.prefix = (pair[0].to(layer.prefix[0]), pair[1].to(layer.prefix[1]))
+        return state
+
+    def extend(self, embeddings: Float[Tensor, "N T D"], positions: Int[Tensor, "N T"], state: State) -> Float[Tensor, "N T D"]:
+        """Read T more tokens of each continuation; see `Backbone.extend`."""
+        assert isinstance(state, TransformerState)
+        angles = rotary_angles(positions, self.config.head_width, self.config.rotary_base)
+        x = embeddings
+        for index, block in enumerate(self.blocks):
+            q, k, v = block.project(x, angles)
+            memory = state.append(index, k.transpose(1, 2), v.transpose(1, 2))
+            alone = memory.prefix[0].shape[1] == 0 and state.used == 0
+            attended = attention_causal(q, k, v) if alone else attention_continued(q, memory.prefix, memory.tail)
+            x = block.finish(x, attended)
+        state.used += embeddings.shape[1]
+        return self.norm(x)
+
+
+_SIZES = {
+    "nano": (4, 128, 4, 512),
+    "micro": (6, 320, 5, 1_216),
+    "mini": (8, 512, 8, 1_984),
+    "110m": (12, 768, 12, 2_944),
+    "270m": (20, 896, 16, 3_840),
+}

@@ -1,0 +1,24 @@
+"""Feed-forward layers: one position at a time."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class SwiGLU(nn.Module):
+    """Gated feed-forward layer, without biases. Gate and value come from one projection.
+
+    Source: arXiv:2002.05202, equation 6.
+    """
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.up = nn.Linear(width, 2 * inner, bias=False)
+        self.down = nn.Linear(inner, width, bias=False)
+
+    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Return the layer's update; the residual is the block's."""
+        gate, value = self.up(x).chunk(2, dim=-1)
+        return self.down(functional.silu(gate) * value)

@@ -1,0 +1,22 @@
+"""Losses, always in float32."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+
+def token_losses(logits: Float[Tensor, "B T A"], targets: Int[Tensor, "B T"]) -> Float[Tensor, "B T"]:
+    """Return the negative log-likelihood of every target. Nats.
+
+    Float32 whatever comes in (float64 stays): bfloat16 holds three digits, and a sum of thousands needs more.
+    """
+    wide = logits if logits.dtype == torch.float64 else logits.float()
+    return functional.cross_entropy(wide.flatten(0, 1), targets.flatten(), reduction="none").view(targets.shape)
+
+
+def weighted_mean(losses: Float[Tensor, "B T"], weights: Float[Tensor, "B T"]) -> Float[Tensor, ""]:
+    """Return the mean over weighted targets; 0 where nothing counts. Nats per token."""
+    return (losses * weights).sum() / weights.sum().clamp(min=1e-12)

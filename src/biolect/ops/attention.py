@@ -1,0 +1,109 @@
+"""Causal attention that never crosses a segment border."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+
+class Stretch(NamedTuple):
+    """Places [start, stop) of one row that hold one segment, 0-based."""
+
+    row: int
+    start: int
+    stop: int
+
+
+def stretches(segment_ids: Int[Tensor, "B T"]) -> list[Stretch]:
+    """Return the segments of all rows, padding left out."""
+    found = []
+    for row, ids in enumerate(segment_ids.tolist()):
+        start = 0
+        while start < len(ids):
+            stop = start
+            while stop < len(ids) and ids[stop] == ids[start]:
+                stop += 1
+            if ids[start] > 0:
+                found.append(Stretch(row, start, stop))
+            start = stop
+    return found
+
+
+def segment_mask(segment_ids: Int[Tensor, "B T"]) -> Bool[Tensor, "B 1 T T"]:
+    """Return True where a query (third axis) may look at a key (fourth axis).
+
+    Padding looks at itself alone, so that no row of the softmax is empty.
+    """
+    length = segment_ids.shape[1]
+    same = segment_ids[:, :, None] == segment_ids[:, None, :]
+    causal = torch.ones(length, length, dtype=torch.bool, device=segment_ids.device).tril()
+    itself = torch.eye(length, dtype=torch.bool, device=segment_ids.device)
+    real = (segment_ids > 0)[:, :, None]
+    return (same & causal & (real | itself))[:, None]
+
+
+def attention_masked(
+    q: Float[Tensor, "B T H K"], k: Float[Tensor, "B T H K"], v: Float[Tensor, "B T H K"], mask: Bool[Tensor, "B 1 T T"]
+) -> Float[Tensor, "B T H K"]:
+    """Attend by definition: every query against every key, what is not allowed masked out."""
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2)
+
+
+def attention_packed(
+    q: Float[Tensor, "B T H K"], k: Float[Tensor, "B T H K"], v: Float[Tensor, "B T H K"], segments: list[Stretch]
+) -> Float[Tensor, "B T H K"]:
+    """Attend one segment at a time; padding gets zeros.
+
+    Equal to `attention_masked` on real tokens, up to rounding. Work is quadratic in the length of a
+    segment, not of a row, and no mask is ever built.
+    """
+    out = torch.zeros_like(q)
+    if len(segments) == len(q) and all(s.start == 0 and s.stop == q.shape[1] for s in segments):
+        return attention_causal(q, k, v)
+    pieces = []
+    for row, start, stop in segments:
+        pieces.append(attention_causal(*(x[row : row + 1, start:stop] for x in (q, k, v)))[0])
+    if not pieces:
+        return out
+    rows = torch.cat([torch.full((s.stop - s.start,), s.row, device=q.device) for s in segments])
+    places = torch.cat([torch.arange(s.start, s.stop, device=q.device) for s in segments])
+    return out.index_put((rows, places), torch.cat(pieces))
+
+
+def attention_causal(q: Float[Tensor, "B T H K"], k: Float[Tensor, "B T H K"], v: Float[Tensor, "B T H K"]) -> Float[Tensor, "B T H K"]:
+    """Attend within rows that are one segment each."""
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    return functional.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2)
+
+
+def attention_continued(
+    q: Float[Tensor, "N T H K"],
+    prefix: tuple[Float[Tensor, "H P K"], Float[Tensor, "H P K"]],
+    tail: tuple[Float[Tensor, "N H S K"], Float[Tensor, "N H S K"]],
+) -> Float[Tensor, "N T H K"]:
+    """Let T new tokens of N continuations look at a prefix that all share, and at their own tails.
+
+    The last T keys of a tail belong to the new tokens themselves. The prefix is multiplied once for all
+    continuations, so it is read from memory once. Equal to attention over prefix and tail joined.
+    """
+    num, length, heads, width = q.shape
+    scale = width**-0.5
+    by_head = q.permute(2, 0, 1, 3).reshape(heads, num * length, width)
+    to_prefix = (by_head @ prefix[0].transpose(1, 2)).view(heads, num, length, -1).permute(1, 0, 2, 3)
+    to_tail = q.transpose(1, 2) @ tail[0].transpose(2, 3)  # (N, H, T, S)
+    span = tail[0].shape[2]
+    if length > 1:
+        ahead = torch.ones(length, span, dtype=torch.bool, device=q.device).triu(span - length + 1)
+        to_tail = to_tail.masked_fill(ahead, float("-inf"))
+    logits = torch.cat([to_prefix, to_tail], dim=-1) * scale
+    # Float32 under bfloat16: a softmax over a long prompt adds up thousands of small terms.
+    weights = (logits.float() if logits.dtype == torch.bfloat16 else logits).softmax(dim=-1).to(q.dtype)
+    on_prefix, on_tail = weights.split([prefix[0].shape[1], span], dim=-1)
+    from_prefix = on_prefix.permute(1, 0, 2, 3).reshape(heads, num * length, -1) @ prefix[1]
+    out = from_prefix.view(heads, num, length, width).permute(1, 0, 2, 3) + on_tail @ tail[1]
+    return out.transpose(1, 2)
