@@ -1,0 +1,221 @@
+"""What every verb shares: its flags, its progress bars and its way to end.
+
+Everything meant for eyes goes to standard error; standard output carries one JSON object under
+`--json`, or the data itself where the output is `-`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from biolect.errors import ConfigError
+
+if TYPE_CHECKING:
+    from biolect.devices import Placement
+
+_ASSIGNMENT = re.compile(r"^[A-Za-z_][\w.]*=")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Common:
+    """Flags that every verb takes. Instances never change.
+
+    Attributes:
+        model: A shipped name, a folder, or a hub id.
+        output: Where the result goes; `-` is standard output where that makes sense.
+        device: Where to compute.
+        dtype: Precision of the weights while computing; scores are float32 unless asked.
+        seed: Start of every random choice; without it the verb's own default.
+        batch_tokens: Tokens per batch, not rows; without it chosen to fit.
+        threads: CPU threads; without it as many as there are cores.
+        resume: Continue what is in the output.
+        overwrite: Replace what is in the output.
+        dry_run: Check the request and say what would be done, without doing it.
+        as_json: Print exactly one JSON object on standard output.
+        quiet: No progress bars, no tables.
+        skip_bad: End with exit code 0 although some records were refused.
+    """
+
+    model: Annotated[str | None, Parameter(name=("--model", "-m"))] = None
+    output: Annotated[Path | None, Parameter(name=("--output", "-o"), allow_leading_hyphen=True)] = None
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    seed: int | None = None
+    batch_tokens: int | None = None
+    threads: int | None = None
+    resume: bool = False
+    overwrite: bool = False
+    dry_run: bool = False
+    as_json: Annotated[bool, Parameter(name="--json")] = False
+    quiet: bool = False
+    skip_bad: bool = False
+
+    def need_model(self) -> str:
+        """Return the model's address. Raises ConfigError if there is none."""
+        if self.model is None:
+            raise ConfigError("No model was given. Pass --model NAME_OR_FOLDER; `biolect info` lists the shipped names.")
+        return self.model
+
+    def need_output(self) -> Path:
+        """Return where the result goes, checked against what is there already.
+
+        Raises:
+            ConfigError: If there is no output, it exists and neither --overwrite nor --resume was
+                given, or it would share standard output with the JSON object.
+        """
+        if self.output is None:
+            raise ConfigError("No output was given. Pass --output PATH.")
+        if str(self.output) == "-":
+            if self.as_json:
+                raise ConfigError("--output - and --json both want standard output. Give the output a path.")
+            return self.output
+        taken = any(self.output.iterdir()) if self.output.is_dir() else self.output.exists()
+        if taken and not (self.overwrite or self.resume):
+            raise ConfigError(f"'{self.output}' exists. Pass --overwrite to replace it, or another --output.")
+        return self.output
+
+    def placement(self) -> Placement:
+        """Return device, dtype and threads, and say on standard error what was chosen."""
+        from biolect.devices import choose
+
+        placement = choose(self.device, self.dtype, self.threads)
+        if placement.notice and not self.quiet:
+            say(placement.notice)
+        return placement
+
+    @contextmanager
+    def progress(self, label: str, total: float | None = None) -> Iterator[Callable[[float], None]]:
+        """Show a bar with rate and time left while work goes on; nothing where no one looks.
+
+        Args:
+            total: Units of work in all; None when not known.
+
+        Returns:
+            A function that takes the number of units done since its last call.
+        """
+        if self.quiet or not sys.stderr.isatty():
+            yield lambda units: None
+            return
+        from rich import progress as bars
+        from rich.console import Console
+
+        columns = (
+            bars.TextColumn("{task.description}"),
+            bars.BarColumn(),
+            bars.TaskProgressColumn(show_speed=True),
+            bars.TimeRemainingColumn(elapsed_when_finished=True),
+        )
+        with bars.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(label, total=total)
+            yield lambda units: bar.update(task, advance=units)
+
+
+DEFAULTS = Common()
+"""What a verb's `common` argument defaults to."""
+
+
+def say(text: str) -> None:
+    """Write a line for eyes: to standard error."""
+    sys.stderr.write(f"{text}\n")
+
+
+def split_assignments(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Part inputs from `key.path=value` assignments; a word that names an existing file is an input."""
+    assigns = [bool(_ASSIGNMENT.match(word)) and not Path(word).exists() for word in words]
+    inputs = [word for word, assign in zip(words, assigns, strict=True) if not assign]
+    return inputs, [word for word, assign in zip(words, assigns, strict=True) if assign]
+
+
+def finish(result: Mapping[str, Any], refused: Sequence[Any] = (), common: Common = DEFAULTS) -> int:
+    """Show a verb's result and return its exit code: 1 if records were refused, unless --skip-bad.
+
+    Args:
+        result: Plain data, the verb's JSON object.
+        refused: Records with `id`, `where` and `reason`, as mappings or dataclasses.
+    """
+    result = plain(result)
+    listed = plain(list(refused))
+    if listed:
+        result["refused"] = listed
+    if common.as_json:
+        import json
+
+        sys.stdout.write(json.dumps(result) + "\n")
+    elif not common.quiet:
+        _show({key: value for key, value in result.items() if key != "refused"})
+    for record in [] if common.as_json else listed:
+        say(f"refused {record.get('id', '?')} ({record.get('where', '?')}): {record.get('reason', '?')}")
+    return 1 if listed and not common.skip_bad else 0
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON knows it: paths as text, arrays as lists, what is not finite as null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, str | bool | int) or value is None:
+        return value
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Sequence | set | frozenset):
+        return [plain(inner) for inner in value]
+    return str(value)
+
+
+def _show(result: Mapping[str, Any]) -> None:
+    """Lay a result out for eyes: values in two columns, lists of records as tables."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(stderr=True)
+    grid = Table.grid(padding=(0, 2))
+    tables = []
+    for key, value in _flat(result):
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            columns = list(dict.fromkeys(name for row in value for name in row))
+            table = Table(*columns, title=key, title_justify="left")
+            for row in value:
+                table.add_row(*(_text(row.get(name)) for name in columns))
+            tables.append(table)
+        else:
+            grid.add_row(key, _text(value))
+    for part in (grid, *tables):
+        if part.row_count:
+            console.print(part)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _text(value: Any) -> str:
+    from rich.markup import escape
+
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, list):
+        return escape(", ".join(_text(inner) for inner in value)) or "-"
+    return escape(str(value))
