@@ -1,0 +1,77 @@
+"""Provenance: `run.json`, which every output folder holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+
+from biolect.files.writing import atomic_path, sha256
+
+
+def write_run_json(
+    folder: str | Path,
+    *,
+    inputs: Sequence[str | Path] = (),
+    config: str | None = None,
+    weights: Mapping[str, str] | None = None,
+    seed: int | None = None,
+    **facts: object,
+) -> Path:
+    """Write `run.json`: everything needed to know how an output folder came about.
+
+    Args:
+        folder: Where `run.json` goes; made if it is not there.
+        inputs: Files whose digests are noted; standard input is noted by name only.
+        config: Text form of the config; its digest is noted.
+        weights: Digest and licence of the weights used.
+        seed: Of the run, if it drew anything.
+        **facts: Anything else that is plain data.
+    """
+    process = psutil.Process()
+    run = {
+        "version": metadata.version("biolect"),
+        "git_commit": _git_commit(),
+        "command": sys.argv,
+        "config_sha256": None if config is None else hashlib.sha256(config.encode()).hexdigest(),
+        "inputs": {str(p): sha256(p) for p in inputs if Path(p).exists()} | {str(p): None for p in inputs if not Path(p).exists()},
+        "weights": dict(weights) if weights else None,
+        "seed": seed,
+        "host": {"name": platform.node(), "system": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()},
+        "wall_seconds": round(time.time() - process.create_time(), 3),
+        "peak_memory_bytes": _peak_memory_bytes(process),
+        **facts,
+    }
+    path = Path(folder) / "run.json"
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def _git_commit() -> str | None:
+    """Commit of the checkout that this code runs from; None for an installed package."""
+    folder = Path(__file__).parent
+    try:
+        found = subprocess.run(["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    tracked = subprocess.run(["git", "-C", str(folder), "ls-files", "--error-unmatch", __file__], capture_output=True, check=False)
+    return found.stdout.strip() if found.returncode == 0 and tracked.returncode == 0 else None
+
+
+def _peak_memory_bytes(process: psutil.Process) -> int:
+    try:
+        import resource
+    except ImportError:
+        return getattr(process.memory_info(), "peak_wset", 0)
+    # Linux counts in kibibytes, macOS in bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,136 @@
+"""Reading: plain or gzip by content, from a path or from standard input."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import zlib
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from biolect.errors import InputError
+
+BLOCK_BYTES = 1 << 18
+"""Bytes read at once: small enough that several passes over a block stay in the cache."""
+
+_GZIP = b"\x1f\x8b"
+_MARK = b"\xef\xbb\xbf"
+_OTHER_PACKING = {
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"PK\x03\x04": "zip",
+}
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+class _Whole(io.RawIOBase):
+    """Raw bytes of a file, unpacked if it is gzip. Every read fills its buffer unless the file ends."""
+
+    def __init__(self, source: BinaryIO, name: str) -> None:
+        self._source = source
+        self._name = name
+        self._rest = _fill(source, BLOCK_BYTES)
+        self._inflate = zlib.decompressobj(31) if self._rest[:2] == _GZIP else None
+
+    def readable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        if not self.closed and self._source is not getattr(sys.stdin, "buffer", None):
+            self._source.close()
+        super().close()
+
+    def readinto(self, buffer: Any) -> int:
+        view, filled = memoryview(buffer).cast("B"), 0
+        while filled < len(view):
+            piece = self._unpacked(len(view) - filled) if self._inflate else self._plain(len(view) - filled)
+            if not piece:
+                break
+            view[filled : filled + len(piece)] = piece
+            filled += len(piece)
+        return filled
+
+    def _plain(self, size: int) -> bytes:
+        if not self._rest:
+            return self._source.read(size)
+        piece, self._rest = self._rest[:size], self._rest[size:]
+        return piece
+
+    def _unpacked(self, size: int) -> bytes:
+        while True:
+            assert self._inflate is not None
+            if self._inflate.eof:
+                self._rest = self._inflate.unused_data.lstrip(b"\0") or _fill(self._source, BLOCK_BYTES).lstrip(b"\0")
+                if not self._rest:
+                    return b""
+                self._inflate = zlib.decompressobj(31)
+            data = self._inflate.unconsumed_tail or self._rest or self._source.read(BLOCK_BYTES)
+            self._rest = b""
+            if not data:
+                raise InputError(f"'{self._name}' ends before its gzip stream does. The file is cut short: fetch or copy it again.")
+            try:
+                piece = self._inflate.decompress(data, size)
+            except zlib.error as error:
+                raise InputError(f"'{self._name}' is a damaged gzip file ({error}). Fetch or copy it again.") from None
+            if piece:
+                return piece
+
+
+def _fill(source: BinaryIO, size: int) -> bytes:
+    """Read until `size` bytes are there or the source ends; pipes give less at a time."""
+    parts: list[bytes] = []
+    while size and (part := source.read(size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def open_input(path: str | Path, *, text: bool = True) -> io.BufferedReader:
+    """Open a file for reading, unpacked if it is gzip, whatever its name says.
+
+    A UTF-8 mark at the start is skipped. `peek` shows up to 256 KiB of what comes, also on pipes.
+
+    Args:
+        path: `-` is standard input.
+        text: Refuse binary files.
+
+    Raises:
+        InputError: If the path is missing, a folder, not readable, packed in another way, or binary.
+            Reading on raises it where a gzip stream is cut short or damaged.
+    """
+    name = str(path)
+    if name == "-":
+        source: BinaryIO = sys.stdin.buffer
+    else:
+        try:
+            source = open(path, "rb")
+        except FileNotFoundError:
+            raise InputError(f"There is no file '{name}'. Check the path, which is relative to {os.getcwd()}.") from None
+        except IsADirectoryError:
+            raise InputError(f"'{name}' is a folder; a file is expected. Name the files in it, for example {name.rstrip('/')}/*.") from None
+        except OSError as error:
+            raise InputError(f"'{name}' cannot be opened: {error.strerror}.") from None
+    stream: io.BufferedReader = io.BufferedReader(_Whole(source, name), BLOCK_BYTES)
+    try:
+        head = stream.peek(1)
+        if head.startswith(_MARK):
+            stream.read(len(_MARK))
+        if text:
+            _check_text(head, name)
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+def _check_text(head: bytes, name: str) -> None:
+    for magic, packing in _OTHER_PACKING.items():
+        if head.startswith(magic):
+            raise InputError(f"'{name}' is packed with {packing}, which is not read. Unpack it, or pack it with gzip.")
+    if head.startswith(_UTF16):
+        raise InputError(f"'{name}' is UTF-16 text, which is not read. Save it as UTF-8.")
+    place = head.find(b"\0")
+    if place >= 0:
+        raise InputError(f"'{name}' is a binary file (a zero byte at offset {place}); text is expected. Is it the right file?")

@@ -1,0 +1,92 @@
+"""Writing: beside the final name first, renamed when whole."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from biolect.errors import BiolectError, InputError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_DENIED = (errno.EACCES, errno.EPERM)
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a free path beside `path` to write a file or a folder at; rename it to `path` when the block ends.
+
+    An existing file or folder is replaced only then. If the block fails, what it wrote is removed.
+
+    Raises:
+        InputError: If the disk is full or the place cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove(temporary)
+        yield temporary
+        if temporary.exists():
+            _publish(temporary, path)
+    except OSError as error:
+        _remove(temporary)
+        raise (_write_error(error, path) or error) from None
+    except BaseException:
+        _remove(temporary)
+        raise
+
+
+def _write_error(error: OSError, path: Path) -> InputError | None:
+    """Say in one sentence why writing failed; None for errors that are not about the output."""
+    if isinstance(error, BiolectError):
+        return None
+    if error.errno in _FULL:
+        return InputError(f"The disk is full: '{path}' was not written. Free some space, or write elsewhere.")
+    if error.errno == errno.EROFS:
+        return InputError(f"'{path}' cannot be written: the file system is read-only. Write elsewhere with --output.")
+    if error.errno in (errno.ENOTDIR, errno.EEXIST) and not path.parent.is_dir():
+        return InputError(f"'{path}' cannot be written: a part of its path is a file, not a folder. Write elsewhere with --output.")
+    blamed = Path(error.filename) if isinstance(error.filename, str) else None
+    if error.errno in _DENIED and (blamed is None or path.parent in (blamed, *blamed.parents) or blamed in path.parents):
+        return InputError(f"'{path}' cannot be written: permission denied in '{path.parent}'. Write elsewhere with --output.")
+    return None
+
+
+def _publish(temporary: Path, path: Path) -> None:
+    files = [p for p in temporary.rglob("*") if p.is_file()] if temporary.is_dir() else [temporary]
+    for file in files:
+        with open(file, "rb") as stream:
+            os.fsync(stream.fileno())
+    if path.is_dir():
+        # A folder cannot be renamed onto a full one, so the old one steps aside for a moment.
+        old = path.with_name(f".{path.name}.{os.getpid()}.old")
+        path.rename(old)
+        temporary.rename(path)
+        shutil.rmtree(old)
+    else:
+        os.replace(temporary, path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError:
+            return
+
+
+def sha256(path: str | Path) -> str:
+    """Return the digest of a file's bytes as hex; of a folder, over names and digests of its files in order."""
+    path = Path(path)
+    if path.is_dir():
+        lines = [f"{p.relative_to(path).as_posix()} {sha256(p)}" for p in sorted(path.rglob("*")) if p.is_file()]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
