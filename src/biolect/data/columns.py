@@ -50,7 +50,7 @@ class Column:
 
     def __init__(self, folder: Path, name: str) -> None:
         self.dtype = np.dtype(COLUMNS[name].dtype)
-        self.file = open(folder / f"{name}.bin", "wb")  # closed by the writer
+        self.file = open(folder / f"{name}.bin", "wb")
         self.waiting: list[int] = []
         self.total = 0
 
@@ -72,6 +72,10 @@ class Column:
         """Hand what waits to the file."""
         self.file.write(np.array(self.waiting, dtype=self.dtype).data)
         self.waiting = []
+
+    def close(self) -> None:
+        """Close the file; what still waits is lost, as it is when writing failed."""
+        self.file.close()
 
 
 def mapped(folder: Path, name: str, items: int) -> NDArray[Any]:

@@ -9,9 +9,8 @@ one cluster and one split. The columns are listed in `columns.py`.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterable
+from contextlib import ExitStack, closing
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +24,7 @@ from biolect.bio.sequence import MODALITIES, Modality
 from biolect.data.columns import COLUMNS, Column, mapped
 from biolect.data.document import VIEWS, Member, View
 from biolect.errors import CheckpointError, ConfigError, InputError
+from biolect.files import atomic_path
 from biolect.tokens.vocabulary import Vocabulary
 
 SPLITS = ("train", "valid", "test")
@@ -52,26 +52,25 @@ class MemberWriter:
         self.folder, self.vocabulary = Path(folder), vocabulary
         if self.folder.exists():
             raise InputError(f"'{self.folder}' exists already. Choose another folder, or remove it first.")
-        self.temporary = self.folder.with_name(f".{self.folder.name}.partial-{os.getpid()}")
-        self.temporary.mkdir(parents=True)
-        self._columns = {name: Column(self.temporary, name) for name in COLUMNS}
+        self._open = ExitStack()
+        self._columns: dict[str, Column] = {}
         self._records: dict[str, int] = {}
         self._tokens = dict.fromkeys(MODALITIES, 0)
         self._modality: Modality = Modality.DNA
         self.num_members = self.num_groups = 0
 
     def __enter__(self) -> Self:
+        self._temporary = self._open.enter_context(atomic_path(self.folder))
+        self._temporary.mkdir()
+        for name in COLUMNS:
+            self._columns[name] = self._open.enter_context(closing(Column(self._temporary, name)))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is None:
+        with self._open:
+            if error is not None:
+                raise error
             self._finish()
-        for column in self._columns.values():
-            column.file.close()
-        if kind is None:
-            self.temporary.rename(self.folder)
-        else:
-            shutil.rmtree(self.temporary, ignore_errors=True)
 
     def begin_group(self, name: str, *, split: str = "train", cluster: int = -1, places: Iterable[Place] = ()) -> int:
         """Open a group; the members added next belong to it. Returns its index."""
@@ -147,7 +146,7 @@ class MemberWriter:
         for record in self._records:
             columns["record_name_starts"].append(columns["record_names"].total)
             columns["record_names"].append(*record.encode())
-        for name, (_, width, counted) in COLUMNS.items():
+        for name, (_, _, counted) in COLUMNS.items():
             if counted:
                 columns[name].append(columns[counted].total // COLUMNS[counted].width)
         for column in columns.values():
@@ -160,7 +159,7 @@ class MemberWriter:
             "tokens": {modality.value: count for modality, count in self._tokens.items()},
             "columns": {name: column.total for name, column in columns.items()},
         }
-        (self.temporary / "store.json").write_text(json.dumps(facts, indent=2) + "\n")
+        (self._temporary / "store.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 
 class MemberStore:
