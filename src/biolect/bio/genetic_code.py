@@ -1,0 +1,121 @@
+"""Genetic codes: which codon means which amino acid, for every table of the NCBI."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biolect.errors import FrameError, InputError
+
+_BASES = "ACGT"
+_IUPAC = {
+    **{"A": "A", "C": "C", "G": "G", "T": "T", "U": "T", "R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC"},
+    **{"B": "CGT", "D": "AGT", "H": "ACT", "V": "ACG", "N": "ACGT"},
+}
+_AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY*"
+# What a codon can still mean when a letter is ambiguous; any other set is X.
+_EITHER = {"DN": "B", "EQ": "Z", "IL": "J"}
+
+
+def _base_sets() -> NDArray[np.uint16]:
+    """Byte to the set of bases it may stand for, one bit a base; letters that are none mean any base."""
+    sets = np.full(256, 15, dtype=np.uint16)
+    for letter, bases in _IUPAC.items():
+        sets[[ord(letter), ord(letter.lower())]] = sum(1 << _BASES.index(base) for base in bases)
+    return sets
+
+
+_BASE_SETS = _base_sets()
+
+
+@dataclass(frozen=True)
+class GeneticCode:
+    """One table. Invariant: every one of the 64 codons has a meaning, an amino acid or `*`.
+
+    In tables 27, 28 and 31 some codons are both: they mean their amino acid here, and are also in
+    `stops`; which of the two holds depends on the place, not on the codon.
+
+    Attributes:
+        id: Number at the NCBI.
+        name: As the NCBI prints it.
+        meanings: 64 letters, codons in the order AAA, AAC, AAG, AAT, ACA, ...
+        starts: Codons that can begin a protein; there they are read as M.
+        stops: Codons that can end one.
+
+    Source: The Genetic Codes, NCBI Taxonomy, as carried by Biopython (Bio.Data.CodonTable).
+    """
+
+    id: int
+    name: str
+    meanings: str
+    starts: frozenset[str]
+    stops: frozenset[str]
+
+    @staticmethod
+    @lru_cache(maxsize=None)
+    def by_id(number: int) -> GeneticCode:
+        """Return a table by its number.
+
+        Raises:
+            InputError: If the NCBI has no such table.
+        """
+        from Bio.Data import CodonTable
+
+        known = CodonTable.unambiguous_dna_by_id
+        if number not in known:
+            raise InputError(f"There is no genetic code {number}. The NCBI has {', '.join(str(n) for n in sorted(known))}.")
+        table = known[number]
+        meanings = "".join(table.forward_table.get("".join(codon), "*") for codon in product(_BASES, repeat=3))
+        return GeneticCode(number, str(table.names[0]), meanings, frozenset(table.start_codons), frozenset(table.stop_codons))
+
+    def __repr__(self) -> str:
+        return f"GeneticCode.by_id({self.id})"
+
+    @cached_property
+    def _letters(self) -> NDArray[np.uint8]:
+        """ASCII of the amino acid for each triple of base sets; index (a << 8) | (b << 4) | c."""
+        bits = np.array([1 << _AMINO_ACIDS.index(letter) for letter in self.meanings], dtype=np.uint32).reshape(4, 4, 4)
+        for axis in range(3):
+            members = [[i for i in range(4) if chosen >> i & 1] for chosen in range(16)]
+            parts = [np.bitwise_or.reduce(bits.take(kept, axis=axis), axis=axis) for kept in members]
+            bits = np.stack(parts, axis=axis)
+        letters = np.full(bits.size, ord("X"), dtype=np.uint8)
+        for meaning in np.unique(bits):
+            names = "".join(sorted(a for i, a in enumerate(_AMINO_ACIDS) if int(meaning) >> i & 1))
+            letters[bits.ravel() == meaning] = ord(names if len(names) == 1 else _EITHER.get(names, "X"))
+        return letters
+
+    def translate(self, text: str | bytes, *, first_is_start: bool = False) -> str:
+        """Return one amino acid per codon, stops as `*`.
+
+        A codon with ambiguous letters is translated where all its readings agree; B, Z and J stand for
+        their two amino acids, and every other doubt is X.
+
+        Args:
+            text: DNA or RNA, whole codons; IUPAC letters of either case.
+            first_is_start: Read the first codon as M if it is one of `starts`.
+
+        Raises:
+            FrameError: If the text is not a whole number of codons.
+        """
+        if len(text) % 3:
+            raise FrameError(f"{len(text)} nucleotides are not a whole number of codons. Select the coding sequence first.")
+        raw = text.encode("ascii", errors="replace") if isinstance(text, str) else text
+        sets = _BASE_SETS[np.frombuffer(raw, dtype=np.uint8)]
+        protein = self._letters[(sets[0::3] << 8) | (sets[1::3] << 4) | sets[2::3]].tobytes().decode("ascii")
+        if first_is_start and raw[:3].decode("ascii").upper().replace("U", "T") in self.starts:
+            return "M" + protein[1:]
+        return protein
+
+    def codons(self, amino_acid: str) -> tuple[str, ...]:
+        """Return the codons of one amino acid, or of `*`, in table order."""
+        spelled = ("".join(codon) for codon in product(_BASES, repeat=3))
+        return tuple(codon for codon, meaning in zip(spelled, self.meanings, strict=True) if meaning == amino_acid)
+
+    def synonymous(self, codon: str) -> tuple[str, ...]:
+        """Return every codon of the same meaning, the codon itself among them. DNA letters."""
+        return self.codons(self.translate(codon))
