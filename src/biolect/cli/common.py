@@ -136,7 +136,7 @@ def split_assignments(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return inputs, [word for word, assign in zip(words, assigns, strict=True) if assign]
 
 
-def finish(result: Mapping[str, Any], refused: Sequence[Any] = (), common: Common = DEFAULTS) -> int:
+def finish(result: dict[str, Any], refused: Sequence[Any] = (), common: Common = DEFAULTS) -> int:
     """Show a verb's result and return its exit code: 1 if records were refused, unless --skip-bad.
 
     Args:
@@ -161,7 +161,7 @@ def finish(result: Mapping[str, Any], refused: Sequence[Any] = (), common: Commo
 def plain(value: Any) -> Any:
     """Return a value as JSON knows it: paths as text, arrays as lists, what is not finite as null."""
     if is_dataclass(value) and not isinstance(value, type):
-        value = asdict(value)
+        return plain(asdict(value))
     if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, str | bool | int) or value is None:
