@@ -1,0 +1,82 @@
+"""Learning curves: bits per residue over tokens seen, by modality, with the phases marked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from biolect.figures.style import COLORS, MEMBER_LINES, OTHERS, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_MEMBER_WORDS = ("first", "second", "third or later")
+_UNITS = ((1e9, "billions"), (1e6, "millions"), (1e3, "thousands"), (1, ""))
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One quantity over training. Equal-length lists.
+
+    Attributes:
+        tokens: Tokens seen so far, padding not counted.
+        values: Bits per residue at those points.
+    """
+
+    tokens: Sequence[float]
+    values: Sequence[float]
+
+
+def learning_curves(
+    alone: Mapping[str, Curve], by_member: Mapping[tuple[str, int], Curve], phase_ends: Mapping[str, float], title: str = ""
+) -> Figure:
+    """Draw validation curves: records alone on the left, members of documents on the right.
+
+    Args:
+        alone: By modality: records scored on their own.
+        by_member: By (modality, 0-based place in the document).
+        phase_ends: Phase name to the tokens seen at its end, in order.
+    """
+    figure, (left, right) = new_figure(10.0, 4.0, columns=2, shares_y=True)
+    unit, word = _unit(max(phase_ends.values(), default=0.0))
+    for index, (modality, curve) in enumerate(alone.items()):
+        left.plot([t / unit for t in curve.tokens], curve.values, color=_color(modality, index), marker="o", markersize=3, label=modality)
+    for index, ((modality, member), curve) in enumerate(by_member.items()):
+        label = f"{modality}, {_MEMBER_WORDS[member]}"
+        right.plot(
+            [t / unit for t in curve.tokens],
+            curve.values,
+            color=_color(modality, index),
+            linestyle=MEMBER_LINES[member],
+            marker=".",
+            label=label,
+        )
+    for panel, heading in ((left, "alone"), (right, "by place in the document")):
+        _phases(panel, {name: end / unit for name, end in phase_ends.items()})
+        panel.set_xlabel(f"Tokens seen ({word})" if word else "Tokens seen")
+        panel.set_title(heading, fontsize=10)
+        if panel.lines:
+            panel.legend(frameon=False, fontsize=8)
+    left.set_ylabel("Validation loss (bits per residue)")
+    left.set_ylim(bottom=0)
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def _phases(panel: Axes, ends: Mapping[str, float]) -> None:
+    start = 0.0
+    for name, end in ends.items():
+        panel.axvspan(start, end, color="#f2f2f2" if len(panel.patches) % 2 else "#ffffff", zorder=0, linewidth=0)
+        panel.annotate(name, ((start + end) / 2, 1), xycoords=("data", "axes fraction"), ha="center", va="top", fontsize=8, color="#666666")
+        start = end
+
+
+def _color(modality: str, index: int) -> str:
+    return COLORS.get(modality, OTHERS[index % len(OTHERS)])
+
+
+def _unit(most: float) -> tuple[float, str]:
+    return next(((size, word) for size, word in _UNITS if most >= size), (1.0, ""))

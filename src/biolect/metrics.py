@@ -1,0 +1,122 @@
+"""Numbers that say how good a model is. Pure numpy: no model, no tensor, no file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from biolect.errors import ShapeError
+
+
+class Interval(NamedTuple):
+    """A central bootstrap interval."""
+
+    low: float
+    high: float
+
+
+class Comparison(NamedTuple):
+    """Two-sample Kolmogorov-Smirnov: the largest gap between two distributions, and its p-value."""
+
+    statistic: float
+    p_value: float
+
+
+def bits_per_residue(nats: float, num_residues: float) -> float:
+    """Return bits per residue; NaN over no residues.
+
+    Args:
+        nats: Total negative log-likelihood of the scored residues; special tokens belong in neither argument.
+    """
+    return float(nats) / math.log(2) / float(num_residues) if num_residues else math.nan
+
+
+def perplexity(nats: float, num_tokens: float) -> float:
+    """Return exp of the mean negative log-likelihood per token; comparable only within one tokenizer."""
+    return math.exp(float(nats) / float(num_tokens)) if num_tokens else math.nan
+
+
+def spearman(first: ArrayLike, second: ArrayLike) -> float:
+    """Return the rank correlation; ties share their mean rank. NaN where either side is constant.
+
+    Raises:
+        ShapeError: If the two differ in length, or hold fewer than two values.
+    """
+    a, b = _paired(first, second)
+    if a.min() == a.max() or b.min() == b.max():
+        return math.nan
+    return float(np.corrcoef(stats.rankdata(a), stats.rankdata(b))[0, 1])
+
+
+def auroc(is_positive: ArrayLike, scores: ArrayLike) -> float:
+    """Return the chance that a positive scores above a negative; ties count half. NaN with one class only.
+
+    Raises:
+        ShapeError: If the two differ in length, or hold fewer than two values.
+    """
+    labels, values = _paired(is_positive, scores)
+    positive = labels.astype(bool)
+    count, others = int(positive.sum()), int((~positive).sum())
+    if not count or not others:
+        return math.nan
+    return float((stats.rankdata(values)[positive].sum() - count * (count + 1) / 2) / (count * others))
+
+
+def ks(first: ArrayLike, second: ArrayLike) -> Comparison:
+    """Compare two samples by the Kolmogorov-Smirnov statistic; 0 is equal, 1 is disjoint."""
+    result: Any = stats.ks_2samp(np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64))
+    return Comparison(float(result.statistic), float(result.pvalue))
+
+
+def bootstrap_interval(
+    statistic: Callable[[NDArray[np.int64], NDArray[np.int64]], float],
+    clusters: ArrayLike,
+    *,
+    num_seeds: int = 1,
+    draws: int = 1_000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Return an interval over clusters of items and over training seeds, both drawn anew each time.
+
+    Whole clusters are drawn, because items of one cluster are not independent; seeds and clusters are
+    crossed, because every seed is judged on the same items.
+
+    Args:
+        statistic: Takes drawn seed indices and drawn item indices, both with repeats.
+        clusters: One cluster label per item.
+
+    Example:
+        losses = np.array([[1.0, 2.0, 6.0], [1.5, 2.5, 6.5]])  # two seeds, three items
+        bootstrap_interval(lambda s, i: losses[np.ix_(s, i)].mean(), clusters=[0, 0, 1], num_seeds=2)
+
+    Raises:
+        ShapeError: If there is no item.
+    """
+    labels = np.asarray(clusters)
+    if not len(labels):
+        raise ShapeError("A bootstrap needs at least one item. Check that the table it is drawn from is not empty.")
+    _, owner = np.unique(labels, return_inverse=True)
+    order = np.argsort(owner, kind="stable")
+    members = np.split(order, np.cumsum(np.bincount(owner))[:-1])
+    rng = np.random.default_rng(seed)
+    values = np.empty(draws)
+    for draw in range(draws):
+        seeds = rng.integers(0, num_seeds, size=num_seeds)
+        drawn = rng.integers(0, len(members), size=len(members))
+        values[draw] = statistic(seeds, np.concatenate([members[i] for i in drawn]))
+    tail = 100 * (1 - level) / 2
+    low, high = np.nanpercentile(values, [tail, 100 - tail])
+    return Interval(float(low), float(high))
+
+
+def _paired(first: ArrayLike, second: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if a.shape != b.shape or a.ndim != 1 or len(a) < 2:
+        raise ShapeError(f"Two equally long lists of at least 2 values are needed, not {a.shape} and {b.shape}.")
+    return a, b

@@ -1,0 +1,254 @@
+"""Components: what mixtures are made of. From corpora on disk to loaders and fixed validation batches.
+
+A mixture names components: `single` (records alone), `genes` (views of one gene), `related` (sequences
+of one gene from several records) and `interleaved` (sequences mined from text). `single.protein` means
+one modality, `refseq:genes` one of several corpora.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from biolect.bio.sequence import Modality
+from biolect.data.document import Document, Grammar, View
+from biolect.data.loader import Loader
+from biolect.data.packing import pack
+from biolect.data.pairing import GroupSource, Pairing, PairSource, SingleSource, Source, document_weights
+from biolect.data.shards import MemberStore
+from biolect.errors import ConfigError
+from biolect.tokens.vocabulary import Vocabulary
+from biolect.train.curriculum import Phase, RunConfig
+from biolect.values import Batch
+
+_ALONE = {Modality.DNA: (View.LOCUS, View.CDS), Modality.RNA: (View.TRANSCRIPT,), Modality.PROTEIN: (View.PROTEIN,)}
+"""Which view of a gene stands for a modality where there are no records of it; the first that exists."""
+
+_VALID_SEED = 1_234_567
+
+
+class CorpusLike(Protocol):
+    """What is needed of a corpus: its stores by the name of their collection."""
+
+    @property
+    def collections(self) -> Mapping[str, MemberStore]: ...
+
+
+class Subset(Source):
+    """Every so-many-th item of a source, so that a short run repeats its data as often as a long one."""
+
+    def __init__(self, source: Source, count: int) -> None:
+        self.source, self.count = source, count
+
+    def __len__(self) -> int:
+        """Items kept."""
+        return self.count
+
+    def document(self, item: int, rng: np.random.Generator, room: int, grammar: Grammar) -> Document:
+        """Return a document of one of the kept items."""
+        return self.source.document(item * len(self.source) // self.count, rng, room, grammar)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """One flat source of a split, with its mean document length. Tokens."""
+
+    source: Source
+    mean_tokens: float
+
+    @property
+    def tokens(self) -> float:
+        """Tokens of one pass over the source, about."""
+        return len(self.source) * self.mean_tokens
+
+
+def pools(corpora: Mapping[str, CorpusLike], split: str, pairing: Pairing, grammar: Grammar, context_tokens: int) -> dict[str, Pool]:
+    """Return every source that has items, by flat name (`corpus:component` or `corpus:single.modality`)."""
+    found: dict[str, Pool] = {}
+    for corpus_name, corpus in corpora.items():
+        for component, source in _sources(corpus.collections, split, pairing, context_tokens):
+            if len(source):
+                found[f"{corpus_name}:{component}"] = Pool(source, source.mean_tokens(context_tokens + 1, grammar))
+    return found
+
+
+def _sources(stores: Mapping[str, MemberStore], split: str, pairing: Pairing, context_tokens: int) -> Iterator[tuple[str, Source]]:
+    for modality in _ALONE:
+        store, views = _alone(stores, modality)
+        if store is not None:
+            yield f"single.{modality}", SingleSource(store, split, modality, views=views, window=max(1, context_tokens - 4))
+    if "genes" in stores:
+        yield "genes", PairSource(stores["genes"], split, pairing)
+    for component, shuffled in (("related", True), ("interleaved", False)):
+        if component in stores:
+            yield component, GroupSource(stores[component], split, shuffled=shuffled)
+
+
+def _alone(stores: Mapping[str, MemberStore], modality: Modality) -> tuple[MemberStore | None, tuple[View, ...]]:
+    """Return where records of a modality alone come from: records if there are any in any split, else genes."""
+    records = stores.get("sequences")
+    if records is not None and records.total_tokens(modality):
+        return records, ()
+    genes = stores.get("genes")
+    if genes is not None:
+        views = genes.column("view")
+        for view in _ALONE[modality]:
+            if (views == view.index).any():
+                return genes, (view,)
+    return None, ()
+
+
+def answers(key: str, name: str) -> bool:
+    """Return whether a flat name is meant by a key of a mixture."""
+    corpus, _, component = name.partition(":")
+    wanted_corpus, colon, wanted = key.rpartition(":")
+    return (not colon or wanted_corpus == corpus) and (component == wanted or component.startswith(f"{wanted}."))
+
+
+def limited(found: Mapping[str, Pool], unique_tokens: Mapping[str, int]) -> dict[str, Pool]:
+    """Return the pools cut down to the unique tokens a run may draw on."""
+    out = dict(found)
+    for key, most in unique_tokens.items():
+        chosen = {name: pool for name, pool in out.items() if answers(key, name)}
+        whole = sum(pool.tokens for pool in chosen.values())
+        if whole > most:
+            for name, pool in chosen.items():
+                out[name] = Pool(Subset(pool.source, max(1, round(len(pool.source) * most / whole))), pool.mean_tokens)
+    return out
+
+
+def shares(mixture: Mapping[str, float], found: Mapping[str, Pool], single_shares: Mapping[str, float]) -> dict[str, float]:
+    """Return the share of tokens of every flat source a mixture draws on; they sum to 1.
+
+    Raises:
+        ConfigError: If a component has nothing to give.
+    """
+    out: dict[str, float] = {}
+    for key, weight in mixture.items():
+        chosen = {name: pool.tokens * _preference(name, found, key, single_shares) for name, pool in found.items() if answers(key, name)}
+        whole = sum(chosen.values())
+        if not whole:
+            there = ", ".join(sorted({name.partition(":")[2] for name in found})) or "nothing"
+            raise ConfigError(
+                f"The mixture draws on '{key}', of which the corpora have nothing to train on. They have: {there}. "
+                "Prepare a corpus that has it, or leave it out of the mixture."
+            )
+        for name, tokens in chosen.items():
+            if tokens:
+                out[name] = out.get(name, 0.0) + weight / sum(mixture.values()) * tokens / whole
+    return out
+
+
+def _preference(name: str, found: Mapping[str, Pool], key: str, single_shares: Mapping[str, float]) -> float:
+    """Factor on a source's own size: modalities alone follow their shares, not the sizes of their files."""
+    component, _, modality = name.partition(":")[2].partition(".")
+    if component != "single":
+        return 1.0
+    same = sum(pool.tokens for other, pool in found.items() if answers(key, other) and other.endswith(f".{modality}"))
+    return single_shares.get(modality, 0.0) / same
+
+
+def loader(config: RunConfig, index: int, phase: Phase, found: Mapping[str, Pool], vocabulary: Vocabulary) -> Loader:
+    """Return the loader of a phase; phases draw in different orders."""
+    context = config.context_of(phase)
+    parts = shares(phase.mixture, found, config.single_shares)
+    sources = {name: found[name].source for name in parts}
+    return Loader(
+        sources,
+        document_weights(sources, parts, context + 1, config.grammar),
+        config.grammar,
+        vocabulary,
+        config.objective.build(),
+        context_tokens=context,
+        num_rows=config.batch_tokens // context,
+        seed=config.seed * 1_000 + index,
+    )
+
+
+def passes(config: RunConfig, found: Mapping[str, Pool]) -> dict[str, float]:
+    """Return how many times each component will be read, about."""
+    totals: dict[str, tuple[float, float]] = {}
+    for phase in config.phases:
+        for name, share in shares(phase.mixture, found, config.single_shares).items():
+            component = name.partition(":")[2]
+            read, whole = totals.get(component, (0.0, sum(pool.tokens for other, pool in found.items() if other.endswith(f":{component}"))))
+            totals[component] = (read + share * phase.tokens, whole)
+    return {component: read / whole for component, (read, whole) in totals.items()}
+
+
+def valid_batches(config: RunConfig, corpora: Mapping[str, CorpusLike], vocabulary: Vocabulary, num_rows: int) -> dict[str, list[Batch]]:
+    """Return fixed batches of the validation split, by component.
+
+    Pairs are always true ones. Where positions follow gene coordinates, every paired component is there
+    twice: with coordinates, and as `NAME_ordinary` without, because records without annotation have none.
+    """
+    pairing = config.pairing.model_copy(update={"partners": "matched"})
+    out: dict[str, list[Batch]] = {}
+    for suffix, positions in (("", config.grammar.positions), ("_ordinary", "ordinary")):
+        grammar = config.grammar.model_copy(update={"positions": positions, "coordinate_dropout": 0.0})
+        for name, pool in pools(corpora, "valid", pairing, grammar, config.context_tokens).items():
+            component = name.partition(":")[2].partition(".")[0]
+            if suffix and (component != "genes" or config.grammar.positions == "ordinary"):
+                continue
+            batches = _packed(config, name, pool, grammar, vocabulary, num_rows)
+            out.setdefault(component + suffix, []).extend(batches)
+    return out
+
+
+def _packed(config: RunConfig, name: str, pool: Pool, grammar: Grammar, vocabulary: Vocabulary, num_rows: int) -> list[Batch]:
+    """Return every item of a pool once, or as many as the token limit allows."""
+    finish, context = config.objective.build(), config.context_tokens
+    draw = Loader(
+        {name: pool.source}, {name: 1.0}, grammar, vocabulary, finish, context_tokens=context, num_rows=num_rows, seed=_VALID_SEED
+    )
+    left = [draw.segment(i) for i in range(min(len(pool.source), max(1, int(config.valid_tokens / pool.mean_tokens))))]
+    batches = []
+    while left:
+        batch, used = pack(left, num_rows, context, vocabulary.pad)
+        batches.append(batch)
+        left = left[used:]
+    return batches
+
+
+def run_corpora(config: RunConfig, output: Path, vocabulary: Vocabulary, *, allow_leakage: bool, builds: bool) -> dict[str, CorpusLike]:
+    """Open the corpora of a run, simulating them first where the config says so.
+
+    Args:
+        output: Run folder; a simulated corpus lies inside it.
+        builds: Make what is missing; on one of several ranks only.
+
+    Raises:
+        ConfigError: If the run names no corpus, or one with another vocabulary.
+        LeakageError: If training and validation share sequences and that is not allowed.
+    """
+    from biolect.data.corpus import Corpus
+
+    if config.corpora.kind == "simulated":
+        folders = {"simulated": str(output / "corpus")}
+        if builds and not (output / "corpus").exists():
+            _simulate(output, config.corpora.seed)
+    else:
+        folders = config.corpora.folders
+    if not folders:
+        raise ConfigError(f"Recipe '{config.name}' needs a corpus. Make one with biolect prepare, then add corpora.folders.main=FOLDER.")
+    opened = {name: Corpus.open(Path(folder)) for name, folder in folders.items()}
+    for name, corpus in opened.items():
+        if corpus.vocabulary.digest != vocabulary.digest:
+            raise ConfigError(
+                f"Corpus '{name}' was written with vocabulary '{corpus.vocabulary.name}' ({len(corpus.vocabulary)} tokens); the model has "
+                f"'{vocabulary.name}' ({len(vocabulary)}). Run biolect prepare again with the model's vocabulary."
+            )
+        corpus.check_leakage(allow=allow_leakage)
+    return dict(opened)
+
+
+def _simulate(output: Path, seed: int) -> None:
+    from biolect import simulate
+    from biolect.data.corpus import PrepareOptions, prepare
+
+    files = simulate.genomes(output / "simulated", seed=seed)
+    prepare(files, output / "corpus", PrepareOptions())

@@ -1,0 +1,168 @@
+"""Curricula: what a model reads, in which order, how much of it, at which learning rate."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, Self
+
+import pydantic
+
+from biolect.config import Config
+from biolect.data.document import Grammar
+from biolect.data.pairing import Pairing
+from biolect.models.language_model import LanguageModel
+from biolect.objectives.causal import Causal
+from biolect.train.optimizer import AdamW
+from biolect.train.schedule import Schedule
+
+
+class Phase(Config):
+    """A stretch of training with one mixture. Tokens are real tokens; padding is not counted.
+
+    Attributes:
+        mixture: Shares of tokens by component; they need not sum to 1. See `train.components` for names.
+        tokens: Budget of the phase.
+        learning_rate: At its start (after the warm-up) and at its end.
+        warmup_tokens: Part of the budget in which the learning rate rises from 0.
+        context_tokens: Another row length than the run's; None keeps the run's.
+    """
+
+    name: str
+    mixture: dict[str, float] = pydantic.Field(min_length=1)
+    tokens: int = pydantic.Field(gt=0)
+    learning_rate: tuple[float, float]
+    warmup_tokens: int = pydantic.Field(0, ge=0)
+    context_tokens: int | None = pydantic.Field(None, gt=1)
+
+    @pydantic.model_validator(mode="after")
+    def _can_be_trained(self) -> Self:
+        for name, weight in self.mixture.items():
+            if not (math.isfinite(weight) and weight > 0):
+                raise ValueError(f"Mixture weights must be positive and finite; '{name}' in phase '{self.name}' has {weight}.")
+        if self.warmup_tokens >= self.tokens:
+            raise ValueError(
+                f"Phase '{self.name}' warms up for {self.warmup_tokens:,} tokens but has only {self.tokens:,}. Shorten the warm-up."
+            )
+        return self
+
+    @property
+    def schedule(self) -> Schedule:
+        """The learning rate over the phase."""
+        return Schedule(*self.learning_rate, self.warmup_tokens, self.tokens)
+
+    def scaled(self, factor: float) -> Phase:
+        """Return the phase with its budget and warm-up multiplied, at least one token long."""
+        tokens = max(1, round(self.tokens * factor))
+        return self.model_copy(update={"tokens": tokens, "warmup_tokens": min(round(self.warmup_tokens * factor), tokens - 1)})
+
+
+class Folders(Config):
+    """Corpora on disk, as `biolect prepare` writes them.
+
+    Attributes:
+        folders: By a name of your own, which a mixture may use to tell corpora apart.
+    """
+
+    kind: Literal["folders"] = "folders"
+    folders: dict[str, str] = {}
+
+
+class Simulated(Config):
+    """A toy organism with known truth, simulated and prepared inside the run folder."""
+
+    kind: Literal["simulated"] = "simulated"
+    seed: int = 0
+
+
+class RunConfig(Config):
+    """Everything that decides the weights that come out. Written beside every checkpoint.
+
+    Attributes:
+        unique_tokens: Most tokens to draw from by component, so that a short run repeats its sources as often as a long one.
+        single_shares: How `single` divides its tokens among the modalities that are there.
+        batch_tokens: Tokens of one step over all devices, padding counted: rows times `context_tokens`.
+        accumulation: Forward passes that make up one step, on each device.
+        dtype: Of the computation; weights and optimizer are float32, or float64 when that is asked.
+        recomputes: Trade a third more work for the memory of activations.
+        compiles: Compile the model; needs a C++ compiler.
+        start_from: Model folder whose weights to begin with; None draws them from the seed.
+        log_steps: Steps between two lines of metrics.
+        evaluate_tokens: Tokens between two evaluations; each phase ends with one.
+        checkpoint_tokens: Tokens between two checkpoints; each phase ends with one.
+        valid_tokens: Most validation tokens per component.
+    """
+
+    name: str
+    model: LanguageModel.Config
+    corpora: Folders | Simulated = pydantic.Field(discriminator="kind")
+    phases: tuple[Phase, ...] = pydantic.Field(min_length=1)
+    unique_tokens: dict[str, int] = {}
+    single_shares: dict[str, float] = {"dna": 0.35, "rna": 0.15, "protein": 0.5}
+    grammar: Grammar = Grammar()
+    pairing: Pairing = Pairing()
+    objective: Causal.Config = Causal.Config()
+    optimizer: AdamW = AdamW()
+    context_tokens: int = pydantic.Field(1_024, gt=1)
+    batch_tokens: int = pydantic.Field(gt=0)
+    accumulation: int = pydantic.Field(1, gt=0)
+    dtype: Literal["float32", "bfloat16", "float64"] = "bfloat16"
+    recomputes: bool = False
+    compiles: bool = False
+    start_from: str | None = None
+    seed: int = 0
+    log_steps: int = pydantic.Field(20, gt=0)
+    evaluate_tokens: int = pydantic.Field(gt=0)
+    checkpoint_tokens: int = pydantic.Field(gt=0)
+    valid_tokens: int = pydantic.Field(gt=0)
+
+    @pydantic.model_validator(mode="after")
+    def _rows_are_whole(self) -> Self:
+        names = [phase.name for phase in self.phases]
+        if len(set(names)) < len(names):
+            raise ValueError(f"Phase names must differ; they are {', '.join(names)}.")
+        for phase in self.phases:
+            context = self.context_of(phase)
+            step = context * self.accumulation
+            if self.batch_tokens % step:
+                low = self.batch_tokens // step * step
+                near = ", ".join(str(tokens) for tokens in (low, low + step) if tokens)
+                raise ValueError(
+                    f"batch_tokens = {self.batch_tokens} is not a whole number of rows of {context} tokens for each of "
+                    f"{self.accumulation} forward passes (phase '{phase.name}'). Nearest valid values: {near}."
+                )
+        return self
+
+    def context_of(self, phase: Phase) -> int:
+        """Row length in a phase. Tokens."""
+        return phase.context_tokens or self.context_tokens
+
+    @property
+    def total_tokens(self) -> int:
+        """Budget of all phases."""
+        return sum(phase.tokens for phase in self.phases)
+
+    def component_tokens(self) -> dict[str, float]:
+        """Return the tokens each component of the mixtures will give."""
+        totals: dict[str, float] = {}
+        for phase in self.phases:
+            whole = sum(phase.mixture.values())
+            for name, weight in phase.mixture.items():
+                totals[name] = totals.get(name, 0.0) + phase.tokens * weight / whole
+        return totals
+
+    def scaled(self, tokens: int) -> RunConfig:
+        """Return a run over so many tokens in all: equal shares of phases, equal repetition of every source.
+
+        Small sources shrink with the budget, because a short run that saw them fewer times than the long one
+        would mislead about mixtures.
+        """
+        factor = tokens / self.total_tokens
+        changes = {name: max(1, round(getattr(self, name) * factor)) for name in ("evaluate_tokens", "checkpoint_tokens")}
+        return self.model_copy(
+            update={
+                "phases": tuple(phase.scaled(factor) for phase in self.phases),
+                "unique_tokens": {name: max(1, round(count * factor)) for name, count in self.unique_tokens.items()},
+                "valid_tokens": min(self.valid_tokens, max(self.context_tokens, tokens // 20)),
+                **changes,
+            }
+        )

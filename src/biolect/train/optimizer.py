@@ -1,0 +1,42 @@
+"""The optimizer: AdamW, with weight decay where it belongs."""
+
+from __future__ import annotations
+
+import pydantic
+import torch
+from torch import nn
+
+from biolect.config import Config
+
+
+class AdamW(Config):
+    """Settings of AdamW and of the gradient before it.
+
+    Source: arXiv:2410.11499 names no optimizer; these are common values for decoders of this size.
+
+    Attributes:
+        weight_decay: Of matrices; norms and embeddings are left alone.
+        clip_norm: Longest gradient, over all parameters together.
+    """
+
+    betas: tuple[float, float] = (0.9, 0.95)
+    eps: float = pydantic.Field(1e-8, gt=0)
+    weight_decay: float = pydantic.Field(0.1, ge=0)
+    clip_norm: float = pydantic.Field(1.0, gt=0)
+
+    def build(self, model: nn.Module) -> torch.optim.AdamW:
+        """Return an optimizer of a model's trainable parameters; its learning rate is set before every step."""
+        decayed, kept = split_by_decay(model)
+        groups = [{"params": decayed, "weight_decay": self.weight_decay}, {"params": kept, "weight_decay": 0.0}]
+        return torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, betas=self.betas, eps=self.eps, fused=True)
+
+
+def split_by_decay(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Return trainable parameters that decay (matrices) and those that do not (norms, embeddings)."""
+    decayed: list[nn.Parameter] = []
+    kept: list[nn.Parameter] = []
+    for module in model.modules():
+        for parameter in module.parameters(recurse=False):
+            if parameter.requires_grad:
+                (decayed if parameter.dim() >= 2 and not isinstance(module, nn.Embedding) else kept).append(parameter)
+    return decayed, kept

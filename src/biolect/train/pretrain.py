@@ -1,0 +1,220 @@
+"""Pretraining: a run config in, a run folder out.
+
+config.yaml          the config
+metrics.jsonl        one line per report
+checkpoints/         the last two
+model/               the model at the end
+learning_curves.png, learning_curves.svg
+run.json             what was run, where, on what
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from biolect.errors import ConfigError
+from biolect.files import atomic_path, write_run_json
+from biolect.models import checkpoint
+from biolect.models.language_model import LanguageModel
+from biolect.train import checkpoints, components
+from biolect.train.checkpoints import Position, Saved
+from biolect.train.curriculum import RunConfig
+from biolect.train.log import LossTable, MetricsLog
+from biolect.train.loop import Trainer, whole_model
+from biolect.train.runtime import Runtime, stop_signals
+
+if TYPE_CHECKING:
+    from biolect.figures.curves import Curve
+
+CONFIG = "config.yaml"
+METRICS = "metrics.jsonl"
+MODEL = "model"
+
+
+def pretrain(
+    config: RunConfig,
+    output: Path | str,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    device: str = "auto",
+    allow_leakage: bool = False,
+    advance: Callable[[int], None] = lambda tokens: None,
+    stop_after_steps: int | None = None,
+) -> dict[str, Any]:
+    """Run a curriculum and return its report.
+
+    Args:
+        output: Run folder.
+        resume: Go on from the newest checkpoint, if there is one; on one CPU in float32, bit for bit.
+        overwrite: Remove a run that is there.
+        device: `auto`, `cpu`, `cuda` or `mps`; with many of them, launch with `torchrun` or `accelerate launch`.
+        allow_leakage: Train although training and validation share sequences.
+        advance: Told the tokens of every step, for a progress bar.
+        stop_after_steps: End early, with a checkpoint, when the run has taken so many steps in all.
+
+    Returns:
+        `model`, `tokens`, `steps`, `bits_per_residue`, `tokens_per_second` and more; see `report`.
+
+    Raises:
+        ConfigError: If the folder holds another run, or the config does not fit the corpora.
+        LeakageError: If the corpora leak.
+        KeyboardInterrupt: If interrupted; the state is saved.
+    """
+    from biolect.devices import choose
+
+    output = Path(output)
+    runtime = Runtime(choose(device).device, config.dtype)
+    if runtime.is_main:
+        _claim(config, output, resume=resume, overwrite=overwrite)
+    runtime.wait()
+    with stop_signals(runtime) as caught:
+        trainer, found = _assemble(config, output, runtime, allow_leakage=allow_leakage)
+        trainer.advance = advance
+        trainer.should_stop = lambda place: bool(caught) or place.step == stop_after_steps
+        started, tokens = time.perf_counter(), trainer.position.tokens
+        finished = trainer.run()
+        seconds = time.perf_counter() - started
+    if caught:
+        raise KeyboardInterrupt
+    weights = runtime.weights(trainer.model)
+    result = report(config, output, trainer.position, (trainer.position.tokens - tokens) / max(seconds, 1e-9))
+    result |= {"finished": finished, "passes": components.passes(config, found)}
+    if runtime.is_main and finished:
+        _publish(config, output, whole_model(config, weights), result)
+    runtime.wait()
+    runtime.close()
+    return result
+
+
+def _claim(config: RunConfig, output: Path, *, resume: bool, overwrite: bool) -> None:
+    """Make the run folder ours, or refuse."""
+    held = output / CONFIG
+    if overwrite and not resume and held.is_file():
+        shutil.rmtree(output)
+    if held.is_file():
+        if not resume:
+            raise ConfigError(
+                f"'{output}' holds a run already. Pass --resume to go on with it, --overwrite to replace it, or another --output."
+            )
+        before = RunConfig.from_yaml(held.read_text())
+        changed = [name for name in RunConfig.model_fields if getattr(before, name) != getattr(config, name)]
+        if changed:
+            raise ConfigError(
+                f"The run in '{output}' was started with another config: '{changed[0]}' differs. "
+                f"Resume it with its own, {held}, or start a new run in another folder."
+            )
+        return
+    if output.is_dir() and any(output.iterdir()):
+        raise ConfigError(f"'{output}' is not empty and holds no run. Choose another --output.")
+    with atomic_path(held) as temporary:
+        temporary.write_text(config.to_yaml())
+
+
+def _assemble(config: RunConfig, output: Path, runtime: Runtime, *, allow_leakage: bool) -> tuple[Trainer, Mapping[str, components.Pool]]:
+    """Build everything a run needs, at the place where it was left."""
+    saved = checkpoints.latest(output / "checkpoints", runtime.weights_dtype)
+    position = saved.position if saved else Position()
+    model = _model(config, saved)
+    vocabulary = model.vocabulary
+    if runtime.is_main:
+        checkpoints.tidy(output / "checkpoints")
+        components.run_corpora(config, output, vocabulary, allow_leakage=allow_leakage, builds=True)
+    runtime.wait()
+    corpora = components.run_corpora(config, output, vocabulary, allow_leakage=allow_leakage, builds=False)
+    found = components.pools(corpora, "train", config.pairing, config.grammar, config.context_tokens)
+    found = components.limited(found, config.unique_tokens)
+    loaders = [components.loader(config, i, phase, found, vocabulary) for i, phase in enumerate(config.phases)]
+    rows = config.batch_tokens // config.context_tokens // config.accumulation
+    valid = components.valid_batches(config, corpora, vocabulary, rows)
+    if config.compiles:
+        model.compile()
+    wrapped, optimizer = runtime.prepare(model, config.optimizer.build(model))
+    table = LossTable(runtime.device)
+    if saved:
+        runtime.load_optimizer(wrapped, saved.optimizer)
+        if runtime.is_main:
+            table.restore(saved.pending)
+    log = MetricsLog(output / METRICS, writes=runtime.is_main)
+    log.open_at(position.step)
+    return Trainer(config, runtime, wrapped, optimizer, loaders, valid, log, output, position, table), found
+
+
+def _model(config: RunConfig, saved: Saved | None) -> LanguageModel:
+    if config.start_from is None or saved:
+        model = config.model.build(seed=config.seed)
+    else:
+        model = checkpoint.load(config.start_from)
+        if model.config != config.model:
+            raise ConfigError(f"start_from = '{config.start_from}' is not a model of this config. Set model to what its config.yaml says.")
+    if saved:
+        model.load_state_dict(saved.weights, assign=True)
+    if config.recomputes:
+        model.backbone.recomputes = True
+    return model.train()
+
+
+def report(config: RunConfig, output: Path, position: Position, tokens_per_second: float) -> dict[str, Any]:
+    """Return what a run came to, as far as it went.
+
+    `bits_per_residue` is of validation records alone; `by_member` of members of documents, by component and
+    modality, as first, second, and third or later member.
+    """
+    valid = MetricsLog(output / METRICS).read("valid")
+    ends = {line["phase"]: line for line in valid if line["ends_phase"]}
+    last = valid[-1] if valid else {"bits_per_residue": {}, "by_member": {}}
+    bits = {
+        modality: {
+            "valid": value,
+            "by_phase": {phase: line["bits_per_residue"].get(modality) for phase, line in ends.items()},
+        }
+        for modality, value in last["bits_per_residue"].items()
+    }
+    return {
+        "model": str(output / MODEL),
+        "recipe": config.name,
+        "tokens": position.tokens,
+        "steps": position.step,
+        "bits_per_residue": bits,
+        "by_member": last["by_member"],
+        "tokens_per_second": round(tokens_per_second, 1),
+    }
+
+
+def _publish(config: RunConfig, output: Path, model: LanguageModel, result: Mapping[str, Any]) -> None:
+    """Write the final model, the figure and the account of the run."""
+    from biolect.figures.curves import learning_curves
+    from biolect.figures.style import save
+
+    facts = {"recipe": config.name, "tokens": result["tokens"], "steps": result["steps"], "bits_per_residue": result["bits_per_residue"]}
+    checkpoint.save(model, output / MODEL, facts)
+    alone, by_member, ends = curves(MetricsLog(output / METRICS).read("valid"))
+    save(learning_curves(alone, by_member, ends, title=config.name), output / "learning_curves")
+    folders = config.corpora.folders if config.corpora.kind == "folders" else {}
+    inputs = [Path(folder) / "report.json" for folder in folders.values()]
+    write_run_json(output, inputs=inputs, config=config.to_yaml(), seed=config.seed, report=dict(result))
+
+
+def curves(lines: list[dict[str, Any]]) -> tuple[dict[str, Curve], dict[tuple[str, int], Curve], dict[str, float]]:
+    """Return validation lines as the values that `figures.curves.learning_curves` draws."""
+    from biolect.figures.curves import Curve
+
+    alone: dict[str, list[tuple[float, float]]] = {}
+    joined: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    for line in lines:
+        for modality, value in line["bits_per_residue"].items():
+            alone.setdefault(modality, []).append((line["tokens"], value))
+        for modality, values in line["by_member"].get("genes", {}).items():
+            for place, value in enumerate(values):
+                if value is not None:
+                    joined.setdefault((modality, place), []).append((line["tokens"], value))
+    ends = {line["phase"]: float(line["tokens"]) for line in lines if line["ends_phase"]}
+    return (
+        {name: Curve(*zip(*points, strict=True)) for name, points in alone.items()},
+        {name: Curve(*zip(*points, strict=True)) for name, points in joined.items()},
+        ends,
+    )
