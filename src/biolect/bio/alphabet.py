@@ -116,11 +116,12 @@ class Alphabet:
         if folded == raw:
             return text, Folds()
         if ILLEGAL in folded and unknown == "refuse":
-            raise self._refusal(text, folded.index(ILLEGAL), name, "is not in")
+            index = folded.index(ILLEGAL)
+            raise self.refusal(text[index], index, name)
         if strict:
             index = next(i for i, (a, b) in enumerate(zip(raw, folded, strict=True)) if a != b)
-            raise self._refusal(text, index, name, "is not a canonical letter of")
-        return folded.replace(bytes([ILLEGAL]), self.unknown.encode()).decode("ascii"), self._count(raw)
+            raise self.refusal(text[index], index, name, "is not a canonical letter of")
+        return folded.replace(bytes([ILLEGAL]), self.unknown.encode()).decode("ascii"), self.count_folds(raw)
 
     def encode(self, text: str, *, unknown: Literal["refuse", "mask"] = "refuse", name: str = "") -> NDArray[np.uint8]:
         """Return one code per letter. Raises AlphabetError like `canonical`."""
@@ -131,7 +132,8 @@ class Alphabet:
         """Return the symbols of codes; the inverse of `encode` on canonical letters."""
         return self.symbol_table[codes].tobytes().decode("ascii")
 
-    def _count(self, raw: bytes) -> Folds:
+    def count_folds(self, raw: bytes) -> Folds:
+        """Count the letters that are not canonical, by reason; what no rule covers counts as unknown."""
         counts = np.bincount(np.frombuffer(raw, dtype=np.uint8), minlength=256)
         both = {s: int(counts[ord(s)] + counts[ord(s.lower())]) for s in self.symbols + self.ambiguous + "".join(self.exchanged)}
         readable = sum(both.values())
@@ -142,10 +144,12 @@ class Alphabet:
         readable -= sum(int(counts[ord(s)]) for s in both if not s.isalpha())
         return Folds(lower, exchanged, ambiguous, len(raw) - readable)
 
-    def _refusal(self, text: str, index: int, name: str, verdict: str) -> AlphabetError:
+    def refusal(self, letter: str, index: int, name: str, verdict: str = "is not in") -> AlphabetError:
+        """Return the error that says which letter is wrong, where. The index is 0-based."""
         where = f"'{name}'" if name else "the sequence"
-        hint = "Remove the gaps, or read the file as an alignment." if text[index] in "-." else "Pass unknown='mask' to read it as an unknown residue."
-        return AlphabetError(f"Symbol {text[index]!r} at index {index} (0-based) of {where} {verdict} the {self.name} alphabet. {hint}")
+        gap = letter in "-."
+        hint = "Remove the gaps, or read the file as an alignment." if gap else "Pass unknown='mask' to read it as an unknown residue."
+        return AlphabetError(f"Symbol {letter!r} at index {index} (0-based) of {where} {verdict} the {self.name} alphabet. {hint}")
 
 
 _PAIRS = {"A": "T", "C": "G", "G": "C", "T": "A", "N": "N"}

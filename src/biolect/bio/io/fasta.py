@@ -1,0 +1,151 @@
+"""FASTA and A3M: one sequence per record, in order; `read_codes` reads the same as arrays.
+
+Blank lines, white space inside lines, Windows line ends and comment lines (`;`, `#`) before the first
+header are read over. Everything else that is not a letter of the alphabet refuses its record.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from io import BufferedReader
+from pathlib import Path
+from typing import IO
+
+from biolect.bio.io.blocks import EMPTY, WHITE, Codes, Unknown, pieces, read_codes, record_name
+from biolect.bio.io.form import Refusal
+from biolect.bio.sequence import Modality, Sequence
+from biolect.errors import AlphabetError, InputError
+from biolect.files import atomic_path
+
+__all__ = ["Codes", "guess_modality", "read", "read_alignment", "read_codes", "write_fasta", "write_rows"]
+
+
+def read(
+    stream: BufferedReader,
+    modality: Modality | None = None,
+    *,
+    unknown: Unknown = "refuse",
+    strict: bool = False,
+    where: str = "input",
+    is_alignment: bool = False,
+) -> Iterator[Sequence | Refusal]:
+    """Read one sequence per record, in order.
+
+    Args:
+        modality: What the letters are; None guesses from the first block, see `guess_modality`.
+        unknown: `mask` reads letters outside the alphabet as the unknown residue.
+        strict: Refuse records with a letter that would have to be folded.
+        where: Name of the input, for messages.
+        is_alignment: A3M: gaps are left out, and insertions (lower case) are read as residues.
+
+    Returns:
+        Sequences, and refusals in the place of records that have no or wrong letters.
+
+    Raises:
+        InputError: If there is text before the first header, or the modality cannot be guessed.
+    """
+    modality = modality or guess_modality(stream.peek(1), where)
+    for header, letters, line in _records(stream, where):
+        if is_alignment:
+            letters = letters.translate(None, b"-.").upper()
+        name = record_name(header)
+        try:
+            if not letters:
+                raise AlphabetError(EMPTY)
+            canonical, folds = modality.alphabet.canonical(letters.decode("latin-1"), unknown=unknown, strict=strict, name=name)
+        except AlphabetError as error:
+            yield Refusal(name, f"{where}:{line}", str(error))
+            continue
+        description = header.decode("utf-8", errors="replace").strip()[len(name) :].strip()
+        yield Sequence(canonical, modality, name, description, folds)
+
+
+def _records(stream: BufferedReader, where: str) -> Iterator[tuple[bytes, bytes, int]]:
+    """Yield header, letters without white space, and the 1-based line of the header."""
+    header: bytes | None = None
+    letters: list[bytes] = []
+    line = number = 1
+    for headers, parts in pieces(stream, where):
+        for part, following in zip(parts, [*headers, None], strict=True):
+            letters.append(part.translate(None, WHITE))
+            number += part.count(b"\n")
+            if following is not None:
+                if header is not None:
+                    yield header, b"".join(letters), line
+                header, letters, line = following, [], number
+                number += 1
+    if header is not None:
+        yield header, b"".join(letters), line
+
+
+def guess_modality(head: bytes, where: str) -> Modality:
+    """Tell the modality of FASTA records from the beginning of their file.
+
+    Letters that no nucleotide code has (E F I L P Q and so on) make a protein. Otherwise, with nine of
+    ten letters among A C G T U N, it is RNA if there are U and no T, and DNA if not.
+
+    Raises:
+        InputError: If there are no letters, or only letters that may be both.
+    """
+    text = re.sub(rb"(?m)^[>;#].*$", b"", head).upper()
+    counts = {letter: text.count(letter.encode()) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+    total = sum(counts.values())
+    if sum(counts[letter] for letter in "EFIJLOPQXZ"):
+        return Modality.PROTEIN
+    if total and sum(counts[letter] for letter in "ACGTUN") >= 0.9 * total:
+        return Modality.RNA if counts["U"] and not counts["T"] else Modality.DNA
+    raise InputError(
+        f"Whether '{where}' holds DNA, RNA or protein cannot be told from its letters. Say it, for example with modality='dna'."
+    )
+
+
+def write_fasta(path: str | Path, sequences: Iterable[Sequence], *, width: int = 60) -> int:
+    """Write sequences as FASTA, packed if the path ends in `.gz`; return how many.
+
+    Args:
+        path: `-` is standard output.
+        width: Residues per line; 0 writes each sequence in one line.
+    """
+    rows = ((f"{s.name} {s.description}".strip(), s.residues) for s in sequences)
+    return write_rows(path, rows, width=width)
+
+
+def write_rows(path: str | Path, rows: Iterable[tuple[str, str]], *, width: int = 0) -> int:
+    """Write headers and letters as they are, as FASTA or (rows of an alignment) A3M; return how many."""
+
+    def text(header: str, letters: str) -> bytes:
+        step = width or max(1, len(letters))
+        lines = [letters[i : i + step] for i in range(0, len(letters), step)]
+        return "\n".join([f">{header}", *lines, ""]).encode()
+
+    def written(stream: IO[bytes] | gzip.GzipFile) -> int:
+        return sum(stream.write(text(*row)) > 0 for row in rows)
+
+    if str(path) == "-":
+        return written(sys.stdout.buffer)
+    with atomic_path(path) as temporary:
+        with gzip.open(temporary, "wb", 6) if str(path).endswith(".gz") else open(temporary, "wb") as stream:
+            return written(stream)
+
+
+def read_alignment(stream: BufferedReader, where: str = "input") -> list[tuple[str, str]]:
+    """Read an A3M as (header, row): columns in capitals and `-`, insertions in lower case or `.`.
+
+    Raises:
+        InputError: If there is no row, or rows have different numbers of columns.
+    """
+    rows: list[tuple[str, str]] = []
+    columns = 0
+    for header, letters, line in _records(stream, where):
+        row = letters.decode("latin-1")
+        found = len(row) - sum(letter.islower() or letter == "." for letter in row)
+        columns = columns or found
+        if found != columns or not found:
+            raise InputError(
+                f"Row '{record_name(header)}' of '{where}' (line {line}) has {found} columns, but the first row has {columns}."
+            )
+        rows.append((header.decode("utf-8", errors="replace").strip(), row))
+    return rows
