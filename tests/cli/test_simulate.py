@@ -1,0 +1,24 @@
+import json
+
+
+def test_files_are_written_with_their_provenance(biolect_command, tmp_path):
+    outcome = biolect_command("simulate", "genomes", "-o", tmp_path / "toy", "--genes", 4, "--families", 2, "--seed", 11, "--json")
+
+    assert outcome.code == 0
+    names = {path.rsplit("/", 1)[1] for path in outcome.result["files"]}
+    assert names == {"bacterium.gbk", "eukaryote.fa", "eukaryote.gff3", "truth.tsv", "truth.json"}
+    assert json.loads((tmp_path / "toy" / "run.json").read_text())["seed"] == 11
+
+
+def test_a_dry_run_writes_nothing(biolect_command, tmp_path):
+    outcome = biolect_command("simulate", "genomes", "-o", tmp_path / "toy", "--dry-run", "--json")
+
+    assert outcome.code == 0
+    assert not (tmp_path / "toy").exists()
+
+
+def test_the_same_seed_writes_the_same_bytes(biolect_command, tmp_path):
+    for name in ("a", "b"):
+        biolect_command("simulate", "genomes", "-o", tmp_path / name, "--genes", 3, "--seed", 5, "--quiet")
+
+    assert (tmp_path / "a" / "bacterium.gbk").read_bytes() == (tmp_path / "b" / "bacterium.gbk").read_bytes()
