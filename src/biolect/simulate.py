@@ -149,7 +149,7 @@ def genomes(folder: Path | str, *, seed: int = 0, num_genes: int = 200, num_fami
     The truth is `truth.tsv`, one line a gene, and `truth.json`, what no model can guess.
 
     Returns:
-        The files, in the order of writing.
+        The files of sequences and genes, as `prepare` takes them; the truth lies beside them.
 
     Raises:
         ConfigError: See `organisms`.
@@ -175,7 +175,7 @@ def genomes(folder: Path | str, *, seed: int = 0, num_genes: int = 200, num_fami
     for name, text in texts.items():
         with atomic_path(folder / name) as temporary:
             temporary.write_text(text, encoding="ascii")
-    return [folder / name for name in texts]
+    return [folder / name for name in texts if not name.startswith("truth")]
 
 
 def _protein(rng: np.random.Generator, chain: NDArray[np.float64], length: int, ancestor: str = "", divergence: float = 1.0) -> str:

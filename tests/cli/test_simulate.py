@@ -6,7 +6,7 @@ def test_files_are_written_with_their_provenance(biolect_command, tmp_path):
 
     assert outcome.code == 0
     names = {path.rsplit("/", 1)[1] for path in outcome.result["files"]}
-    assert names == {"bacterium.gbk", "eukaryote.fa", "eukaryote.gff3", "truth.tsv", "truth.json"}
+    assert names == {"bacterium.gbk", "eukaryote.fa", "eukaryote.gff3", "truth.tsv", "truth.json", "run.json"}
     assert json.loads((tmp_path / "toy" / "run.json").read_text())["seed"] == 11
 
 

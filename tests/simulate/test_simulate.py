@@ -76,7 +76,7 @@ def test_impossible_counts_are_refused():
 def test_files_of_a_genome_hold_what_the_truth_says(tmp_path):
     files = genomes(tmp_path, seed=9, num_genes=5, num_families=2)
 
-    assert [path.name for path in files] == ["bacterium.gbk", "eukaryote.fa", "eukaryote.gff3", "truth.tsv", "truth.json"]
+    assert [path.name for path in files] == ["bacterium.gbk", "eukaryote.fa", "eukaryote.gff3"]
     assert len((tmp_path / "truth.tsv").read_text().splitlines()) == 11
     assert 0 < json.loads((tmp_path / "truth.json").read_text())["codon_bits"]["bacterium"] < 2.6
 

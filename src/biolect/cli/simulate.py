@@ -22,6 +22,6 @@ def simulate(what: Literal["genomes"], *, genes: int = 200, families: int = 40, 
     if common.dry_run:
         return finish({"files": [], "would_write": folder}, common=common)
     seed = common.seed or 0
-    written = genomes(folder, seed=seed, num_genes=genes, num_families=families)
+    genomes(folder, seed=seed, num_genes=genes, num_families=families)
     files.write_run_json(folder, seed=seed, kind=what, genes=genes, families=families)
-    return finish({"files": written}, common=common)
+    return finish({"files": sorted(folder.iterdir())}, common=common)
