@@ -6,6 +6,7 @@ last one ends. Text is UTF-8.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,13 +47,19 @@ COLUMNS: dict[str, Layout] = {
 
 
 class Column:
-    """One flat file that grows at its end; `total` counts items written and waiting."""
+    """One flat file that grows at its end; `total` counts items written and waiting.
 
-    def __init__(self, folder: Path, name: str) -> None:
+    Args:
+        kept: Items of a file that is there already, after which to go on.
+    """
+
+    def __init__(self, folder: Path, name: str, kept: int = 0) -> None:
         self.dtype = np.dtype(COLUMNS[name].dtype)
-        self.file = open(folder / f"{name}.bin", "wb")
+        self.file = open(folder / f"{name}.bin", "r+b" if kept else "wb")
+        self.file.truncate(kept * self.dtype.itemsize)
+        self.file.seek(0, os.SEEK_END)
         self.waiting: list[int] = []
-        self.total = 0
+        self.total = kept
 
     def append(self, *values: int) -> None:
         """Add a few values; they reach the file in larger pieces."""

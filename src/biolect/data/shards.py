@@ -42,16 +42,21 @@ class Place(NamedTuple):
 class MemberWriter:
     """Write a store in flat memory; the folder appears under its name only when it is whole.
 
+    Args:
+        extends: Add to a store that is there; it is no store until the writer is closed.
+
     Example:
         with MemberWriter(folder, Vocabulary.joint()) as writer:
             writer.begin_group("thrL")
             writer.add(token_ids, Modality.DNA, View.CDS, runs)
     """
 
-    def __init__(self, folder: Path | str, vocabulary: Vocabulary) -> None:
+    def __init__(self, folder: Path | str, vocabulary: Vocabulary, *, extends: bool = False) -> None:
         self.folder, self.vocabulary = Path(folder), vocabulary
-        if self.folder.exists():
-            raise InputError(f"'{self.folder}' exists already. Choose another folder, or remove it first.")
+        if self.folder.exists() != extends:
+            rule = "is not there to be extended" if extends else "exists already"
+            raise InputError(f"'{self.folder}' {rule}. Choose another folder, or remove it first.")
+        self._extends = extends
         self._open = ExitStack()
         self._columns: dict[str, Column] = {}
         self._records: dict[str, int] = {}
@@ -60,11 +65,24 @@ class MemberWriter:
         self.num_members = self.num_groups = 0
 
     def __enter__(self) -> Self:
-        self._temporary = self._open.enter_context(atomic_path(self.folder))
-        self._temporary.mkdir()
+        kept = self._reopen() if self._extends else dict.fromkeys(COLUMNS, 0)
+        if not self._extends:
+            self._temporary = self._open.enter_context(atomic_path(self.folder))
+            self._temporary.mkdir()
         for name in COLUMNS:
-            self._columns[name] = self._open.enter_context(closing(Column(self._temporary, name)))
+            self._columns[name] = self._open.enter_context(closing(Column(self._temporary, name, kept[name])))
         return self
+
+    def _reopen(self) -> dict[str, int]:
+        """Take up the counts of a store, and return how much of every column stays: all but where the last entry ends."""
+        store = MemberStore.open(self.folder, self.vocabulary)
+        self.num_groups, self.num_members = store.num_groups, store.num_members
+        self._tokens = {modality: store.total_tokens(modality) for modality in MODALITIES}
+        self._records = {name: index for index, name in enumerate(store.records)}
+        self._temporary = self.folder
+        (self.folder / "store.json").unlink()
+        names = {"record_names", "record_name_starts"}
+        return {name: 0 if name in names else store.column(name).size - bool(COLUMNS[name].counts) for name in COLUMNS}
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         with self._open:
@@ -247,8 +265,13 @@ class MemberStore:
 
     def places(self) -> list[tuple[int, Place]]:
         """Return (group, place) for every group that lies on a genome record."""
-        records = [self._text("record_names", "record_name_starts", i) for i in range(len(self.column("record_name_starts")) - 1)]
+        records = self.records
         return [(group, Place(records[record], start, stop)) for group, record, start, stop in self.column("places").tolist()]
+
+    @property
+    def records(self) -> list[str]:
+        """Names of the genome records that places speak of."""
+        return [self._text("record_names", "record_name_starts", i) for i in range(len(self.column("record_name_starts")) - 1)]
 
     def total_tokens(self, modality: Modality | None = None) -> int:
         """Residues in the store, of one modality or of all."""

@@ -6,7 +6,8 @@ proteins, are one string, have one name, or overlap on a genome record; and so o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -17,7 +18,7 @@ from biolect.bio.sequence import Modality
 from biolect.config import Config
 from biolect.data.document import Member, View
 from biolect.data.shards import SPLITS, MemberStore
-from biolect.data.sketch import MURPHY, NUCLEOTIDES, Index, Words, fraction_for
+from biolect.data.sketch import MURPHY, NUCLEOTIDES, Words, fraction_for
 from biolect.tokens.vocabulary import Vocabulary
 
 Edges = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -32,8 +33,12 @@ class Clustering(Config):
         protein_word: Residues of a protein word, over 15 groups of amino acids that replace each other.
         protein_containment: As for nucleotides.
         min_shared: Fewer words in common say nothing, however short a sequence is.
-        neighbors: Owners of one word that each owner is compared with.
-        overlap: Nucleotides that two places on one record may share.
+        neighbors: Of all that have one word, how many each is compared with.
+
+    The defaults, measured on the genes of five bacteria (E. coli, H. influenzae, S. pyogenes and two strains of
+    Mycoplasma mycoides; 9,797 genes): 87 % of the genes of one Mycoplasma find their relative in the other, 60 % of
+    those of H. influenzae one in E. coli, and the largest cluster (ABC transporters) has 2.3 % of all genes. With a
+    protein containment of 0.02 chance words take over: the largest cluster has 36 %.
     """
 
     nucleotide_word: int = pydantic.Field(21, ge=11, le=31)
@@ -42,7 +47,6 @@ class Clustering(Config):
     protein_containment: float = pydantic.Field(0.05, gt=0, le=1)
     min_shared: int = pydantic.Field(4, ge=1)
     neighbors: int = pydantic.Field(4, ge=1)
-    overlap: int = pydantic.Field(20, ge=0)
 
 
 def cluster(stores: Sequence[MemberStore], rules: Clustering) -> list[NDArray[np.int32]]:
@@ -50,16 +54,14 @@ def cluster(stores: Sequence[MemberStore], rules: Clustering) -> list[NDArray[np
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    sizes = [store.num_groups for store in stores]
-    total = sum(sizes)
+    total = sum(store.num_groups for store in stores)
     if not total:
         return [np.zeros(0, dtype=np.int32) for _ in stores]
-    edges = [_related(index, containment, rules) for index, containment in _indices(stores, rules)]
-    edges += [_equal_names(stores), _equal_strings(stores), _overlaps(stores, rules.overlap)]
+    edges = [*_related(stores, rules), _equal_names(stores), _equal_strings(stores), _overlaps(stores)]
     left, right = (np.concatenate(side) for side in zip(*edges, strict=True))
     links = coo_matrix((np.ones(len(left), dtype=bool), (left, right)), shape=(total, total))
     _, labels = connected_components(links, directed=False)
-    return np.split(labels.astype(np.int32), np.cumsum(sizes)[:-1])
+    return np.split(labels.astype(np.int32), _offsets(stores)[1:])
 
 
 def split(
@@ -77,43 +79,56 @@ def split(
     count = int(labels.max(initial=-1)) + 1
     weights = np.stack([np.bincount(c, weights=_residues(s), minlength=count) for s, c in zip(stores, clusters, strict=True)])
     keys = np.full(count, np.iinfo(np.uint64).max, dtype=np.uint64)
-    np.minimum.at(keys, labels, np.concatenate([_name_keys(store, f"{seed}") for store in stores]))
+    np.minimum.at(keys, labels, np.concatenate([name_keys(_names(store), seed) for store in stores]))
     chosen = np.zeros(count, dtype=np.uint8)
     for stratum in range(len(stores)):
         own = np.flatnonzero((weights.argmax(0) == stratum) & (weights.sum(0) > 0))
-        _fill(chosen, own[np.argsort(keys[own], kind="stable")], weights.sum(0), fractions)
-    return np.split(chosen[labels], np.cumsum([store.num_groups for store in stores])[:-1])
+        chosen[own] = draw(keys[own], weights.sum(0)[own], fractions)
+    return np.split(chosen[labels], _offsets(stores)[1:])
 
 
-def _fill(chosen: NDArray[np.uint8], order: NDArray[np.int64], weights: NDArray[np.float64], fractions: dict[str, float]) -> None:
-    """Give clusters, in order, to the first split that still has room for them."""
-    targets = {SPLITS.index(name): share * weights[order].sum() for name, share in fractions.items() if share > 0}
+def draw(keys: NDArray[np.uint64], weights: NDArray[np.float64], fractions: dict[str, float]) -> NDArray[np.uint8]:
+    """Return a split for every cluster: in order of the keys, the first one that still has room for it.
+
+    Args:
+        keys: As `name_keys` gives them.
+        weights: Residues of every cluster.
+    """
+    chosen, order = np.zeros(len(keys), dtype=np.uint8), np.argsort(keys, kind="stable")
+    targets = {SPLITS.index(name): share * weights.sum() for name, share in fractions.items() if share > 0}
     left = dict(targets)
-    for number in order:
+    for number in order.tolist():
         place = next((s for s, room in left.items() if weights[number] <= room), 0)
         if place:
             chosen[number] = place
             left[place] -= weights[number]
     for place in targets:
-        free = [number for number in order if not chosen[number]]
-        if left[place] == targets[place] and len(free) > 1 and len(order) > 2:
-            chosen[min(free, key=lambda number: weights[number])] = place
+        free = np.flatnonzero(chosen == 0)
+        if left[place] == targets[place] and len(free) > 1 and len(keys) > 2:
+            chosen[free[np.argmin(weights[free])]] = place
+    return chosen
 
 
-def compared(store: MemberStore) -> Iterator[tuple[int, Member]]:
-    """Yield (group, member) for the members that stand for a group: all but the locus of a gene that has a coding sequence.
+def name_keys(names: Iterable[str], seed: int) -> NDArray[np.uint64]:
+    """Return evenly spread numbers that depend on a name and the seed only, never on the order of the input."""
+    return np.array(array("Q", (_key(f"{seed}\0{name}".encode()) for name in names)), dtype=np.uint64)
+
+
+def compared(store: MemberStore) -> NDArray[np.int64]:
+    """Return the members that stand for their group: all but the locus of a gene that has a coding sequence.
 
     Introns are full of repeats that make relatives of genes that are none; genes that lie inside each
     other are found by their places.
     """
-    views, starts = store.column("view"), store.column("group_starts")
-    coding = View.CDS.index
-    for group in range(store.num_groups):
-        members = range(int(starts[group]), int(starts[group + 1]))
-        has_coding = any(views[i] == coding for i in members)
-        for index in members:
-            if not (has_coding and views[index] == View.LOCUS.index):
-                yield group, store.member(index)
+    views, owners = store.column("view"), groups_of(store)
+    has_coding = np.zeros(store.num_groups, dtype=bool)
+    has_coding[owners[views == View.CDS.index]] = True
+    return np.flatnonzero(~((views == View.LOCUS.index) & has_coding[owners]))
+
+
+def groups_of(store: MemberStore) -> NDArray[np.int64]:
+    """Return the group of every member."""
+    return np.repeat(np.arange(store.num_groups), np.diff(store.column("group_starts")))
 
 
 def canonical_digest(member: Member) -> bytes:
@@ -134,26 +149,32 @@ def _complement() -> NDArray[np.uint8]:
 _COMPLEMENT = _complement()
 
 
-def _indices(stores: Sequence[MemberStore], rules: Clustering) -> Iterator[tuple[Index, float]]:
-    offsets = np.cumsum([0, *(store.num_groups for store in stores)])
+def _related(stores: Sequence[MemberStore], rules: Clustering) -> Iterator[Edges]:
+    """Compare member with member, so that a short one is not lost in a large group; link their groups."""
+    owners = np.concatenate([groups_of(store) + offset for store, offset in zip(stores, _offsets(stores), strict=True)])
     residues = [sum(store.total_tokens(modality) for store in stores) for modality in (Modality.PROTEIN, Modality.DNA, Modality.RNA)]
     protein = Words(MURPHY, rules.protein_word, fraction=fraction_for(residues[0]))
     nucleotide = Words(NUCLEOTIDES, rules.nucleotide_word, both_strands=True, fraction=fraction_for(residues[1] + residues[2]))
     for words, containment in ((protein, rules.protein_containment), (nucleotide, rules.nucleotide_containment)):
-        of_kind = (
-            (int(offset) + group, member.token_ids)
-            for offset, store in zip(offsets, stores, strict=False)
-            for group, member in compared(store)
-            if (member.modality is Modality.PROTEIN) != words.both_strands
-        )
-        yield words.index(of_kind, int(offsets[-1])), containment
+        index = words.index(_members(stores, proteins=not words.both_strands), len(owners))
+        left, right, shared = index.pairs(rules.neighbors)
+        shorter = np.minimum(index.sizes[left], index.sizes[right])
+        kept = (shared >= rules.min_shared) & (shared >= containment * shorter)
+        yield owners[left[kept]], owners[right[kept]]
 
 
-def _related(index: Index, containment: float, rules: Clustering) -> Edges:
-    left, right, shared = index.pairs(rules.neighbors)
-    shorter = np.minimum(index.sizes[left], index.sizes[right])
-    kept = (shared >= rules.min_shared) & (shared >= containment * shorter)
-    return left[kept], right[kept]
+def _members(stores: Sequence[MemberStore], *, proteins: bool) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    offset = 0
+    for store in stores:
+        for index in compared(store):
+            member = store.member(int(index))
+            if (member.modality is Modality.PROTEIN) == proteins:
+                yield offset + int(index), member.token_ids
+        offset += store.num_members
+
+
+def _offsets(stores: Sequence[MemberStore]) -> list[int]:
+    return np.cumsum([0, *(store.num_groups for store in stores)])[:-1].tolist()
 
 
 def _equal(keys: NDArray[np.uint64], owners: NDArray[np.int64]) -> Edges:
@@ -167,47 +188,42 @@ def _key(text: bytes) -> int:
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
 
 
-def _name_keys(store: MemberStore, salt: str = "") -> NDArray[np.uint64]:
-    names = (store.name_of(group) for group in range(store.num_groups))
-    return np.fromiter((_key(f"{salt}\0{name}".encode()) for name in names), dtype=np.uint64, count=store.num_groups)
+def _names(store: MemberStore) -> Iterator[str]:
+    return (store.name_of(group) for group in range(store.num_groups))
 
 
 def _equal_names(stores: Sequence[MemberStore]) -> Edges:
-    keys, owners, offset = [], [], 0
-    for store in stores:
+    keys, owners = array("Q"), array("q")
+    for store, offset in zip(stores, _offsets(stores), strict=True):
         for group in range(store.num_groups):
             names = {store.name_of(group), *(store.name_of_member(i) for i in store.members_of(group))} - {""}
-            keys += [_key(name.encode()) for name in names]
-            owners += [offset + group] * len(names)
-        offset += store.num_groups
+            keys.extend(_key(name.encode()) for name in names)
+            owners.extend([offset + group] * len(names))
     return _equal(np.array(keys, dtype=np.uint64), np.array(owners, dtype=np.int64))
 
 
 def _equal_strings(stores: Sequence[MemberStore]) -> Edges:
-    keys, owners, offset = [], [], 0
-    for store in stores:
-        for group, member in compared(store):
-            keys.append(int.from_bytes(canonical_digest(member)[:8], "little"))
-            owners.append(offset + group)
-        offset += store.num_groups
+    keys, owners = array("Q"), array("q")
+    for store, offset in zip(stores, _offsets(stores), strict=True):
+        members, groups = compared(store), groups_of(store)
+        keys.extend(int.from_bytes(canonical_digest(store.member(int(i)))[:8], "little") for i in members)
+        owners.extend(groups[members] + offset)
     return _equal(np.array(keys, dtype=np.uint64), np.array(owners, dtype=np.int64))
 
 
-def _overlaps(stores: Sequence[MemberStore], allowed: int) -> Edges:
-    left, right, offset = [], [], 0
-    for store in stores:
+def _overlaps(stores: Sequence[MemberStore]) -> Edges:
+    left, right = [], []
+    for store, offset in zip(stores, _offsets(stores), strict=True):
         record, end, holder = "", 0, 0
         for group, place in sorted(store.places(), key=lambda item: (item[1].record, item[1].start)):
-            if place.record == record and place.start < end - allowed:
+            if place.record == record and place.start < end:
                 left.append(offset + holder)
                 right.append(offset + group)
             if place.record != record or place.stop > end:
                 record, end, holder = place.record, place.stop, group
-        offset += store.num_groups
     return np.array(left, dtype=np.int64), np.array(right, dtype=np.int64)
 
 
 def _residues(store: MemberStore) -> NDArray[np.float64]:
     """Residues of every group."""
-    owners = np.repeat(np.arange(store.num_groups), np.diff(store.column("group_starts")))
-    return np.bincount(owners, weights=store.lengths, minlength=store.num_groups)
+    return np.bincount(groups_of(store), weights=store.lengths, minlength=store.num_groups)
