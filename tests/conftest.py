@@ -11,6 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from jaxtyping import install_import_hook
+
+import tests.shapes
+
+# Shapes are checked at run time here and nowhere else: users pay nothing, and an annotation cannot lie.
+install_import_hook([f"biolect.{room}" for room in ("ops", "nn", "models", "objectives", "values")], "tests.shapes.checked")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -28,14 +28,14 @@ from biolect.ops.rope import rotary_angles, rotate
 
 _FIRST_CAPACITY = 64
 
-Keys = Float[Tensor, "N H S K"]
+Keys = Float[Tensor, "N H _ K"]
 
 
 @dataclass
 class LayerMemory:
     """Keys and values of one layer: a prefix that all continuations share, and a tail for each."""
 
-    prefix: tuple[Float[Tensor, "H P K"], Float[Tensor, "H P K"]]
+    prefix: tuple[Float[Tensor, "H _ K"], Float[Tensor, "H P K"]]
     tail: tuple[Keys, Keys]
 
 
