@@ -76,8 +76,10 @@ class CoordinateMap:
     num_residues: int
 
     def __post_init__(self) -> None:
-        if not 0 <= self.num_codons - 1 <= self.num_residues <= self.num_codons and (self.num_codons, self.num_residues) != (0, 0):
-            raise CoordinateError(f"{self.num_residues} residues do not fit {self.num_codons} codons. Expected as many, or one less for the stop codon.")
+        if not max(0, self.num_codons - 1) <= self.num_residues <= self.num_codons:
+            raise CoordinateError(
+                f"{self.num_residues} residues do not fit {self.num_codons} codons. Expected as many, or one less for the stop codon."
+            )
 
     @property
     def num_nucleotides(self) -> int:

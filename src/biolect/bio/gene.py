@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal, cast
 
 from biolect.bio.coordinates import CoordinateMap, Run, Span, compress, expand
 from biolect.bio.genetic_code import GeneticCode
@@ -15,11 +15,6 @@ from biolect.bio.splicing import Layout, lay_out, spliced_runs
 from biolect.bio.translation import Reading, TranslationCheck, check
 
 _COMPLEMENT = bytes.maketrans(b"ACGTRYKMBVDH", b"TGCAYRMKVBHD")
-_AMINO_ACIDS = {
-    **{"Ala": "A", "Arg": "R", "Asn": "N", "Asp": "D", "Cys": "C", "Gln": "Q", "Glu": "E", "Gly": "G", "His": "H", "Ile": "I", "Leu": "L"},
-    **{"Lys": "K", "Met": "M", "Phe": "F", "Pro": "P", "Ser": "S", "Thr": "T", "Trp": "W", "Tyr": "Y", "Val": "V", "Sec": "U", "Pyl": "O"},
-    **{"Asx": "B", "Glx": "Z", "Xle": "J", "Xaa": "X", "Other": "X", "Term": "*"},
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,12 +121,18 @@ class Gene:
         return self.contig.read(self.coding_spans)
 
     @cached_property
+    def _claimed(self) -> Reading:
+        """The coding sequence in the frame that the record claims."""
+        found = tuple(self._exceptions()) if self.transl_except else ()
+        return Reading(
+            self.spliced, self.genetic_code, self.codon_start, self.is_partial_start, self.is_partial_stop, found, self.exception
+        )
+
+    @property
     def reading(self) -> Reading:
         """The coding sequence in frame, with the record's exceptions."""
-        letters = self.spliced[self.codon_start - 1 :]
-        found = tuple(self._exceptions()) if self.transl_except else ()
-        start = self.is_partial_start or self.codon_start > 1
-        return Reading(letters, self.genetic_code, start, self.is_partial_stop, found, self.exception)
+        frame = self.check().codon_start
+        return self._claimed if frame == self.codon_start else replace(self._claimed, codon_start=frame)
 
     def _exceptions(self) -> Iterable[tuple[int, str]]:
         for text in self.transl_except:
@@ -140,8 +141,7 @@ class Gene:
                 for span, offset in self._offsets():
                     index = min(numbers) - 1 if span.strand > 0 else max(numbers) - 1
                     if span.start <= index < span.stop:
-                        nucleotide = offset + (index - span.start if span.strand > 0 else span.stop - 1 - index)
-                        yield (nucleotide - self.codon_start + 1) // 3, _AMINO_ACIDS.get(name.capitalize(), "X")
+                        yield offset + 1 + (index - span.start if span.strand > 0 else span.stop - 1 - index), _amino_acid(name)
                         break
 
     def _offsets(self) -> Iterable[tuple[Span, int]]:
@@ -156,7 +156,7 @@ class Gene:
 
     @cached_property
     def _check(self) -> TranslationCheck:
-        return check(self.reading, self.annotated_protein)
+        return check(self._claimed, self.annotated_protein)
 
     @cached_property
     def locus(self) -> Sequence:
@@ -176,9 +176,8 @@ class Gene:
 
     @cached_property
     def protein(self) -> Sequence:
-        """The annotated protein if the coding sequence accounts for it, otherwise what the coding sequence means."""
-        annotated = self.check().status in ("equal", "explained")
-        letters = self.annotated_protein.removesuffix("*") if annotated else self.reading.derive()
+        """The annotated protein if the coding sequence accounts for it, codon by codon; otherwise what the codons mean."""
+        letters = self.annotated_protein.removesuffix("*") if self.check().is_aligned else self.reading.derived
         return Sequence(letters, Modality.PROTEIN, self.protein_id or self.name, self.product)
 
     def _sequence(self, letters: bytes, modality: Modality) -> Sequence:
@@ -205,10 +204,10 @@ class Gene:
             return (Run(1, 1, 3 * self.reading.num_codons),)
         if view == "protein":
             return (Run(3, 3, len(self.protein)),)
-        return spliced_runs(self._layout, 2 - self.codon_start, exons=view == "transcript")
+        return spliced_runs(self._layout, 2 - self.check().codon_start, exons=view == "transcript")
 
     def _genomic(self, view: str) -> tuple[Run, ...]:
-        coding = expand(Run(a, 1, b - a) for a, b in self._layout.coding)[self.codon_start - 1 :]
+        coding = expand(Run(a, 1, b - a) for a, b in self._layout.coding)[self.check().codon_start - 1 :]
         shift = int(coding[0]) if len(coding) else 0
         places = coding[: 3 * self.reading.num_codons] - shift + 1
         if view == "cds":
@@ -216,3 +215,11 @@ class Gene:
         if view == "protein":
             return compress(places[2::3][: len(self.protein)])
         return self._layout.genomic_runs(shift, exons=view == "transcript")
+
+
+def _amino_acid(name: str) -> str:
+    """Return the letter of a three-letter name as /transl_except spells it."""
+    from Bio.Data import IUPACData
+
+    letters: dict[str, str] = cast(Any, IUPACData).protein_letters_3to1_extended
+    return {"Term": "*", "Other": "X"}.get(name.capitalize(), letters.get(name.capitalize(), "X"))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from itertools import product
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,7 @@ class GeneticCode:
     stops: frozenset[str]
 
     @staticmethod
-    @lru_cache(maxsize=None)
+    @cache
     def by_id(number: int) -> GeneticCode:
         """Return a table by its number.
 
@@ -65,7 +66,7 @@ class GeneticCode:
         """
         from Bio.Data import CodonTable
 
-        known = CodonTable.unambiguous_dna_by_id
+        known: dict[int, Any] = cast(Any, CodonTable).unambiguous_dna_by_id
         if number not in known:
             raise InputError(f"There is no genetic code {number}. The NCBI has {', '.join(str(n) for n in sorted(known))}.")
         table = known[number]

@@ -1,12 +1,16 @@
-"""Features of flat files in one form, whichever parser read them."""
+"""Features of annotation files in one form, whichever parser read them, and the genes made of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from biolect.bio.coordinates import Span
-from biolect.errors import CoordinateError
+from biolect.bio.gene import Contig, Gene
+from biolect.bio.genetic_code import GeneticCode
+from biolect.bio.io.form import Refusal
+from biolect.bio.splicing import holds
+from biolect.errors import CoordinateError, InputError
 
 
 class Feature(NamedTuple):
@@ -25,6 +29,58 @@ class Feature(NamedTuple):
     qualifiers: Mapping[str, str]
     exceptions: tuple[str, ...] = ()
 
+    @property
+    def gene_id(self) -> str:
+        """What all features of one gene share."""
+        return self.qualifiers.get("locus_tag") or self.qualifiers.get("gene") or ""
+
+    @property
+    def name(self) -> str:
+        """The most telling name that the qualifiers give; empty if they give none."""
+        return next((self.qualifiers[key] for key in ("gene", "locus_tag", "protein_id", "standard_name") if self.qualifiers.get(key)), "")
+
+
+def make_gene(contig: Contig, coding: Feature, exons: tuple[Span, ...] = (), *, gene_id: str = "", transcript_id: str = "") -> Gene:
+    """Return the gene of a CDS feature.
+
+    Args:
+        exons: Of its transcript; not used if they cannot hold the coding pieces.
+
+    Raises:
+        CoordinateError: If codon_start is none of 1, 2 and 3, or no nucleotide is left.
+        InputError: If there is no such genetic code.
+    """
+    says = coding.qualifiers
+    start, table = says.get("codon_start", "1"), says.get("transl_table", "1")
+    if start not in ("1", "2", "3"):
+        raise CoordinateError(f"its codon_start is {start}, which must be 1, 2 or 3")
+    if not table.isdigit():
+        raise InputError(f"its transl_table is {table}, which must be a number")
+    GeneticCode.by_id(int(table))
+    if contig.is_messenger and all(span.strand > 0 for span in coding.spans):
+        exons = (Span(0, len(contig.letters)),)
+    exception = says.get("exception", "")
+    return Gene(
+        contig=contig,
+        name=coding.name or f"{contig.name}:{coding.spans[0].start + 1}",
+        coding_spans=coding.spans,
+        exon_spans=exons if holds(exons, coding.spans) else (),
+        codon_start=int(start),
+        code_id=int(table),
+        gene_id=gene_id or coding.gene_id,
+        transcript_id=transcript_id,
+        protein_id=says.get("protein_id", ""),
+        product=" ".join(says.get("product", "").split()),
+        annotated_protein="".join(says.get("translation", "").split()),
+        transl_except=coding.exceptions,
+        exception=exception,
+        is_partial_start=coding.is_partial[0],
+        is_partial_stop=coding.is_partial[1],
+        is_pseudo="pseudo" in says or "pseudogene" in says,
+        is_trans_spliced="trans_splicing" in says or "trans-splicing" in exception,
+        slips="ribosomal_slippage" in says or "ribosomal slippage" in exception,
+    )
+
 
 class _Piece(NamedTuple):
     """A span, and whether it is open before its lowest and after its highest index."""
@@ -34,7 +90,16 @@ class _Piece(NamedTuple):
     after: bool
 
 
-def locate(location: Any, length: int, *, is_circular: bool) -> tuple[tuple[Span, ...], tuple[bool, bool]]:  # noqa: ANN401 -- gb-io has no stubs
+def refusal(feature: Feature, where: str, error: CoordinateError | InputError) -> Refusal:
+    """Return the refusal of a feature of which no gene can be made."""
+    return Refusal(
+        feature.qualifiers.get("protein_id") or feature.name or feature.kind,
+        where,
+        f"The {feature.kind} cannot be used: {error}".rstrip(".") + ".",
+    )
+
+
+def locate(location: Any, length: int, *, is_circular: bool) -> tuple[tuple[Span, ...], tuple[bool, bool]]:
     """Return the spans of a gb-io location in reading order, and whether its 5' and 3' ends are open.
 
     Args:
@@ -46,7 +111,7 @@ def locate(location: Any, length: int, *, is_circular: bool) -> tuple[tuple[Span
     return _ends(_around(_pieces(location), length, is_circular), length)
 
 
-def locate_biopython(location: Any, length: int, *, is_circular: bool) -> tuple[tuple[Span, ...], tuple[bool, bool]]:  # noqa: ANN401 -- as above
+def locate_biopython(location: Any, length: int, *, is_circular: bool) -> tuple[tuple[Span, ...], tuple[bool, bool]]:
     """Return the same for a Biopython location. Raises CoordinateError like `locate`."""
     if location is None:
         raise CoordinateError("its location cannot be read")
@@ -62,7 +127,7 @@ def locate_biopython(location: Any, length: int, *, is_circular: bool) -> tuple[
     return _ends(_around(pieces, length, is_circular), length)
 
 
-def _pieces(location: Any) -> list[_Piece]:  # noqa: ANN401 -- as above
+def _pieces(location: Any) -> list[_Piece]:
     kind = type(location).__name__
     if kind == "Range":
         return [_Piece(Span(location.start, location.end), location.before, location.after)]
@@ -82,7 +147,7 @@ def _reparse(text: str) -> list[_Piece]:
     from Bio.SeqFeature import Location, LocationParserError
 
     try:
-        location = Location.fromstring(text)
+        location = cast(Any, Location).fromstring(text)
     except (LocationParserError, ValueError, AssertionError) as error:
         raise CoordinateError(f"its location {text} cannot be read") from error
     spans, (start, stop) = locate_biopython(location, 1 << 60, is_circular=False)
