@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 import pytest
 from jaxtyping import install_import_hook
 
-import tests.shapes
+from tests.shapes import checked
 
 # Shapes are checked at run time here and nowhere else: users pay nothing, and an annotation cannot lie.
-install_import_hook([f"biolect.{room}" for room in ("ops", "nn", "models", "objectives", "values")], "tests.shapes.checked")
+install_import_hook(
+    [f"biolect.{room}" for room in ("ops", "nn", "models", "objectives", "values")], f"{checked.__module__}.{checked.__name__}"
+)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -1,0 +1,157 @@
+"""`biolect info`: what a model, corpus, run or file is, and which weights and recipes there are."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from biolect.bio.sequence import Modality
+from biolect.cli.common import DEFAULTS, Common, finish
+from biolect.errors import InputError
+from biolect.files import sha256
+
+if TYPE_CHECKING:
+    from biolect.bio.io import Refusal
+    from biolect.models.language_model import LanguageModel
+
+RESIDUES = (Modality.DNA, Modality.RNA, Modality.PROTEIN)
+
+
+def info(thing: str | None = None, *, common: Common = DEFAULTS) -> int:
+    """Say what a model, corpus, run or file is; without one, which weights and recipes there are.
+
+    Args:
+        thing: A shipped name, the name of a recipe, a folder or a file.
+    """
+    refused: list[Refusal] = []
+    if thing is None:
+        result = _catalogue()
+    elif Path(thing).is_file():
+        result = _file(Path(thing), refused)
+    elif Path(thing).is_dir():
+        result = _folder(Path(thing))
+    else:
+        result = _named(thing)
+    return finish(result, refused, common)
+
+
+def _catalogue() -> dict[str, Any]:
+    from biolect import recipes
+
+    described = {name: _model(folder) for name, folder in _weights().items()}
+    weights = [{"name": name, **{key: it[key] for key in ("kind", "parameters", "licence")}} for name, it in described.items()]
+    return {"kind": "catalogue", "weights": weights, "recipes": recipes.names()}
+
+
+def _weights() -> dict[str, Path]:
+    """Model folders that come with the package, by name."""
+    folder = Path(str(resources.files("biolect") / "assets" / "weights"))
+    return {path.name: path for path in sorted(folder.glob("*/")) if (path / "config.yaml").is_file()}
+
+
+def _named(name: str) -> dict[str, Any]:
+    from biolect import recipes
+
+    weights = _weights()
+    if name in weights:
+        return _model(weights[name])
+    if name not in recipes.names():
+        raise InputError(f"'{name}' is no file, folder or known name. Known names: {', '.join([*weights, *recipes.names()])}.")
+    config = recipes.named(name)
+    phases = [{"name": p.name, "tokens": p.tokens, "mixture": ", ".join(f"{k} {v:g}" for k, v in p.mixture.items())} for p in config.phases]
+    return {"kind": "recipe", "name": name, **_shape(config.model, config.context_tokens), "tokens": config.total_tokens, "phases": phases}
+
+
+def _folder(folder: Path) -> dict[str, Any]:
+    if (folder / "model.safetensors").is_file():
+        return _model(folder)
+    if (folder / "metrics.jsonl").is_file():
+        return _run(folder)
+    if (folder / "report.json").is_file() and not (folder / "report.html").is_file():
+        return _corpus(folder)
+    if (folder / "run.json").is_file():
+        return {"kind": "output", **json.loads((folder / "run.json").read_text(encoding="utf-8"))}
+    raise InputError(f"'{folder}' is no model, run or corpus. Pass a folder that biolect wrote, or a file inside it.")
+
+
+def _model(folder: Path) -> dict[str, Any]:
+    from biolect.models import checkpoint
+
+    model = checkpoint.load(folder)
+    facts = checkpoint.read_facts(folder)
+    return {
+        "kind": "model",
+        **_shape(model.config, facts.get("context_tokens")),
+        "licence": facts.get("licence"),
+        "sha256": sha256(folder / checkpoint.WEIGHTS),
+        "provenance": facts,
+    }
+
+
+def _shape(config: LanguageModel.Config, context_tokens: int | None) -> dict[str, Any]:
+    """Count the parameters and the state of a model; no weight is made for it.
+
+    State bytes are those of what was read, in float32: for one more token, and for a whole context.
+    """
+    import torch
+
+    from biolect.models.language_model import LanguageModel
+
+    def state_bytes(num_tokens: int) -> int:
+        ids = torch.zeros(1, num_tokens, dtype=torch.long)
+        return sum(tensor.numel() * tensor.element_size() for tensor in model.prefill(ids, ids)[1].tensors().values())
+
+    with torch.device("meta"):
+        model = LanguageModel(config)
+        short, long = state_bytes(64), state_bytes(128)
+    per_token = (long - short) // 64
+    return {
+        "parameters": model.num_parameters,
+        "backbone": config.backbone.kind,
+        "context_tokens": context_tokens,
+        "vocabulary": {"name": model.vocabulary.name, "tokens": len(model.vocabulary), "digest": model.vocabulary.digest},
+        "state_bytes": None if context_tokens is None else short + per_token * (context_tokens - 64),
+        "state_bytes_per_token": per_token,
+    }
+
+
+def _run(folder: Path) -> dict[str, Any]:
+    from biolect.recipes import resolve
+
+    config = resolve(str(folder))
+    record = folder / "run.json"
+    done = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+    state = {"finished": True, **done.get("report", {})} if done else {"finished": False}
+    return {"kind": "run", "recipe": config.name, **_shape(config.model, config.context_tokens), **state}
+
+
+def _corpus(folder: Path) -> dict[str, Any]:
+    from biolect.data.corpus import Corpus
+
+    corpus = Corpus.open(folder)
+    stores = {
+        name: {"groups": store.num_groups, "members": store.num_members, "tokens": {str(m): store.total_tokens(m) for m in RESIDUES}}
+        for name, store in corpus.collections.items()
+    }
+    vocabulary = {"name": corpus.vocabulary.name, "tokens": len(corpus.vocabulary), "digest": corpus.vocabulary.digest}
+    return {"kind": "corpus", "vocabulary": vocabulary, "collections": stores, "report": corpus.report}
+
+
+def _file(path: Path, refused: list[Refusal]) -> dict[str, Any]:
+    from biolect.bio import io
+
+    format_name = io.detect(path)
+    facts: dict[str, Any] = {"kind": "file", "format": str(format_name), "bytes": path.stat().st_size, "sha256": sha256(path)}
+    if format_name in (io.Format.GFF3, io.Format.GTF, io.Format.TEXT):
+        return facts
+    residues = dict.fromkeys(map(str, RESIDUES), 0)
+    records = 0
+    for record in io.read_records(path):
+        if isinstance(record, io.Refusal):
+            refused.append(record)
+        else:
+            records += 1
+            residues[record.modality] += len(record)
+    return {**facts, "records": records, "residues": {name: count for name, count in residues.items() if count}}
