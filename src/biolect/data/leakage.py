@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from hashlib import blake2b
 from itertools import combinations
 from typing import Any
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from biolect.bio.sequence import Modality
 from biolect.data.shards import SPLITS, MemberStore, Place
-from biolect.data.sketch import AMINO_ACIDS, NUCLEOTIDES, Words, contains, fraction_for
+from biolect.data.sketch import AMINO_ACIDS, NUCLEOTIDES, Words, contains, distinct, fraction_for
 from biolect.data.splits import canonical_digest, groups_of
 from biolect.errors import LeakageError
 
@@ -25,7 +26,7 @@ PROTEIN_WORD = 8
 NEAR = 0.5
 """Share of a held-out member's words that training has, from which it is a near duplicate (spec: shared 31-mers above 50 %)."""
 MIN_WORDS = 20
-"""Members with fewer words are compared as whole strings only."""
+"""Members with fewer different words are compared as whole strings only."""
 _EXAMPLES = 5
 
 Stores = Mapping[str, MemberStore]
@@ -82,8 +83,6 @@ def _shared(
 
 
 def _names(store: MemberStore) -> Iterator[tuple[int, bytes, int]]:
-    from hashlib import blake2b
-
     splits = store.column("split")
     for group in range(store.num_groups):
         for name in {store.name_of(group), *(store.name_of_member(i) for i in store.members_of(group))} - {""}:
@@ -109,14 +108,14 @@ def _near_duplicates(stores: Stores) -> dict[str, Any]:
         ((Modality.DNA, Modality.RNA), NUCLEOTIDES, NUCLEOTIDE_WORD),
         ((Modality.PROTEIN,), AMINO_ACIDS, PROTEIN_WORD),
     ):
-        residues = sum(store.total_tokens(m) for store in stores.values() for m in modalities)
+        residues = sum(len(ids) for _, ids in _members(stores, ("train",), modalities))
         words = Words(letters, length, both_strands=len(modalities) == 2, fraction=fraction_for(residues))
         widths["protein" if len(modalities) == 1 else "nucleotide"] = round(words.fraction, 4)
         # Test is compared with validation, too: who tunes on one must not have seen the other.
         for seen, held_out in (("train", ("valid", "test")), ("valid", ("test",))):
             known = words.of(ids for _, ids in _members(stores, (seen,), modalities))
             for name, ids in _members(stores, held_out, modalities) if len(known) else ():
-                found = words.hashes(ids)[0]
+                found = distinct(words.hashes(ids)[0])
                 share = contains(known, found).mean() if len(found) >= MIN_WORDS else 0.0
                 if share >= NEAR:
                     count += 1

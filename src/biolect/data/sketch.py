@@ -19,7 +19,7 @@ from biolect.tokens.vocabulary import Vocabulary
 
 _UNREADABLE = 255
 _BATCH_RESIDUES = 1 << 16
-BUDGET_WORDS = 16_000_000
+BUDGET_WORDS = 24_000_000
 """Words kept over a whole corpus. Some 16 bytes each while they are sorted."""
 
 NUCLEOTIDES = ("A", "C", "G", "T")

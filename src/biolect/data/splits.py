@@ -135,8 +135,13 @@ def canonical_digest(member: Member) -> bytes:
     """Return 16 bytes that are equal for equal strings; nucleotides may be on either strand, DNA or RNA."""
     raw = member.token_ids.tobytes()
     if member.modality is not Modality.PROTEIN:
-        raw = min(raw, _COMPLEMENT[member.token_ids[::-1]].tobytes())
+        raw = min(raw, reverse_complement(member.token_ids).tobytes())
     return blake2b(raw, digest_size=16).digest()
+
+
+def reverse_complement(token_ids: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the other strand of nucleotides of the joint vocabulary, 5' to 3'."""
+    return _COMPLEMENT[token_ids[::-1]]
 
 
 def _complement() -> NDArray[np.uint8]:
@@ -152,9 +157,9 @@ _COMPLEMENT = _complement()
 def _related(stores: Sequence[MemberStore], rules: Clustering) -> Iterator[Edges]:
     """Compare member with member, so that a short one is not lost in a large group; link their groups."""
     owners = np.concatenate([groups_of(store) + offset for store, offset in zip(stores, _offsets(stores), strict=True)])
-    residues = [sum(store.total_tokens(modality) for store in stores) for modality in (Modality.PROTEIN, Modality.DNA, Modality.RNA)]
+    residues = [sum(len(ids) for _, ids in _members(stores, proteins=kind)) for kind in (True, False)]
     protein = Words(MURPHY, rules.protein_word, fraction=fraction_for(residues[0]))
-    nucleotide = Words(NUCLEOTIDES, rules.nucleotide_word, both_strands=True, fraction=fraction_for(residues[1] + residues[2]))
+    nucleotide = Words(NUCLEOTIDES, rules.nucleotide_word, both_strands=True, fraction=fraction_for(residues[1]))
     for words, containment in ((protein, rules.protein_containment), (nucleotide, rules.nucleotide_containment)):
         index = words.index(_members(stores, proteins=not words.both_strands), len(owners))
         left, right, shared = index.pairs(rules.neighbors)

@@ -1,0 +1,245 @@
+"""Corpora: any biological input as one folder of member stores, with splits and reports.
+
+corpus.json             what the folder is; written last but one, so a folder that has it is whole
+collections/sequences   lone records, and regions of genomes
+collections/genes       the views of one gene to a group, on shared coordinates
+collections/related     several records of one gene to a group
+collections/interleaved the sequences of one text to a group
+report.json, run.json   what was read, refused, checked and split; how the folder came about
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pydantic
+
+from biolect.bio.sequence import Modality
+from biolect.config import Config
+from biolect.data.gather import STAGES, Gatherer, Tally
+from biolect.data.genome import plan, write_regions
+from biolect.data.leakage import leakage_report, refuse
+from biolect.data.related import write_linked, write_same_genes
+from biolect.data.shards import SPLITS, MemberStore, MemberWriter, assign
+from biolect.data.splits import Clustering, cluster, split
+from biolect.errors import CheckpointError, ConfigError, InputError
+from biolect.files import atomic_path, write_run_json
+from biolect.tokens.vocabulary import Vocabulary
+
+COLLECTIONS = ("sequences", "genes", "related", "interleaved")
+Progress = Callable[[str, float | None], AbstractContextManager[Callable[[float], None]]]
+
+
+class PrepareOptions(Config):
+    """How inputs become a corpus.
+
+    Attributes:
+        kind: What the inputs are; `auto` decides file by file.
+        views: Modalities of a gene that are kept.
+        pairing: What loaders of this corpus do unless told otherwise; nothing is broken on disk.
+        valid, test: Shares of residues held out, in whole clusters.
+        unknown: `mask` reads letters outside the alphabet as the unknown residue.
+        strict: Refuse records with letters that would have to be folded.
+    """
+
+    kind: Literal["auto", "sequences", "genes", "interleaved", "families", "molecules"] = "auto"
+    views: tuple[Literal["dna", "rna", "protein"], ...] = ("dna", "rna", "protein")
+    pairing: Literal["matched", "broken"] = "matched"
+    valid: float = pydantic.Field(0.05, ge=0, lt=1)
+    test: float = pydantic.Field(0.05, ge=0, lt=1)
+    seed: int = 0
+    unknown: Literal["refuse", "mask"] = "refuse"
+    strict: bool = False
+    engine: Literal["local", "ray"] = "local"
+    clustering: Clustering = Clustering()
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> PrepareOptions:
+        if self.valid + self.test >= 1:
+            raise ValueError(f"valid = {self.valid} and test = {self.test} leave nothing to train on. Their sum must be below 1.")
+        if self.kind in ("families", "molecules"):
+            raise ValueError(f"kind = '{self.kind}' is not built yet. Known kinds: auto, sequences, genes, interleaved.")
+        if self.engine == "ray":
+            raise ValueError("engine = 'ray' is not built yet. Use engine='local'.")
+        if not self.views:
+            raise ValueError("views is empty. Name at least one of dna, rna, protein.")
+        return self
+
+    @property
+    def fractions(self) -> dict[str, float]:
+        """Shares that are held out, test first."""
+        return {"test": self.test, "valid": self.valid}
+
+
+@contextmanager
+def _unseen(label: str, total: float | None) -> Any:
+    yield lambda units: None
+
+
+def prepare(
+    inputs: Sequence[Path | str], output: Path | str, options: PrepareOptions | None = None, progress: Progress = _unseen
+) -> dict[str, Any]:
+    """Read inputs into a corpus folder, which appears when it is whole.
+
+    Args:
+        inputs: Files in any mix of formats.
+        output: Replaced if it exists.
+        progress: Given a label and the bytes to read, returns a context manager that gives a function to advance by bytes.
+
+    Returns:
+        The report, also in `report.json`.
+
+    Raises:
+        InputError: If a file cannot be read, or nothing at all was read.
+    """
+    options, began = options or PrepareOptions(), time.perf_counter()
+    paths = list(dict.fromkeys(Path(path) for path in inputs))
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"'{path}' is {'a folder' if path.is_dir() else 'not there'}. Give the files themselves.")
+    size, vocabulary = sum(path.stat().st_size for path in paths), Vocabulary.joint()
+    with atomic_path(output) as folder:
+        folder.mkdir()
+        stages = folder / "stages"
+        gatherer = Gatherer(stages, vocabulary, views=options.views, kind=options.kind, unknown=options.unknown, strict=options.strict)
+        with progress("reading", size) as advance, gatherer:
+            gatherer.read(paths, advance)
+        missing = _write_related(stages, gatherer)
+        report = gatherer.tally.report()
+        with progress("splitting", None):
+            summary = _settle(folder, stages, options)
+        shutil.rmtree(stages)
+        stores = _open_all(folder, vocabulary)
+        if not stores:
+            raise InputError(_nothing(paths, gatherer.tally))
+        report |= _totals(stores) | {"clusters": summary, "missing_accessions": missing}
+        with progress("checking splits", None):
+            report["leakage"] = leakage_report(stores)
+        report |= {"bytes_in": size, "seconds": round(time.perf_counter() - began, 3)}
+        (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+        facts = {"format": 1, "vocabulary": vocabulary.name, "collections": list(stores), "options": options.to_dict()}
+        (folder / "corpus.json").write_text(json.dumps(facts, indent=2) + "\n")
+        write_run_json(folder, inputs=paths, config=options.to_yaml(), seed=options.seed)
+    return report
+
+
+def _write_related(stages: Path, gatherer: Gatherer) -> int:
+    """Write the collection of related sequences; return how many accessions of link tables were not among the inputs."""
+    stores = {name: MemberStore.open(stages / name) for name in ("sequences", "genes", "genome")}
+    with MemberWriter(stages / "related", gatherer.vocabulary) as writer:
+        write_same_genes(writer, stores["genes"], gatherer.same_gene)
+        return write_linked(writer, gatherer.link_tables, [stores["sequences"], stores["genome"]]) if gatherer.link_tables else 0
+
+
+def _settle(folder: Path, stages: Path, options: PrepareOptions) -> dict[str, Any]:
+    """Cluster, split, cut genomes, and move what has members to its final place; return what the clusters are like."""
+    vocabulary = Vocabulary.joint()
+    stores = [MemberStore.open(stages / name) for name in COLLECTIONS]
+    clusters = cluster(stores, options.clustering)
+    for store, labels, splits in zip(stores, clusters, split(stores, clusters, options.fractions, options.seed), strict=True):
+        assign(store.folder, splits, labels)
+    sizes = np.bincount(np.concatenate(clusters))
+    stores = [MemberStore.open(stages / name) for name in COLLECTIONS]
+    genome = MemberStore.open(stages / STAGES[2])
+    cut = 0
+    if genome.num_groups:
+        regions = plan(genome, [stores[1]], options.fractions, options.seed)
+        others = [MemberStore.open(stages / name) for name in COLLECTIONS[1:]]
+        others.append(_copy_opened(stages / COLLECTIONS[0]))
+        with MemberWriter(stages / COLLECTIONS[0], vocabulary, extends=True) as writer:
+            cut = write_regions(writer, genome, regions, others, len(sizes))
+    for name in COLLECTIONS:
+        if MemberStore.open(stages / name).num_members:
+            (folder / "collections").mkdir(exist_ok=True)
+            (stages / name).rename(folder / "collections" / name)
+    largest = int(sizes.max(initial=0))
+    return {"count": len(sizes), "largest": largest, "largest_share": round(largest / max(int(sizes.sum()), 1), 4), "residues_cut": cut}
+
+
+def _copy_opened(folder: Path) -> MemberStore:
+    """Open a store that is about to be extended: what is mapped stays as it is, because a column only grows."""
+    return MemberStore.open(folder)
+
+
+def _totals(stores: Mapping[str, MemberStore]) -> dict[str, Any]:
+    modalities = (Modality.DNA, Modality.RNA, Modality.PROTEIN)
+    return {
+        "documents": sum(store.num_groups for store in stores.values()),
+        "tokens": {modality.value: sum(store.total_tokens(modality) for store in stores.values()) for modality in modalities},
+        "splits": {name: {part: len(store.groups_in(part)) for part in SPLITS} for name, store in stores.items()},
+    }
+
+
+def _nothing(paths: Sequence[Path], tally: Tally) -> str:
+    first = f" The first of {len(tally.refused)} refused records: {tally.refused[0].reason}" if tally.refused else ""
+    return f"No sequence was found in {', '.join(repr(str(path)) for path in paths[:3])}{' and others' if len(paths) > 3 else ''}.{first}"
+
+
+def _open_all(folder: Path, vocabulary: Vocabulary | None) -> dict[str, MemberStore]:
+    return {
+        name: MemberStore.open(folder / "collections" / name, vocabulary)
+        for name in COLLECTIONS
+        if (folder / "collections" / name).is_dir()
+    }
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A prepared corpus. Instances never change, and hold no sequence in memory.
+
+    Attributes:
+        collections: Member stores by name, a subset of `COLLECTIONS`.
+        options: As it was prepared.
+    """
+
+    folder: Path
+    collections: dict[str, MemberStore]
+    options: PrepareOptions
+    vocabulary: Vocabulary
+
+    @classmethod
+    def open(cls, folder: Path | str, vocabulary: Vocabulary | None = None) -> Corpus:
+        """Open a corpus folder in constant time.
+
+        Raises:
+            CheckpointError: If it is no whole corpus, or was made with another vocabulary.
+        """
+        folder = Path(folder)
+        try:
+            facts = json.loads((folder / "corpus.json").read_text())
+            options = PrepareOptions.from_dict(facts["options"])
+        except (OSError, KeyError, json.JSONDecodeError, ConfigError) as error:
+            raise CheckpointError(f"'{folder}' is no whole corpus ({error}). Make one with biolect prepare.") from None
+        stores = _open_all(folder, vocabulary)
+        if list(stores) != facts["collections"]:
+            raise CheckpointError(
+                f"'{folder}' lacks some of its collections: {', '.join(facts['collections'])}. Copy it again, or prepare it."
+            )
+        return cls(folder, stores, options, next(iter(stores.values())).vocabulary)
+
+    @cached_property
+    def report(self) -> dict[str, Any]:
+        """What `prepare` returned."""
+        return json.loads((self.folder / "report.json").read_text())
+
+    def check_leakage(self, allow: bool = False) -> None:
+        """Stop if training and evaluation share sequences; raises LeakageError unless `allow`."""
+        refuse(self.report["leakage"], allow=allow)
+
+
+def check_leakage(corpora: Sequence[Corpus], *, allow: bool = False) -> None:
+    """Stop if any corpus leaks, or one of them into another; raises LeakageError unless `allow`."""
+    for corpus in corpora:
+        corpus.check_leakage(allow)
+    if len(corpora) > 1 and not allow:
+        named = {f"{corpus.folder.name}/{name}": store for corpus in corpora for name, store in corpus.collections.items()}
+        refuse(leakage_report(named))

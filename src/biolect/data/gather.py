@@ -1,0 +1,276 @@
+"""From files to member stores: every input is read once, and everything that is not kept is counted."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biolect.bio.alphabet import Folds
+from biolect.bio.coordinates import Run
+from biolect.bio.gene import Contig, Gene
+from biolect.bio.io import detect, read_genes, read_records
+from biolect.bio.io.fasta import guess_modality, read_codes
+from biolect.bio.io.form import Format, Refusal
+from biolect.bio.sequence import Modality
+from biolect.bio.sequence import Sequence as Record
+from biolect.data.document import View
+from biolect.data.genome import GENOME_RESIDUES
+from biolect.data.mining import mine
+from biolect.data.related import is_link_table
+from biolect.data.shards import MemberWriter, Place
+from biolect.errors import BiolectError, InputError
+from biolect.files import open_input
+from biolect.tokens.vocabulary import Vocabulary
+
+LOCUS_RESIDUES = 100_000
+"""A longer locus is left out; its coding sequence, transcript and protein stay."""
+STAGES = ("sequences", "genes", "genome", "interleaved")
+
+
+@dataclass
+class Tally:
+    """What was read, kept and refused; see the keys of `report`."""
+
+    records: int = 0
+    genes: int = 0
+    duplicates: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+    checks: Counter[str] = field(default_factory=Counter)
+    explained: Counter[str] = field(default_factory=Counter)
+    unexplained: list[str] = field(default_factory=list)
+    unpaired: Counter[str] = field(default_factory=Counter)
+    folds: Folds = field(default_factory=Folds)
+
+    def report(self) -> dict[str, Any]:
+        """Return the counts as plain data; `unpaired` are genes that are read but not put into documents."""
+        return {
+            "records": self.records,
+            "genes": self.genes,
+            "duplicates": self.duplicates,
+            "refused": [{"id": r.id, "where": r.where, "reason": r.reason} for r in self.refused],
+            "translations": {
+                "checked": self.checks["equal"] + self.checks["explained"] + self.checks["unexplained"],
+                "equal": self.checks["equal"],
+                "explained": dict(self.explained.most_common()),
+                "unexplained": self.unexplained,
+                "unannotated": self.checks["unannotated"],
+            },
+            "unpaired": dict(self.unpaired.most_common()),
+            "folded": {name: getattr(self.folds, name) for name in Folds.__dataclass_fields__},
+        }
+
+
+class Gatherer:
+    """Reads files into one staging store per collection, under `folder`. Use as a context manager.
+
+    Attributes:
+        same_gene: Groups of the gene store by lower-case gene name, for related sequences.
+        link_tables: Inputs that only say which records belong together.
+    """
+
+    def __init__(self, folder: Path, vocabulary: Vocabulary, *, views: Sequence[str], kind: str, unknown: Any, strict: bool) -> None:
+        self.folder, self.vocabulary, self.views, self.kind = folder, vocabulary, views, kind
+        self.unknown, self.strict = unknown, strict
+        self.tally = Tally()
+        self.same_gene: dict[str, list[int]] = defaultdict(list)
+        self.link_tables: list[Path] = []
+        self._texts: list[Path] = []
+        self._keys: dict[str, list[bytes]] = {}
+        self._contig: tuple[Contig | None, str] = (None, "")
+        self._open = ExitStack()
+        self.writers: dict[str, MemberWriter] = {}
+
+    def __enter__(self) -> Gatherer:
+        for stage in STAGES:
+            self.writers[stage] = self._open.enter_context(MemberWriter(self.folder / stage, self.vocabulary))
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._open.__exit__(*error)
+
+    def read(self, paths: Sequence[Path], advance: Callable[[float], None]) -> None:
+        """Read all files, annotation together with the FASTA it stands on.
+
+        Raises:
+            InputError: If a file cannot be read, or does not fit the asked kind.
+        """
+        formats = {path: self._format(path) for path in paths}
+        annotations = [path for path, found in formats.items() if found in (Format.GFF3, Format.GTF)]
+        partners = {path: partner_of(path, paths) for path in annotations}
+        for path, found in formats.items():
+            if path in partners.values():
+                continue
+            if found is None:
+                self.link_tables.append(path)
+            elif self.kind == "interleaved" or (found is Format.TEXT and self.kind == "auto"):
+                self._texts.append(path)
+            elif found.holds_genes and self.kind != "sequences":
+                self._items(read_genes(path, partners.get(path)))
+            elif found is Format.FASTA:
+                self._fasta(path, advance)
+            else:
+                self._items(read_records(path, unknown=self.unknown, strict=self.strict))
+            advance(path.stat().st_size)
+        if self._texts:
+            self._interleaved()
+
+    def _format(self, path: Path) -> Format | None:
+        """Return the format; None for a table that links records."""
+        found = detect(path)
+        if found in (Format.TEXT, Format.TSV) and is_link_table(path):
+            return None
+        if self.kind == "genes" and not (found.holds_genes or found is Format.FASTA):
+            raise InputError(f"'{path}' is {found}, which holds no genes. Give GenBank, EMBL, or GFF with FASTA, or leave out --kind.")
+        return found
+
+    def _items(self, items: Iterable[Record | Gene | Refusal]) -> None:
+        for item in items:
+            if isinstance(item, Refusal):
+                self.tally.refused.append(item)
+            elif isinstance(item, Gene):
+                self._gene(item)
+            else:
+                self._record(item)
+
+    def _record(self, record: Record) -> None:
+        self.tally.records += 1
+        self.tally.folds += record.folds
+        token_ids = self.vocabulary.encode(record)
+        if record.modality is Modality.DNA and (self.kind != "sequences" or len(record) >= GENOME_RESIDUES):
+            self._long_record(record.name, token_ids)
+        else:
+            self._lone(self.writers["sequences"], record.name, [(token_ids, record.modality)])
+
+    def _long_record(self, name: str, token_ids: NDArray[np.uint8]) -> None:
+        """Keep a record to be cut into regions, once however often it is given."""
+        key, is_new = self._key(name, token_ids)
+        if is_new:
+            self._lone(self.writers["genome"], key, [(token_ids, Modality.DNA)])
+        else:
+            self.tally.duplicates += 1
+
+    def _lone(self, writer: MemberWriter, name: str, members: Iterable[tuple[NDArray[np.uint8], Modality]]) -> None:
+        writer.begin_group(name)
+        for token_ids, modality in members:
+            writer.add(token_ids, modality, View.RECORD)
+
+    def _key(self, name: str, token_ids: NDArray[np.uint8]) -> tuple[str, bool]:
+        """Name a genome record so that equal names of different records stay apart."""
+        digest = blake2b(token_ids.tobytes(), digest_size=16).digest()
+        known = self._keys.setdefault(name, [])
+        is_new = digest not in known
+        if is_new:
+            known.append(digest)
+        number = known.index(digest)
+        return f"{name}#{number + 1}" if number else name, is_new
+
+    def _fasta(self, path: Path, advance: Callable[[float], None]) -> None:
+        """Read whole blocks of records at once."""
+        with open_input(path) as stream:
+            modality = guess_modality(stream.peek(1), str(path))
+            table = self.vocabulary.residue_table(modality)
+            for block in read_codes(stream, modality, table, unknown=self.unknown, strict=self.strict, where=str(path)):
+                if isinstance(block, Refusal):
+                    self.tally.refused.append(block)
+                    continue
+                lengths = np.diff(block.offsets)
+                self.tally.records += len(lengths)
+                self.tally.folds += block.folds
+                is_long = (lengths >= GENOME_RESIDUES) & (modality is Modality.DNA)
+                for index in np.flatnonzero(is_long).tolist():
+                    self._long_record(block.names[index], block.codes[block.offsets[index] : block.offsets[index + 1]])
+                codes = block.codes if not is_long.any() else block.codes[np.repeat(~is_long, lengths)]
+                names = [name.encode() for name, long in zip(block.names, is_long.tolist(), strict=True) if not long]
+                sizes = np.fromiter(map(len, names), dtype=np.int64, count=len(names))
+                self.writers["sequences"].add_block(codes, lengths[~is_long], b"".join(names), sizes, modality)
+
+    def _interleaved(self) -> None:
+        for name, sequences in mine(self._texts):
+            self.tally.records += len(sequences)
+            members = [(self.vocabulary.encode(sequence), sequence.modality) for sequence in sequences]
+            self._lone(self.writers["interleaved"], name, members)
+
+    def _gene(self, gene: Gene) -> None:
+        verdict = gene.check()
+        self.tally.checks[verdict.status] += 1
+        if verdict.status == "explained":
+            self.tally.explained[verdict.reason] += 1
+        elif verdict.status == "unexplained":
+            self.tally.unexplained.append(gene.protein_id or gene.name)
+        try:
+            reason = _not_paired(gene)
+            members = [] if reason else list(self._views(gene))
+        except BiolectError as error:
+            self.tally.refused.append(Refusal(gene.name, gene.record, str(error)))
+            return
+        if reason:
+            self.tally.unpaired[reason] += 1
+            return
+        writer = self.writers["genes"]
+        key = self._record_of(gene.contig)
+        group = writer.begin_group(gene.name, places=[Place(key, span.start, span.stop) for span in gene.spans])
+        for view, record, name in members:
+            runs: tuple[Run, ...] = gene.coordinates(view.value)
+            writer.add(self.vocabulary.encode(record), record.modality, view, runs, name)
+        self.same_gene[gene.name.lower()].append(group)
+        self.tally.genes += 1
+
+    def _views(self, gene: Gene) -> Iterator[tuple[View, Record, str]]:
+        if "dna" in self.views:
+            if sum(span.length for span in gene.spans) > LOCUS_RESIDUES:
+                self.tally.unpaired[f"locus alone: over {LOCUS_RESIDUES:,} nucleotides"] += 1
+            elif gene.locus.residues != gene.coding_sequence.residues:
+                yield View.LOCUS, gene.locus, ""
+            yield View.CDS, gene.coding_sequence, ""
+        if "rna" in self.views:
+            yield View.TRANSCRIPT, gene.transcript, gene.transcript_id
+        if "protein" in self.views:
+            yield View.PROTEIN, gene.protein, gene.protein_id
+
+    def _record_of(self, contig: Contig) -> str:
+        if self._contig[0] is not contig:
+            self._contig = contig, self._key(contig.name, self.vocabulary.encode(contig.sequence))[0]
+        return self._contig[1]
+
+
+def _not_paired(gene: Gene) -> str:
+    """Return why the views of a gene do not belong into one context; empty if they do."""
+    verdict = gene.check()
+    if gene.is_pseudo:
+        return "pseudogene"
+    if verdict.status == "unexplained":
+        return "unexplained translation"
+    if verdict.status == "unannotated" and verdict.detail:
+        return "stop codon inside the coding sequence"
+    if not len(gene.coding_sequence) or not len(gene.protein):
+        return "no whole codon"
+    if abs(len(gene.protein) - gene.coordinate_map.num_residues) > 1:
+        return "protein and coding sequence differ in length"
+    return ""
+
+
+def partner_of(path: Path, paths: Sequence[Path]) -> Path | None:
+    """Return the FASTA that an annotation stands on: named alike among the inputs or beside it; None if it must be inside."""
+    endings = (".fa", ".fna", ".fasta", ".fa.gz", ".fna.gz", ".fasta.gz")
+    beside = [path.with_name(_stem(path) + ending) for ending in endings]
+    given = [
+        other for other in paths if other != path and _stem(other) == _stem(path) and "".join(other.suffixes).lower().endswith(endings)
+    ]
+    return next((other for other in [*given, *beside] if other.exists()), None)
+
+
+def _stem(path: Path) -> str:
+    return Path(path.name.removesuffix(".gz")).stem
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file as it lies on disk."""
+    return path.stat().st_size

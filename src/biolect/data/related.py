@@ -1,0 +1,120 @@
+"""Related sequences: several records of one gene, joined whatever their modality.
+
+Records of one gene are found by its name in annotated inputs, or in a table of NCBI Gene that says
+which accessions belong to which gene.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biolect.bio.sequence import Modality
+from biolect.data.document import Member, View
+from biolect.data.shards import MemberStore, MemberWriter
+from biolect.data.splits import canonical_digest, reverse_complement
+from biolect.errors import InputError
+from biolect.files import open_input
+
+_COLUMNS = 16
+_MOST_MEMBERS = 24
+
+
+class Link(NamedTuple):
+    """One row of the table: accessions are empty where the row has none; the interval is 0-based, half-open."""
+
+    gene_id: str
+    rna: str
+    protein: str
+    genomic: str
+    start: int
+    stop: int
+    strand: int
+
+
+def is_link_table(path: Path | str) -> bool:
+    """Return whether a file looks like NCBI's `gene2accession` (or `gene2refseq`): 16 columns, tax id and GeneID first."""
+    with open_input(path) as stream:
+        first = stream.readline(4096).decode("utf-8", errors="replace").rstrip("\n").split("\t")
+    return len(first) == _COLUMNS and (first[0].startswith("#tax_id") or (first[0].isdigit() and first[1].isdigit()))
+
+
+def read_links(path: Path | str) -> Iterator[Link]:
+    """Read a table of the form of NCBI's `gene2accession`.
+
+    Raises:
+        InputError: If a row has not 16 columns.
+
+    Source:
+        https://ftp.ncbi.nlm.nih.gov/gene/README: start and end are 0-based and both inside; `-` is empty.
+    """
+    with open_input(path) as stream:
+        for number, line in enumerate(stream, 1):
+            cells = line.decode("utf-8", errors="replace").rstrip("\r\n").split("\t")
+            if line.startswith(b"#") or not line.strip():
+                continue
+            if len(cells) != _COLUMNS:
+                raise InputError(f"Line {number} (1-based) of '{path}' has {len(cells)} columns; gene2accession has {_COLUMNS}.")
+            _, gene, _, rna, _, protein, _, genomic, _, start, end, strand, *_ = [
+                "" if cell == "-" else cell for cell in cells[:11]
+            ] + cells[11:]
+            interval = (int(start), int(end) + 1) if start.isdigit() and end.isdigit() else (0, 0)
+            yield Link(gene, rna, protein, genomic, *interval, -1 if strand == "-" else 1)
+
+
+def write_same_genes(writer: MemberWriter, genes: MemberStore, same_gene: Mapping[str, Sequence[int]]) -> None:
+    """Write a group for every gene name that several genome records have."""
+    records = {group: place.record for group, place in genes.places()}
+    for name, groups in same_gene.items():
+        if len({records[group] for group in groups}) > 1:
+            views = (View.CDS, View.PROTEIN)
+            _write(writer, f"gene {name}", (member for group in groups for member in genes.group(group) if member.view in views))
+
+
+def write_linked(writer: MemberWriter, tables: Iterable[Path], stores: Sequence[MemberStore]) -> int:
+    """Write a group for every gene of the tables of which records are there; return the accessions that are not.
+
+    Args:
+        stores: Lone records, by accession with version.
+    """
+    found = {store.name_of(group): (store, group) for store in stores for group in range(store.num_groups)}
+    missing: set[str] = set()
+    by_gene: dict[str, dict[tuple[str, int, int], int]] = defaultdict(dict)
+    for table in tables:
+        for link in read_links(table):
+            for accession, start, stop in ((link.rna, 0, 0), (link.protein, 0, 0), (link.genomic, link.start, link.stop)):
+                if accession and accession not in found:
+                    missing.add(accession)
+                elif accession and (stop or accession != link.genomic):
+                    by_gene[link.gene_id][accession, start, stop] = link.strand if stop else 1
+    for gene, rows in by_gene.items():
+        _write(writer, f"GeneID:{gene}", (_cut(*found[name], start, stop, strand) for (name, start, stop), strand in rows.items()))
+    return len(missing)
+
+
+def _cut(store: MemberStore, group: int, start: int, stop: int, strand: int) -> Member:
+    member = store.group(group)[0]
+    if stop:
+        member = member.slice(start, stop)
+    if strand < 0 and member.modality is not Modality.PROTEIN:
+        return Member(reverse_complement(member.token_ids), member.modality)
+    return member
+
+
+def _write(writer: MemberWriter, name: str, members: Iterable[Member]) -> None:
+    """Write the different strings of a gene; one alone is no relation."""
+    different: dict[tuple[bool, bytes], Member] = {}
+    for member in members:
+        if len(member):
+            different.setdefault((member.modality is Modality.PROTEIN, canonical_digest(member)), member)
+    if len(different) < 2:
+        return
+    writer.begin_group(name)
+    for member in list(different.values())[:_MOST_MEMBERS]:
+        tokens: NDArray[np.uint8] = member.token_ids
+        writer.add(tokens, member.modality, View.RECORD)
