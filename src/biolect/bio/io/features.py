@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from biolect.bio.coordinates import Span
@@ -125,6 +125,23 @@ def locate_biopython(location: Any, length: int, *, is_circular: bool) -> tuple[
         span = Span(int(part.start), int(part.end), -1 if part.strand == -1 else 1)
         pieces.append(_Piece(span, kinds[0] == "BeforePosition", kinds[1] == "AfterPosition"))
     return _ends(_around(pieces, length, is_circular), length)
+
+
+def place(spans: Sequence[Span], contig: Contig) -> tuple[Span, ...]:
+    """Return spans that may lead beyond the end of a circle as spans inside it. Raises CoordinateError like `locate`."""
+    length = len(contig.letters)
+    folded: list[Span] = []
+    for start, stop, strand in spans:
+        if contig.is_circular and stop > length:
+            halves = (
+                [Span(start, length, strand), Span(0, stop - length, strand)]
+                if start < length
+                else [Span(start - length, stop - length, strand)]
+            )
+            folded.extend(halves if strand > 0 else halves[::-1])
+        else:
+            folded.append(Span(start, stop, strand))
+    return _ends([_Piece(span, False, False) for span in folded], length)[0]
 
 
 def _pieces(location: Any) -> list[_Piece]:
