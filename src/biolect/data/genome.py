@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from biolect.bio.sequence import Modality
 from biolect.data.document import View
 from biolect.data.shards import SPLITS, MemberStore, MemberWriter, Place
-from biolect.data.sketch import NUCLEOTIDES, Words, contains, distinct, fraction_for
+from biolect.data.sketch import NUCLEOTIDES, Words, WordSet, fraction_for
 from biolect.data.splits import draw, groups_of, name_keys
 
 GENOME_RESIDUES = 20_000
@@ -101,13 +101,14 @@ def write_regions(
         others: Stores whose splits are settled; only regions give way.
         first_cluster: Regions are clusters of their own, numbered from here.
     """
-    residues = sum(store.total_tokens(m) for store in (genome, *others) for m in (Modality.DNA, Modality.RNA))
-    words = Words(NUCLEOTIDES, _WORD, both_strands=True, fraction=fraction_for(residues))
-    seen = {split: [words.of(_nucleotides(others, split))] for split in SPLITS}
+    fraction = fraction_for(int(genome.lengths.sum()) + sum(store.total_tokens(Modality.RNA) for store in others))
+    words = Words(NUCLEOTIDES, _WORD, both_strands=True, fraction=fraction)
+    is_drawn = any(region.is_drawn and region.split != "train" for region in regions)
+    seen = {split: words.of(_nucleotides(others, split) if split != "train" or is_drawn else ()).words for split in SPLITS}
     written = cut = 0
     # What gives way comes last: a region must not share a stretch with any other split before it.
     for split in ("test", "valid", "train"):
-        forbidden = _union(part for other in SPLITS if other != split for part in seen[other])
+        forbidden = WordSet(np.concatenate([seen[other] for other in SPLITS if other != split]))
         kept: list[NDArray[np.uint8]] = []
         for region in (r for r in regions if r.split == split):
             token_ids = genome.member(region.group).token_ids[region.start : region.stop]
@@ -120,18 +121,18 @@ def write_regions(
                 writer.add(token_ids[start:stop], Modality.DNA, View.RECORD)
                 kept += [token_ids[start:stop]] if split != "train" else []
                 written, cut = written + 1, cut - (stop - start)
-        seen[split].append(words.of(kept))
+        seen[split] = np.concatenate([seen[split], words.of(kept).words])
     return cut + int(genome.lengths.sum())
 
 
-def clear_of(token_ids: NDArray[np.uint8], forbidden: NDArray[np.uint64], words: Words) -> list[tuple[int, int]]:
+def clear_of(token_ids: NDArray[np.uint8], forbidden: WordSet, words: Words) -> list[tuple[int, int]]:
     """Return the stretches of a sequence that do not share a window with forbidden words. 0-based, half-open.
 
     A window counts as shared where half the words that it should show are forbidden.
     """
     size = len(token_ids)
     hashed, places = words.hashes(token_ids)
-    hits = places[contains(forbidden, hashed)]
+    hits = places[forbidden.find(hashed)[0]]
     window = max(_WINDOW, int(40 / words.fraction))
     needed = max(1, int((window - words.length + 1) * words.fraction / 2))
     edges = np.zeros(size + 1, dtype=np.int64)
@@ -151,7 +152,3 @@ def _nucleotides(stores: Iterable[MemberStore], split: str) -> Iterator[NDArray[
         kept &= store.column("modality") != Modality.PROTEIN.index
         for index in np.flatnonzero(kept).tolist():
             yield store.member(index).token_ids
-
-
-def _union(parts: Iterable[NDArray[np.uint64]]) -> NDArray[np.uint64]:
-    return distinct(np.concatenate(list(parts)))

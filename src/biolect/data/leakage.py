@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from biolect.bio.sequence import Modality
 from biolect.data.shards import SPLITS, MemberStore, Place
-from biolect.data.sketch import AMINO_ACIDS, NUCLEOTIDES, Words, contains, distinct, fraction_for
+from biolect.data.sketch import AMINO_ACIDS, NUCLEOTIDES, Words, distinct, fraction_for
 from biolect.data.splits import canonical_digest, groups_of
 from biolect.errors import LeakageError
 
@@ -108,15 +108,18 @@ def _near_duplicates(stores: Stores) -> dict[str, Any]:
         ((Modality.DNA, Modality.RNA), NUCLEOTIDES, NUCLEOTIDE_WORD),
         ((Modality.PROTEIN,), AMINO_ACIDS, PROTEIN_WORD),
     ):
-        residues = sum(len(ids) for _, ids in _members(stores, ("train",), modalities))
+        residues = sum(len(ids) for _, ids in _members(stores, ("valid", "test"), modalities))
         words = Words(letters, length, both_strands=len(modalities) == 2, fraction=fraction_for(residues))
         widths["protein" if len(modalities) == 1 else "nucleotide"] = round(words.fraction, 4)
         # Test is compared with validation, too: who tunes on one must not have seen the other.
         for seen, held_out in (("train", ("valid", "test")), ("valid", ("test",))):
-            known = words.of(ids for _, ids in _members(stores, (seen,), modalities))
-            for name, ids in _members(stores, held_out, modalities) if len(known) else ():
-                found = distinct(words.hashes(ids)[0])
-                share = contains(known, found).mean() if len(found) >= MIN_WORDS else 0.0
+            asked = words.of(ids for _, ids in _members(stores, held_out, modalities))
+            is_seen = np.zeros(len(asked), dtype=bool)
+            for hashed in words.stream(ids for _, ids in _members(stores, (seen,), modalities)):
+                is_seen[asked.find(hashed)[1]] = True
+            for name, ids in _members(stores, held_out, modalities) if is_seen.any() else ():
+                own = asked.find(distinct(words.hashes(ids)[0]))[1]
+                share = is_seen[own].mean() if len(own) >= MIN_WORDS else 0.0
                 if share >= NEAR:
                     count += 1
                     examples.append({"held_out": name, "seen_in": seen, "share": round(float(share), 3)})

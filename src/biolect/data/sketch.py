@@ -87,10 +87,36 @@ class Words:
         words = packed >> np.uint64(owner_bits)
         return Index(words, (packed & np.uint64((1 << owner_bits) - 1)).astype(np.int64), num_owners)
 
-    def of(self, sequences: Iterable[NDArray[np.uint8]]) -> NDArray[np.uint64]:
-        """Return the distinct hashes of all sequences, ascending."""
-        parts = [distinct(self.hashes(ids)[0]) for _, ids in _batched((0, s) for s in sequences)]
-        return distinct(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.uint64)
+    def of(self, sequences: Iterable[NDArray[np.uint8]]) -> WordSet:
+        """Return the words of all sequences."""
+        parts = [distinct(hashed) for hashed in self.stream(sequences)]
+        return WordSet(np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint64))
+
+    def stream(self, sequences: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint64]]:
+        """Yield the hashes of all sequences in pieces, repeats included."""
+        return (self.hashes(ids)[0] for _, ids in _batched((0, sequence) for sequence in sequences))
+
+
+class WordSet:
+    """A set of hashes that many others are looked up in at once. Never changes."""
+
+    def __init__(self, words: NDArray[np.uint64]) -> None:
+        self.words = distinct(words)
+        bits = min(max(8 * len(self.words), 1 << 10).bit_length(), 26)
+        # Most of what is not in the set ends at this table, which is far cheaper to ask than the sorted words.
+        self._mask = np.uint64((1 << bits) - 1)
+        self._seen = np.zeros(1 << bits, dtype=bool)
+        self._seen[self.words & self._mask] = True
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def find(self, words: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return which of some words are in the set (indices, ascending), and their places in `self.words`."""
+        maybe = np.flatnonzero(self._seen[words & self._mask])
+        places = np.minimum(np.searchsorted(self.words, words[maybe]), max(len(self.words) - 1, 0))
+        found = self.words[places] == words[maybe] if len(maybe) else np.zeros(0, dtype=bool)
+        return maybe[found], places[found]
 
 
 @dataclass(frozen=True)
@@ -125,14 +151,6 @@ def distinct(values: NDArray[Any]) -> NDArray[Any]:
     """Return the distinct values, ascending. Sorts, which is several times faster here than `np.unique`."""
     values = np.sort(values)
     return values[_changes(values)]
-
-
-def contains(sorted_words: NDArray[np.uint64], words: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Return which words are in a sorted array."""
-    if not len(sorted_words):
-        return np.zeros(len(words), dtype=bool)
-    found = np.searchsorted(sorted_words, words)
-    return sorted_words[np.minimum(found, len(sorted_words) - 1)] == words
 
 
 def fraction_for(num_residues: int) -> float:

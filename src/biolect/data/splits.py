@@ -115,15 +115,19 @@ def name_keys(names: Iterable[str], seed: int) -> NDArray[np.uint64]:
 
 
 def compared(store: MemberStore) -> NDArray[np.int64]:
-    """Return the members that stand for their group: all but the locus of a gene that has a coding sequence.
+    """Return the members that stand for their group.
 
-    Introns are full of repeats that make relatives of genes that are none; genes that lie inside each
-    other are found by their places.
+    Left out are loci of genes that have a coding sequence: introns are full of repeats that make
+    relatives of genes that are none, and genes inside each other are found by their places; and
+    transcripts as long as the coding sequence, which say the same again.
     """
-    views, owners = store.column("view"), groups_of(store)
-    has_coding = np.zeros(store.num_groups, dtype=bool)
-    has_coding[owners[views == View.CDS.index]] = True
-    return np.flatnonzero(~((views == View.LOCUS.index) & has_coding[owners]))
+    views, owners, lengths = store.column("view"), groups_of(store), store.lengths
+    coding = views == View.CDS.index
+    coding_lengths = np.full(store.num_groups, -1)
+    coding_lengths[owners[coding]] = lengths[coding]
+    repeats = (views == View.LOCUS.index) & (coding_lengths[owners] >= 0)
+    repeats |= (views == View.TRANSCRIPT.index) & (coding_lengths[owners] == lengths)
+    return np.flatnonzero(~repeats)
 
 
 def groups_of(store: MemberStore) -> NDArray[np.int64]:
