@@ -85,9 +85,10 @@ class MemberWriter:
         return {name: 0 if name in names else store.column(name).size - bool(COLUMNS[name].counts) for name in COLUMNS}
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is not None:
+            self._open.__exit__(kind, error, trace)
+            return
         with self._open:
-            if error is not None:
-                raise error
             self._finish()
 
     def begin_group(self, name: str, *, split: str = "train", cluster: int = -1, places: Iterable[Place] = ()) -> int:
