@@ -69,7 +69,7 @@ def _folder(folder: Path) -> dict[str, Any]:
         return _model(folder)
     if (folder / "metrics.jsonl").is_file():
         return _run(folder)
-    if (folder / "report.json").is_file() and not (folder / "report.html").is_file():
+    if (folder / "corpus.json").is_file():
         return _corpus(folder)
     if (folder / "run.json").is_file():
         return {"kind": "output", **json.loads((folder / "run.json").read_text(encoding="utf-8"))}
