@@ -136,6 +136,39 @@ def test_qualifiers_of_flat_files_go_on_over_lines() -> None:
     assert residues(genbank) == residues(uniprot) == [PEPTIDE]
 
 
+def test_strings_of_code_go_on_over_lines() -> None:
+    assert residues(f'seq = ("{PRIMER}"\n       "{PRIMER}")') == [PRIMER * 2]
+    assert residues(f"    '{PRIMER}'\n    ... '{PRIMER}'") == [PRIMER * 2]
+    assert residues(f'["{PRIMER}",\n "{PRIMER}"]') == [PRIMER, PRIMER]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{PRIMER}...{PRIMER}",
+        f"{PRIMER}\u2026",
+        f"Seq('{PRIMER}...ATG')",
+        f"ACG--{PRIMER}--ACG",
+        f"YDD.{PEPTIDE}",
+        f"YDDY-{PEPTIDE}",
+        f"Query  12  {PRIMER}  32",
+        f">>> print(alignment)\n   1 CGGTTTTT 9\n   0 AG-TTTAAA {PRIMER[:5]} 5\n   0 AGGTTT-- 6",
+    ],
+)
+def test_letters_that_are_elided_or_gapped_are_left(text: str) -> None:
+    assert extract(text) == []
+
+
+def test_a_gapped_fasta_record_is_whole() -> None:
+    assert residues(f">a\n--{PRIMER}-A\n") == [PRIMER + "A"]
+
+
+def test_rows_of_one_length_are_a_list() -> None:
+    rows = [PRIMER + PRIMER + "ACGTACGT"[i:] + "ACGTACGT"[:i] for i in range(3)]
+
+    assert residues("\n".join(rows) + "\n") == rows
+
+
 @pytest.mark.parametrize("joint", ["-", "", " ", "\u2013", "-\n"])
 def test_three_letter_notation_is_converted(joint: str) -> None:
     words = ["Met", "Lys", "Thr", "Ala", "Tyr", "Ile", "Ala", "Lys", "Gln"]

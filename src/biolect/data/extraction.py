@@ -101,6 +101,8 @@ def read_either(letters: str) -> tuple[str, Modality] | None:
 # Blocks: lines that hold nothing but a sequence.
 
 _LINE = re.compile(r"[^\n]+")
+# Not the prompt of an interpreter.
+_HEADER = re.compile(r"[ \t]*+>(?!>)[ \t]*+\S")
 _GROUPS = re.compile(r"[ \t]*+(?:(\d{1,9})[ \t:]++)?((?:[A-Za-z*-]++[ \t]*+)++)(\d{1,9})?[ \t\r]*+")
 
 
@@ -151,12 +153,12 @@ def find_blocks(text: str) -> Iterator[Extraction]:
         adjoins = match.start() == previous_stop + 1
         if line is None or not adjoins or not _continues(lines, line, in_fasta):
             yield from _close(lines, in_fasta)
-            in_fasta = in_fasta and not lines and adjoins and line is not None
+            in_fasta = in_fasta and not lines and adjoins and line is not None and line.first is None
             lines = []
         if line is not None:
             lines.append(line)
         else:
-            in_fasta = bool(re.match(r"[ \t]*+>[ \t]*+\S", match[0]))
+            in_fasta = bool(_HEADER.match(match[0]))
         previous_stop = match.end()
     yield from _close(lines, in_fasta)
 
@@ -165,26 +167,28 @@ def _continues(lines: list[_SequenceLine], line: _SequenceLine, in_fasta: bool) 
     """Whether a line goes on with the sequence of the lines before it."""
     if not lines:
         return False
+    if lines[0].first is not None or line.first is not None:
+        return lines[0].first is not None and line.first == lines[0].first + sum(len(x.letters) for x in lines)
     if in_fasta:
         return True
-    before = sum(len(x.letters) for x in lines)
-    if lines[0].first is not None or line.first is not None:
-        return lines[0].first is not None and line.first == lines[0].first + before
     shape = [len(g) for g in lines[0].groups]
-    full = [len(g) for g in lines[-1].groups] == shape and lines[0].indent == line.indent
+    is_full = [len(g) for g in lines[-1].groups] == shape and lines[0].indent == line.indent
     # Lists of primers are short lines; wrapped text is not.
-    return full and sum(shape) >= 40 and len(line.letters) <= sum(shape) and (len(shape) > 1 or _wraps(sum(shape), len(line.letters)))
-
-
-def _wraps(width: int, length: int) -> bool:
-    return length < width or width % 10 == 0
+    return is_full and sum(shape) >= 40 and len(line.letters) <= sum(shape)
 
 
 def _close(lines: list[_SequenceLine], in_fasta: bool) -> Iterator[Extraction]:
-    numbered = bool(lines) and (lines[0].first is not None or len(lines[0].groups) > 1)
-    if not (in_fasta or numbered or len(lines) > 1):
+    if not lines:
         return
+    is_numbered = lines[0].first is not None
+    if not in_fasta:
+        # Rows of an alignment have gaps, or one length; a wrapped sequence ends with a shorter line.
+        is_alignment = any("-" in group for line in lines for group in line.groups)
+        is_list = not is_numbered and len(lines) > 1 and len(lines[-1].letters) == len(lines[0].letters)
+        is_lone_word = not is_numbered and len(lines) == len(lines[0].groups) == 1
+        if is_alignment or is_list or is_lone_word:
+            return
     read = read_either("".join(line.letters for line in lines))
     if read:
-        rule = Rule.FASTA if in_fasta else Rule.NUMBERED if numbered else Rule.WRAPPED
+        rule = Rule.FASTA if in_fasta else Rule.NUMBERED if is_numbered or len(lines[0].groups) > 1 else Rule.WRAPPED
         yield Extraction(lines[0].start, lines[-1].stop, *read, rule)

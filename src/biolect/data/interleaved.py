@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from biolect.bio.sequence import Modality
 from biolect.data.extraction import (
@@ -100,8 +101,8 @@ def _three_letter(text: str) -> Iterator[Extraction]:
             yield Extraction(*match.span(), residues, Modality.PROTEIN, Rule.THREE_LETTER)
 
 
-# A break that only the layout made: soft hyphen, hyphen at a line end, continuation of a flat-file feature.
-_SOFT = "\u00ad\n?|\u200b|-[ ]?\n[ ]*+|\n(?:FT {10,40}+| {21})(?! )"
+# A break that only the layout made: soft hyphen, hyphen at a line end, continuation of a flat-file feature or of a string in code.
+_SOFT = "\u00ad\n?|\u200b|-[ ]?\n[ ]*+|\n(?:FT {10,40}+| {21})(?! )|\"[ ]?\n[ ]*+(?:\\.{3} *+)?\"|'[ ]?\n[ ]*+(?:\\.{3} *+)?'"
 _HARD = f"[ \u00a0\u2009\u202f]{{1,2}}+|{_DASH}"
 # A letter in brackets, [A] or [A,A12] or (A/G): a site of interest, and part of the sequence.
 _SITE = "(?:[ ]?\\[|\\()(?:[ACGT](?:/[ACGT])?|[acgt](?:/[acgt])?)(?:,[A-Za-z0-9]{1,5}+)?[\\])]"
@@ -112,56 +113,76 @@ _ENGLISH = frozenset(
 
 
 def _run_pattern(word: str, soft: str) -> re.Pattern[str]:
-    word = f"{word}(?![A-Za-z0-9])"
-    return re.compile(f"(?<![A-Za-z0-9]){word}(?:(?:{soft}|{_HARD}){word})*+")
+    # Letters beside dots or two dashes are part of something that is gapped or not printed whole.
+    word = f"{word}(?![A-Za-z0-9]|--|\\.[.A-Za-z-]|\u2026)"
+    return re.compile(f"(?<![A-Za-z0-9\u2026])(?<!--)(?<![.A-Za-z-]\\.){word}(?:(?:{soft}|{_HARD}){word})*+")
 
 
 _NUCLEOTIDE_RUN = _run_pattern("[ACGTUNacgtun]++(?:d[TA]d[TA])?+", f"(?:{_SITE})++|{_SOFT}")
 _PROTEIN_RUN = _run_pattern("[ACDEFGHIKLMNPQRSTVWY]++\\*?+", _SOFT)
 _BREAK = re.compile(f"({_SITE}|{_SOFT})|({_HARD})")
-_Word = tuple[int, int, str]
+
+
+@dataclass(frozen=True)
+class _Word:
+    start: int
+    stop: int
+    letters: str
+    follows_dash: bool
 
 
 def _words(match: re.Match[str]) -> list[_Word]:
-    """Words of a run as (start, stop, letters); breaks of the layout are healed."""
-    words, start, end, letters = [], match.start(), match.start(), ""
+    """Words of a run; breaks of the layout are healed."""
+    words: list[_Word] = []
+    start, end, letters, dashed = match.start(), match.start(), "", False
     for cut in [*_BREAK.finditer(match[0]), None]:
         stop = match.start() + cut.start() if cut else match.end()
         letters += match.string[end:stop]
         end = match.start() + cut.end() if cut else stop
         if cut is None or cut[2]:
-            words.append((start, stop, letters))
-            start, letters = end, ""
+            words.append(_Word(start, stop, letters, dashed))
+            start, letters, dashed = end, "", cut is not None and not cut[2].isspace()
         elif cut[1][-1] in "])":
             site = re.sub("[^ACGT]", "", cut[1].upper().split(",")[0])
             letters += site if len(site) == 1 else _IUPAC_OF.get(frozenset(site), site[0])
     return words
 
 
-def _segments(words: list[_Word], sizes: Iterable[int]) -> Iterator[_Word]:
-    """Join words of one size, the last may be shorter; leave others alone."""
+def _segments(words: list[_Word], sizes: Iterable[int]) -> Iterator[tuple[int, int, str]]:
+    """Join words of one size, the last may be shorter; leave others alone, unless a dash makes them part of more."""
     i = 0
     while i < len(words):
-        j, size = i + 1, len(words[i][2])
+        j, size = i + 1, len(words[i].letters)
         if size in sizes:
-            while j < len(words) and len(words[j][2]) == size:
+            while j < len(words) and len(words[j].letters) == size:
                 j += 1
-            if j < len(words) and j > i + 1 and len(words[j][2]) < size and words[j][2].isupper() == words[i][2].isupper():
+            if i + 1 < j < len(words) and len(words[j].letters) < size and words[j].letters.isupper() == words[i].letters.isupper():
                 j += 1
-        yield _join(words[i:j])
+        if not words[i].follows_dash and not (j < len(words) and words[j].follows_dash):
+            yield _join(words[i:j])
         i = j
 
 
-def _join(words: list[_Word]) -> _Word:
-    is_english = len(words) > 1 and all(word[2].lower() in _ENGLISH for word in words)
-    return words[0][0], words[-1][1], "" if is_english else "".join(word[2] for word in words)
+def _join(words: list[_Word]) -> tuple[int, int, str]:
+    is_english = len(words) > 1 and all(word.letters.lower() in _ENGLISH for word in words)
+    return words[0].start, words[-1].stop, "" if is_english else "".join(word.letters for word in words)
 
 
 def _fills_cell(text: str, match: re.Match[str], words: list[_Word]) -> bool:
     """Whether a run is all there is in a table cell or line, so that its words are one sequence and not a list."""
     before, after = text[max(0, match.start() - 2) : match.start()].rstrip(" "), text[match.end() : match.end() + 2].lstrip(" ")
     borders = before[-1:] in ("", "\n", "|", "\t") and after[:1] in ("", "\n", "|", "\t")
-    return borders and sum(len(word[2]) >= MIN_NUCLEOTIDES for word in words) < 2
+    return borders and sum(len(word.letters) >= MIN_NUCLEOTIDES for word in words) < 2
+
+
+_ROW_START = re.compile(r"(\d{1,9})[ \t]+\Z")
+_ROW_STOP = re.compile(r"[ \t]+(\d{1,9})\b")
+
+
+def _is_row(text: str, start: int, stop: int, length: int) -> bool:
+    """Whether the numbers on both sides count the letters between them, as in the rows of an alignment."""
+    before, after = _ROW_START.search(text[max(0, start - 20) : start]), _ROW_STOP.match(text[stop : stop + 20])
+    return bool(before and after and abs(int(after[1]) - int(before[1])) in (length - 1, length))
 
 
 def _nucleotides(text: str) -> Iterator[Extraction]:
@@ -170,7 +191,7 @@ def _nucleotides(text: str) -> Iterator[Extraction]:
             words = _words(match)
             for start, stop, letters in [_join(words)] if _fills_cell(text, match, words) else _segments(words, range(3, 11)):
                 read = read_nucleotides(letters.replace("d", "").upper())
-                if read:
+                if read and not _is_row(text, start, stop, len(letters)):
                     yield Extraction(start, stop, *read, Rule.NUCLEOTIDE)
 
 
@@ -191,5 +212,5 @@ def _proteins(text: str) -> Iterator[Extraction]:
         if len(match[0]) >= MIN_AMINO_ACIDS:
             for start, stop, letters in _segments(_words(match), (10,)):
                 read = read_protein(letters) if NOT_IUPAC.search(letters) else None
-                if read:
+                if read and not _is_row(text, start, stop, len(letters)):
                     yield Extraction(start, stop, *read, Rule.PROTEIN)
