@@ -130,3 +130,24 @@ def test_a_damaged_store_is_refused(tmp_path: Path, damage: str) -> None:
 def test_a_group_outside_the_store_is_an_index_error(tmp_path: Path) -> None:
     with pytest.raises(IndexError, match="Group 2"):
         write_one_gene(tmp_path / "genes").group(2)
+
+
+def test_a_store_can_be_extended_while_it_is_read(tmp_path: Path) -> None:
+    before = write_one_gene(tmp_path / "genes")
+
+    with MemberWriter(tmp_path / "genes", JOINT, extends=True) as writer:
+        last = before.group(1)
+        writer.begin_group("more", split="valid", places=[Place("NC_2", 0, 9), Place("NC_1", 30, 33)])
+        writer.add(CDS, Modality.DNA, View.RECORD, [Run(1, 1, 9)])
+    store = MemberStore.open(tmp_path / "genes")
+
+    assert [len(member) for member in last] == [1] and [len(m) for m in before.group(1)] == [1]
+    assert [[len(m) for m in store.group(i)] for i in range(3)] == [[9, 2], [1], [9]]
+    assert [store.name_of(i) for i in range(3)] == ["thrL", "lone", "more"] and store.split_of(2) == "valid"
+    assert store.places()[1:] == [(0, Place("NC_1", 0, 2)), (2, Place("NC_2", 0, 9)), (2, Place("NC_1", 30, 33))]
+    assert store.total_tokens(Modality.DNA) == 18 and store.group(2)[0].runs == (Run(1, 1, 9),)
+
+
+def test_only_a_store_can_be_extended(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not there to be extended"):
+        MemberWriter(tmp_path / "genes", JOINT, extends=True)

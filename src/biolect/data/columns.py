@@ -6,7 +6,6 @@ last one ends. Text is UTF-8.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,14 +49,15 @@ class Column:
     """One flat file that grows at its end; `total` counts items written and waiting.
 
     Args:
-        kept: Items of a file that is there already, after which to go on.
+        kept: Items of a file that is there already, after which to go on; None begins a new file. Nothing is
+            truncated, so whoever has the file mapped goes on reading what was there.
     """
 
-    def __init__(self, folder: Path, name: str, kept: int = 0) -> None:
+    def __init__(self, folder: Path, name: str, kept: int | None = None) -> None:
         self.dtype = np.dtype(COLUMNS[name].dtype)
-        self.file = open(folder / f"{name}.bin", "r+b" if kept else "wb")
-        self.file.truncate(kept * self.dtype.itemsize)
-        self.file.seek(0, os.SEEK_END)
+        self.file = open(folder / f"{name}.bin", "wb" if kept is None else "r+b")
+        kept = kept or 0
+        self.file.seek(kept * self.dtype.itemsize)
         self.waiting: list[int] = []
         self.total = kept
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -91,7 +92,7 @@ def prepare(
     """Read inputs into a corpus folder, which appears when it is whole.
 
     Args:
-        inputs: Files in any mix of formats.
+        inputs: Files in any mix of formats; `-` is standard input.
         output: Replaced if it exists.
         progress: Given a label and the bytes to read, returns a context manager that gives a function to advance by bytes.
 
@@ -102,14 +103,12 @@ def prepare(
         InputError: If a file cannot be read, or nothing at all was read.
     """
     options, began = options or PrepareOptions(), time.perf_counter()
-    paths = list(dict.fromkeys(Path(path) for path in inputs))
-    for path in paths:
-        if not path.is_file():
-            raise InputError(f"'{path}' is {'a folder' if path.is_dir() else 'not there'}. Give the files themselves.")
-    size, vocabulary = sum(path.stat().st_size for path in paths), Vocabulary.joint()
+    vocabulary = Vocabulary.joint()
     with atomic_path(output) as folder:
-        folder.mkdir()
         stages = folder / "stages"
+        stages.mkdir(parents=True)
+        paths = [_present(path, stages) for path in dict.fromkeys(map(Path, inputs))]
+        size = sum(path.stat().st_size for path in paths)
         gatherer = Gatherer(stages, vocabulary, views=options.views, kind=options.kind, unknown=options.unknown, strict=options.strict)
         with progress("reading", size) as advance, gatherer:
             gatherer.read(paths, advance)
@@ -128,8 +127,20 @@ def prepare(
         (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
         facts = {"format": 1, "vocabulary": vocabulary.name, "collections": list(stores), "options": options.to_dict()}
         (folder / "corpus.json").write_text(json.dumps(facts, indent=2) + "\n")
-        write_run_json(folder, inputs=paths, config=options.to_yaml(), seed=options.seed)
+        write_run_json(folder, inputs=list(inputs), config=options.to_yaml(), seed=options.seed)
     return report
+
+
+def _present(path: Path, stages: Path) -> Path:
+    """Return the path of a file that can be read more than once."""
+    if str(path) == "-":
+        spool = stages / "standard_input"
+        with open(spool, "wb") as stream:
+            shutil.copyfileobj(sys.stdin.buffer, stream)
+        return spool
+    if not path.is_file():
+        raise InputError(f"'{path}' is {'a folder' if path.is_dir() else 'not there'}. Give the files themselves.")
+    return path
 
 
 def _write_related(stages: Path, gatherer: Gatherer) -> int:
@@ -153,21 +164,15 @@ def _settle(folder: Path, stages: Path, options: PrepareOptions) -> dict[str, An
     cut = 0
     if genome.num_groups:
         regions = plan(genome, [stores[1]], options.fractions, options.seed)
-        others = [MemberStore.open(stages / name) for name in COLLECTIONS[1:]]
-        others.append(_copy_opened(stages / COLLECTIONS[0]))
+        # The first store goes on being read while it is extended: its columns only grow.
         with MemberWriter(stages / COLLECTIONS[0], vocabulary, extends=True) as writer:
-            cut = write_regions(writer, genome, regions, others, len(sizes))
+            cut = write_regions(writer, genome, regions, stores, len(sizes))
     for name in COLLECTIONS:
         if MemberStore.open(stages / name).num_members:
             (folder / "collections").mkdir(exist_ok=True)
             (stages / name).rename(folder / "collections" / name)
     largest = int(sizes.max(initial=0))
     return {"count": len(sizes), "largest": largest, "largest_share": round(largest / max(int(sizes.sum()), 1), 4), "residues_cut": cut}
-
-
-def _copy_opened(folder: Path) -> MemberStore:
-    """Open a store that is about to be extended: what is mapped stays as it is, because a column only grows."""
-    return MemberStore.open(folder)
 
 
 def _totals(stores: Mapping[str, MemberStore]) -> dict[str, Any]:

@@ -65,12 +65,12 @@ class MemberWriter:
         self.num_members = self.num_groups = 0
 
     def __enter__(self) -> Self:
-        kept = self._reopen() if self._extends else dict.fromkeys(COLUMNS, 0)
+        kept = self._reopen() if self._extends else {}
         if not self._extends:
             self._temporary = self._open.enter_context(atomic_path(self.folder))
             self._temporary.mkdir()
         for name in COLUMNS:
-            self._columns[name] = self._open.enter_context(closing(Column(self._temporary, name, kept[name])))
+            self._columns[name] = self._open.enter_context(closing(Column(self._temporary, name, kept.get(name))))
         return self
 
     def _reopen(self) -> dict[str, int]:

@@ -1,0 +1,46 @@
+"""`biolect prepare`: any input to a corpus folder with splits, reports and a leakage check."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from biolect.cli.common import DEFAULTS, Common, finish, split_assignments
+
+
+def prepare(
+    inputs: Annotated[list[str], Parameter(allow_leading_hyphen=True)],
+    /,
+    *,
+    kind: Literal["auto", "sequences", "genes", "interleaved", "families", "molecules"] = "auto",
+    views: str = "dna,rna,protein",
+    pairing: Literal["matched", "broken"] = "matched",
+    valid: float = 0.05,
+    test: float = 0.05,
+    engine: Literal["local", "ray"] = "local",
+    common: Common = DEFAULTS,
+) -> int:
+    """Read any input into a corpus folder: documents, token shards, splits, leakage report.
+
+    Args:
+        inputs: Files in any mix of FASTA, GenBank, GFF with FASTA, tables and text, plain or gzip; `-` is standard
+            input. Then `key.path=value` assignments, such as `unknown=mask` or `strict=true`.
+        kind: What the inputs are; `auto` decides file by file.
+        views: Modalities of a gene that are kept.
+        pairing: `broken` makes loaders join each gene with the protein of another one, as a control.
+        valid: Share of residues held out for validation.
+        test: Share of residues held out for the end.
+        engine: Where the work is done.
+    """
+    from biolect.data.corpus import PrepareOptions
+    from biolect.data.corpus import prepare as prepare_corpus
+
+    paths, assignments = split_assignments(inputs)
+    asked = {"kind": kind, "views": views.split(","), "pairing": pairing, "valid": valid, "test": test, "engine": engine}
+    options = PrepareOptions.from_dict(asked | {"seed": common.seed or 0}).override(assignments)
+    output = common.need_output()
+    if common.dry_run:
+        return finish({"would_read": paths, "would_write": output, "options": options.to_dict()}, common=common)
+    report = prepare_corpus(paths, output, options, common.progress)
+    return finish(report, report["refused"], common)
