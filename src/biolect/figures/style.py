@@ -36,7 +36,7 @@ def save(figure: Figure, path: Path) -> list[Path]:
     """Write `path` as PNG and as SVG and return both; equal values give equal bytes."""
     import matplotlib
 
-    written = [path.with_suffix(".png"), path.with_suffix(".svg")]
+    written = [path.with_name(f"{path.name}.{kind}") for kind in ("png", "svg")]
     with matplotlib.rc_context({"svg.hashsalt": "biolect", "svg.fonttype": "none"}):
         figure.savefig(written[0], dpi=150, metadata={"Software": None})
         figure.savefig(written[1], metadata={"Date": None})

@@ -18,8 +18,9 @@ from biolect.bio.sequence import Modality
 from biolect.data.document import Document, Grammar, View
 from biolect.data.loader import Loader
 from biolect.data.packing import pack
-from biolect.data.pairing import GroupSource, Pairing, PairSource, SingleSource, Source, document_weights
+from biolect.data.pairing import Pairing, PairSource
 from biolect.data.shards import MemberStore
+from biolect.data.sources import GroupSource, SingleSource, Source, document_weights
 from biolect.errors import ConfigError
 from biolect.tokens.vocabulary import Vocabulary
 from biolect.train.curriculum import Phase, RunConfig
@@ -35,7 +36,9 @@ class CorpusLike(Protocol):
     """What is needed of a corpus: its stores by the name of their collection."""
 
     @property
-    def collections(self) -> Mapping[str, MemberStore]: ...
+    def collections(self) -> Mapping[str, MemberStore]:
+        """Stores by `sequences`, `genes`, `related` and `interleaved`, those that are there."""
+        ...
 
 
 class Subset(Source):
@@ -222,11 +225,10 @@ def run_corpora(config: RunConfig, output: Path, vocabulary: Vocabulary, *, allo
         builds: Make what is missing; on one of several ranks only.
 
     Raises:
-        ConfigError: If the run names no corpus, or one with another vocabulary.
+        ConfigError: If the run names no corpus.
+        CheckpointError: If a corpus is not whole, or was made with another vocabulary.
         LeakageError: If training and validation share sequences and that is not allowed.
     """
-    from biolect.data.corpus import Corpus
-
     if config.corpora.kind == "simulated":
         folders = {"simulated": str(output / "corpus")}
         if builds and not (output / "corpus").exists():
@@ -235,14 +237,10 @@ def run_corpora(config: RunConfig, output: Path, vocabulary: Vocabulary, *, allo
         folders = config.corpora.folders
     if not folders:
         raise ConfigError(f"Recipe '{config.name}' needs a corpus. Make one with biolect prepare, then add corpora.folders.main=FOLDER.")
-    opened = {name: Corpus.open(Path(folder)) for name, folder in folders.items()}
-    for name, corpus in opened.items():
-        if corpus.vocabulary.digest != vocabulary.digest:
-            raise ConfigError(
-                f"Corpus '{name}' was written with vocabulary '{corpus.vocabulary.name}' ({len(corpus.vocabulary)} tokens); the model has "
-                f"'{vocabulary.name}' ({len(vocabulary)}). Run biolect prepare again with the model's vocabulary."
-            )
-        corpus.check_leakage(allow=allow_leakage)
+    from biolect.data.corpus import Corpus, check_leakage
+
+    opened = {name: Corpus.open(folder, vocabulary) for name, folder in folders.items()}
+    check_leakage(list(opened.values()), allow=allow_leakage)
     return dict(opened)
 
 

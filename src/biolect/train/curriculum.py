@@ -31,8 +31,8 @@ class Phase(Config):
     mixture: dict[str, float] = pydantic.Field(min_length=1)
     tokens: int = pydantic.Field(gt=0)
     learning_rate: tuple[float, float]
-    warmup_tokens: int = pydantic.Field(0, ge=0)
-    context_tokens: int | None = pydantic.Field(None, gt=1)
+    warmup_tokens: int = pydantic.Field(default=0, ge=0)
+    context_tokens: int | None = pydantic.Field(default=None, gt=1)
 
     @pydantic.model_validator(mode="after")
     def _can_be_trained(self) -> Self:
@@ -102,15 +102,15 @@ class RunConfig(Config):
     pairing: Pairing = Pairing()
     objective: Causal.Config = Causal.Config()
     optimizer: AdamW = AdamW()
-    context_tokens: int = pydantic.Field(1_024, gt=1)
+    context_tokens: int = pydantic.Field(default=1_024, gt=1)
     batch_tokens: int = pydantic.Field(gt=0)
-    accumulation: int = pydantic.Field(1, gt=0)
+    accumulation: int = pydantic.Field(default=1, gt=0)
     dtype: Literal["float32", "bfloat16", "float64"] = "bfloat16"
     recomputes: bool = False
     compiles: bool = False
     start_from: str | None = None
     seed: int = 0
-    log_steps: int = pydantic.Field(20, gt=0)
+    log_steps: int = pydantic.Field(default=20, gt=0)
     evaluate_tokens: int = pydantic.Field(gt=0)
     checkpoint_tokens: int = pydantic.Field(gt=0)
     valid_tokens: int = pydantic.Field(gt=0)

@@ -20,9 +20,9 @@ class AdamW(Config):
     """
 
     betas: tuple[float, float] = (0.9, 0.95)
-    eps: float = pydantic.Field(1e-8, gt=0)
-    weight_decay: float = pydantic.Field(0.1, ge=0)
-    clip_norm: float = pydantic.Field(1.0, gt=0)
+    eps: float = pydantic.Field(default=1e-8, gt=0)
+    weight_decay: float = pydantic.Field(default=0.1, ge=0)
+    clip_norm: float = pydantic.Field(default=1.0, gt=0)
 
     def build(self, model: nn.Module) -> torch.optim.AdamW:
         """Return an optimizer of a model's trainable parameters; its learning rate is set before every step."""

@@ -47,7 +47,10 @@ class Runtime:
         return self.rank == 0
 
     def prepare(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, Any]:
-        """Move, replicate or shard a model and its optimizer, as the launch asks."""
+        """Move, replicate or shard a model and its optimizer, as the launch asks. Sharding is block by block."""
+        # Accelerate reads from this name which modules are never torn apart.
+        blocks = {type(module[0]).__name__ for module in model.modules() if isinstance(module, nn.ModuleList) and len(module)}
+        model.__dict__["_no_split_modules"] = sorted(blocks)
         wrapped, prepared = self.engine.prepare(model.to(self.weights_dtype), optimizer)
         self._optimizer = prepared.optimizer
         return wrapped, prepared
@@ -82,7 +85,8 @@ class Runtime:
         """Shorten the gradient to a norm and return the norm it had."""
         norm = self.engine.clip_grad_norm_(model.parameters(), longest)
         assert isinstance(norm, Tensor)
-        return norm.full_tensor() if hasattr(norm, "full_tensor") else norm
+        whole = getattr(norm, "full_tensor", None)
+        return whole() if whole else norm
 
     def sum(self, tensor: Tensor) -> Tensor:
         """Return the sum over ranks."""
@@ -101,12 +105,15 @@ class Runtime:
 
     def weights(self, model: nn.Module) -> dict[str, Tensor]:
         """Return whole weights by name; a matter for all ranks, filled on the main one at least."""
-        return distributed.get_model_state_dict(model, options=_WHOLE if self.num_ranks > 1 else None)
+        options = _WHOLE if self.num_ranks > 1 else None
+        return _tensors(distributed.get_model_state_dict(model, options=options))
 
     def optimizer_tensors(self, model: nn.Module) -> dict[str, Tensor]:
         """Return the optimizer's state as flat names (`parameter/entry`); a matter for all ranks."""
         assert self._optimizer is not None
-        state = distributed.get_optimizer_state_dict(model, self._optimizer, options=_WHOLE if self.num_ranks > 1 else None)["state"]
+        options = _WHOLE if self.num_ranks > 1 else None
+        # Ranks other than the main one are given nothing.
+        state: Any = distributed.get_optimizer_state_dict(model, self._optimizer, options=options).get("state", {})
         return {f"{name}/{entry}": tensor for name, entries in state.items() for entry, tensor in _tensors(entries).items()}
 
     def load_optimizer(self, model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
@@ -120,13 +127,13 @@ class Runtime:
         for key, tensor in tensors.items():
             name, _, entry = key.rpartition("/")
             state.setdefault(name, {})[entry] = tensor
-        current = distributed.get_optimizer_state_dict(model, self._optimizer)
+        current: dict[str, Any] = distributed.get_optimizer_state_dict(model, self._optimizer)
         odd = sorted(set(state) ^ set(current["state"]))
         if odd:
             raise CheckpointError(
                 f"The optimizer state does not fit the model: '{odd[0]}' is missing or spare. Resume with the run's own config."
             )
-        whole = {"state": state, "param_groups": current["param_groups"]}
+        whole: dict[str, Any] = {"state": state, "param_groups": current["param_groups"]}
         options = distributed.StateDictOptions(full_state_dict=self.num_ranks > 1)
         distributed.set_optimizer_state_dict(model, self._optimizer, optim_state_dict=whole, options=options)
 
@@ -160,5 +167,4 @@ def stop_signals(runtime: Runtime) -> Iterator[list[int]]:
 
 
 def _tensors(entries: Any) -> dict[str, Tensor]:
-    assert isinstance(entries, dict)
     return {name: torch.as_tensor(value) for name, value in entries.items()}

@@ -1,0 +1,38 @@
+"""`biolect pretrain`: a recipe or a YAML file in, a run folder with a model out."""
+
+from __future__ import annotations
+
+from biolect.cli.common import DEFAULTS, Common, finish
+
+
+def pretrain(recipe: str, *assignments: str, tokens: int | None = None, allow_leakage: bool = False, common: Common = DEFAULTS) -> int:
+    """Run a curriculum.
+
+    Args:
+        recipe: Name of a recipe, a YAML file, or the folder of another run.
+        assignments: Changes as `key.path=value`, for example `corpora.folders.main=CORPUS` or `seed=7`.
+        tokens: Budget over all phases; their shares stay.
+        allow_leakage: Train although training and validation share sequences.
+    """
+    from biolect.recipes import resolve
+    from biolect.train.pretrain import pretrain as run
+
+    output = common.need_output()
+    config = resolve(recipe)
+    config = config.scaled(tokens) if tokens is not None else config
+    flags = {"seed": common.seed, "batch_tokens": common.batch_tokens, "dtype": None if common.dtype == "auto" else common.dtype}
+    config = config.override([*(f"{key}={value}" for key, value in flags.items() if value is not None), *assignments])
+    if common.dry_run:
+        return finish({"would_run": config.to_dict(), "parameters": config.model.build().num_parameters}, common=common)
+    placement = common.placement()
+    with common.progress(f"pretrain {config.name}", config.total_tokens) as advance:
+        result = run(
+            config,
+            output,
+            resume=common.resume,
+            overwrite=common.overwrite,
+            device=placement.device.type,
+            allow_leakage=allow_leakage,
+            advance=advance,
+        )
+    return finish(result, common=common)

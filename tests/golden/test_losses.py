@@ -1,0 +1,26 @@
+"""Loss curves: twenty steps of a tiny run in float64 on one CPU thread, one loss a line at full precision. Nats per token."""
+
+import pytest
+import torch
+
+from biolect.recipes.bsm import bsm_tiny
+from biolect.train.log import MetricsLog
+from biolect.train.pretrain import pretrain
+
+STEPS = 20
+RELATIVE = 1e-9
+
+
+def test_the_first_twenty_steps_of_a_mixed_run_are_what_they_were(golden, tmp_path):
+    # Small budgets make the twenty steps pass through all three rounds.
+    config = bsm_tiny().scaled(80_000).override(["dtype=float64", "log_steps=1", "evaluate_tokens=100000000"])
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+
+    pretrain(config, tmp_path / "run", device="cpu", stop_after_steps=STEPS)
+
+    torch.set_num_threads(threads)
+    losses = [line["loss"] for line in MetricsLog(tmp_path / "run" / "metrics.jsonl").read("train")]
+    assert len(losses) == STEPS
+    expected = golden("losses/mixed_tiny.txt", "".join(f"{loss!r}\n" for loss in losses))
+    assert losses == pytest.approx([float(line) for line in expected.split()], rel=RELATIVE)

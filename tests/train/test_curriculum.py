@@ -1,0 +1,55 @@
+import pytest
+
+from biolect.errors import ConfigError
+from biolect.train.curriculum import Phase, RunConfig
+from tests.train.toy import toy_config
+
+
+def test_the_text_form_of_a_run_gives_the_same_run():
+    config = toy_config()
+
+    assert RunConfig.from_yaml(config.to_yaml()) == config
+
+
+def test_a_negative_weight_is_refused_by_name():
+    with pytest.raises(ConfigError, match=r"'genes' in phase 'R' has -0\.2"):
+        Phase.from_dict({"name": "R", "mixture": {"genes": -0.2}, "tokens": 10, "learning_rate": [1.0, 0.0]})
+
+
+def test_a_warm_up_longer_than_its_phase_is_refused():
+    with pytest.raises(ConfigError, match="warms up for 10 tokens but has only 10"):
+        Phase.from_dict({"name": "R", "mixture": {"a": 1.0}, "tokens": 10, "learning_rate": [1.0, 0.0], "warmup_tokens": 10})
+
+
+def test_a_batch_that_is_no_whole_number_of_rows_names_the_nearest_that_is():
+    with pytest.raises(ConfigError, match="batch_tokens = 600 is not a whole number of rows of 128 .* Nearest valid values: 512, 640"):
+        toy_config(batch_tokens=600)
+
+
+def test_two_phases_of_one_name_are_refused():
+    phase = {"name": "R1", "mixture": {"single": 1.0}, "tokens": 10, "learning_rate": [1.0, 0.0]}
+
+    with pytest.raises(ConfigError, match="Phase names must differ"):
+        toy_config(phases=[phase, phase])
+
+
+def test_a_misspelt_key_is_refused_with_the_nearest_one():
+    with pytest.raises(ConfigError, match="Unknown key 'batch_token'. Did you mean 'batch_tokens'?"):
+        toy_config(batch_token=512)
+
+
+def test_component_tokens_add_up_over_phases():
+    totals = toy_config().component_tokens()
+
+    assert totals["single"] == pytest.approx(4_000 + 4_000 * 10 / 13)
+    assert sum(totals.values()) == pytest.approx(10_000)
+
+
+def test_scaling_keeps_the_shares_of_phases_and_the_repetition_of_sources():
+    config = toy_config(unique_tokens={"genes": 1_000})
+
+    scaled = config.scaled(2_500)
+
+    assert [phase.tokens for phase in scaled.phases] == [1_000, 1_000, 500]
+    assert scaled.phases[0].warmup_tokens == 250
+    assert scaled.component_tokens()["genes"] / scaled.unique_tokens["genes"] == config.component_tokens()["genes"] / 1_000
