@@ -73,6 +73,7 @@ def biolect_command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome
     def run(*words: object) -> Outcome:
         capsys.readouterr()
         code = main([str(word) for word in words])
-        return Outcome(code, *capsys.readouterr())
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
 
     return run

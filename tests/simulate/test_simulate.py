@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from biolect.bio.sequence import Sequence
+from biolect.bio.sequence import Modality, Sequence
 from biolect.errors import ConfigError
 from biolect.simulate import genomes, organisms
 
 
 def spliced(organism, intervals, strand):
-    parts = [Sequence(organism.dna[start:stop], "dna") for start, stop in intervals]
+    parts = [Sequence(organism.dna[start:stop], Modality.DNA) for start, stop in intervals]
     return "".join(str(part.reverse_complement() if strand < 0 else part) for part in parts)
 
 

@@ -166,8 +166,8 @@ def plain(value: Any) -> Any:
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, str | bool | int) or value is None:
         return value
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
+    if callable(as_list := getattr(value, "tolist", None)):
+        return plain(as_list())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Sequence | set | frozenset):
