@@ -1,0 +1,84 @@
+"""Words of sequences: one hash for both strands, the same words however they are batched."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from biolect.bio.sequence import Modality, Sequence
+from biolect.data.sketch import AMINO_ACIDS, MURPHY, NUCLEOTIDES, Words, WordSet
+from biolect.tokens.vocabulary import Vocabulary
+
+JOINT = Vocabulary.joint()
+DNA = Words(NUCLEOTIDES, 5, both_strands=True)
+
+
+def dna(text: str) -> np.ndarray:
+    return JOINT.encode(Sequence(text, Modality.DNA))
+
+
+def protein(text: str) -> np.ndarray:
+    return JOINT.encode(Sequence(text, Modality.PROTEIN))
+
+
+@given(text=st.text("ACGT", min_size=5, max_size=60))
+def test_both_strands_have_the_same_words(text: str) -> None:
+    other = str(Sequence(text, Modality.DNA).reverse_complement())
+
+    forward, _ = DNA.hashes(dna(text))
+    backward, _ = DNA.hashes(dna(other))
+
+    assert (forward == backward[::-1]).all() and len(forward) == len(text) - 4
+
+
+@given(text=st.text("ACDEFGHIKLMNPQRSTVWY", min_size=3, max_size=40), length=st.integers(1, 11))
+def test_words_are_equal_exactly_where_the_letters_are(text: str, length: int) -> None:
+    hashed, places = Words(AMINO_ACIDS, length).hashes(protein(text))
+
+    words = [text[p : p + length] for p in places]
+    assert len(words) == max(0, len(text) - length + 1)
+    assert len(set(words)) == len(set(hashed.tolist()))
+
+
+def test_words_with_unknown_letters_are_not_read() -> None:
+    _, places = DNA.hashes(dna("ACGTANACGTT"))
+
+    assert places.tolist() == [0, 6]
+
+
+def test_amino_acids_that_replace_each_other_make_one_word() -> None:
+    words = Words(MURPHY, 4)
+
+    assert (words.hashes(protein("LVKF"))[0] == words.hashes(protein("MIRY"))[0]).all()
+
+
+def test_an_index_counts_distinct_words_per_owner_and_shared_ones_per_pair() -> None:
+    index = DNA.index([(0, dna("ACGTACC")), (1, dna("TTTTTTTT")), (2, dna("GGACGTACC")), (0, dna("ACGTACC"))], 3)
+
+    left, right, shared = index.pairs(2)
+
+    assert index.sizes.tolist() == [3, 1, 5]
+    assert list(zip(left, right, shared, strict=True)) == [(0, 2, 3)]
+
+
+@settings(max_examples=25)
+@given(known=st.lists(st.integers(0, 2**64 - 1)), asked=st.lists(st.integers(0, 2**64 - 1)))
+def test_a_word_set_finds_what_is_in_it(known: list[int], asked: list[int]) -> None:
+    asked += known[::2]
+    words = WordSet(np.array(known, dtype=np.uint64))
+
+    indices, places = words.find(np.array(asked, dtype=np.uint64))
+
+    assert indices.tolist() == [i for i, word in enumerate(asked) if word in set(known)]
+    assert [int(words.words[p]) for p in places] == [asked[i] for i in indices]
+
+
+def test_a_fraction_keeps_the_same_words_in_every_sequence() -> None:
+    text = "".join(np.random.default_rng(1).choice(list("ACGT"), 4_000))
+    some = Words(NUCLEOTIDES, 21, both_strands=True, fraction=0.25)
+
+    whole, part = some.hashes(dna(text))[0], some.hashes(dna(text[1_000:2_000]))[0]
+
+    assert 0.2 < len(whole) / 3_980 < 0.3
+    assert set(part.tolist()) <= set(whole.tolist())
