@@ -14,11 +14,13 @@ from enum import StrEnum
 from typing import Literal
 
 import numpy as np
+import pydantic
 from numpy.typing import NDArray
 
 from biolect.bio.coordinates import Run, compress, expand
 from biolect.bio.sequence import Modality
 from biolect.config import Config
+from biolect.errors import CoordinateError
 from biolect.tokens.vocabulary import SPECIAL_INDEX, Vocabulary
 
 
@@ -67,12 +69,15 @@ class Member:
         return replace(self, token_ids=self.token_ids[start:stop], runs=runs)
 
     def between(self, low: int, high: int, *, origin: int = 0) -> Member:
-        """Return the residues whose coordinate c has low < c <= high, re-based so that `origin` becomes 0."""
+        """Return the residues whose coordinate c has low < c <= high, re-based so that `origin` becomes 0.
+
+        Letters spliced out inside the stretch are kept, those behind its last letter are not.
+        """
         coordinates = self.coordinates
         kept = np.flatnonzero((coordinates > low) & (coordinates <= high))
         if not len(kept):
             return replace(self, token_ids=self.token_ids[:0], runs=())
-        start, stop = int(kept[0]), int(kept[-1]) + 1
+        start, stop = int(kept[0]), int(np.argmax(coordinates == coordinates[kept[-1]])) + 1
         return replace(self, token_ids=self.token_ids[start:stop], runs=compress(coordinates[start:stop] - origin))
 
 
@@ -116,7 +121,7 @@ class Grammar(Config):
 
     tags: bool = True
     positions: Literal["ordinary", "shared"] = "shared"
-    coordinate_dropout: float = 0.25
+    coordinate_dropout: float = pydantic.Field(default=0.25, ge=0, le=1)
 
     def overhead(self, num_members: int) -> int:
         """Special tokens in a document of so many members."""
@@ -137,7 +142,15 @@ class Grammar(Config):
 
         Args:
             coordinates: Follow the members' gene coordinates instead of counting tokens.
+
+        Raises:
+            CoordinateError: If coordinates are asked for and a member has none.
         """
+        if coordinates and not all(member.runs for member in document.members):
+            index = next(i for i, member in enumerate(document.members) if not member.runs)
+            raise CoordinateError(
+                f"Member {index} (0-based) of the document has no gene coordinates to stand on. Write the document with ordinary positions."
+            )
         tokens: list[NDArray[np.uint8]] = []
         positions: list[NDArray[np.int32]] = []
         owners: list[int] = []
@@ -167,6 +180,4 @@ def _stride(member: Member) -> int:
 
 def _placed(coordinates: NDArray[np.int32], num_special: int, stride: int) -> list[NDArray[np.int32]]:
     """Special tokens stand where the residue before the first one would."""
-    before = coordinates[0] - stride if len(coordinates) else np.int32(0)
-    return [np.full(num_special, before, dtype=np.int32), coordinates]
-
+    return [np.full(num_special, coordinates[0] - stride, dtype=np.int32), coordinates]

@@ -14,6 +14,9 @@ from biolect.errors import ConfigError
 from biolect.tokens.vocabulary import Vocabulary
 from biolect.values import Batch, Segment
 
+SHORTEST_CONTEXT = 16
+"""Rows of so many tokens hold a codon of each of three modalities with all special tokens."""
+
 Finish = Callable[[Rendered, np.random.Generator], Segment]
 
 
@@ -36,6 +39,10 @@ class Loader:
         num_rows: int,
         seed: int,
     ) -> None:
+        if context_tokens < SHORTEST_CONTEXT:
+            raise ConfigError(
+                f"context_tokens = {context_tokens} is too short for a document of two members. Use {SHORTEST_CONTEXT} or more."
+            )
         sizes = {name: len(source) for name, source in sources.items()}
         self.mixture = Mixture(weights, sizes, seed)
         self.sources = sources

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from biolect.errors import ConfigError
 
 BLOCK = 1_024
-"""Documents per block: shares are exact over every block, to within one document."""
+"""Documents per block: shares are exact over every block, to within a few documents, and never drift."""
+
+_ONE = 1 << 40
 
 
 class Draw(NamedTuple):
@@ -44,7 +46,9 @@ class Mixture:
         self.sizes = tuple(sizes[name] for name in self.names)
         self.seed = seed
         shares = np.array([weights[name] for name in self.names], dtype=np.float64)
-        self._bounds = BLOCK * np.cumsum(shares / shares.sum())
+        left = np.cumsum(shares[::-1])[::-1]
+        # Share of each source in what the sources before it left over, so that the last one takes the rest.
+        self._shares = [round(_ONE * float(share)) for share in shares / left]
 
     def counts(self, block: int) -> NDArray[np.int64]:
         """Return documents of each source in a block; sums to `BLOCK`."""
@@ -59,9 +63,14 @@ class Mixture:
         return Draw(self.names[source], _permuted(step, self.sizes[source], (self.seed, int(source), epoch)), epoch)
 
     def _before(self, block: int) -> NDArray[np.int64]:
-        """Documents of each source in all earlier blocks: the rounded running total, so shares never drift."""
-        upto = np.round(self._bounds * block).astype(np.int64)
-        return np.diff(upto, prepend=0)
+        """Documents of each source in all earlier blocks: rounded running totals, which never decrease."""
+        left, before = BLOCK * block, []
+        for share in self._shares:
+            # Integers: a rounded float could take more than was left.
+            taken = (share * left + _ONE // 2) // _ONE
+            before.append(taken)
+            left -= taken
+        return np.array(before, dtype=np.int64)
 
 
 @lru_cache(maxsize=32)

@@ -60,3 +60,21 @@ def pack(segments: Sequence[Segment], num_rows: int, context_tokens: int, pad: i
             break
         used += 1
     return rows.batch(pad), used
+
+
+def length_batches(lengths: Sequence[int], batch_tokens: int) -> list[NDArray[np.int64]]:
+    """Part items into batches of like lengths, so that padding rows to the longest wastes little.
+
+    Args:
+        batch_tokens: Most tokens of a batch, padding included; an item longer than that stands alone.
+
+    Returns:
+        0-based indices, every item once; longest first, so that memory runs out at once or never.
+    """
+    order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable")
+    batches, start = [], 0
+    while start < len(order):
+        count = max(1, batch_tokens // max(1, lengths[order[start]]))
+        batches.append(order[start : start + count])
+        start += count
+    return batches

@@ -1,142 +1,44 @@
-"""Sources: from stored members to documents, as pure functions of an item and a generator.
+"""Pairing: the views of one gene in one context. Sources of other kinds are reached from here, too.
 
-Nothing about pairing, crops or orders is stored; it is decided when a document is drawn, so one
-corpus serves every arm of a study.
+Nothing about pairs, crops or orders is stored; it is decided when a document is drawn, so one corpus
+serves every arm of a study.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from functools import lru_cache
-from typing import Literal
+from dataclasses import replace
+from typing import Literal, Self
 
 import numpy as np
 import pydantic
-from numpy.typing import NDArray
 
 from biolect.bio.sequence import Modality
 from biolect.config import Config
 from biolect.data.document import Document, Grammar, Member, View
 from biolect.data.shards import MemberStore
+from biolect.data.sources import GroupSource, SingleSource, Source, document_weights, tokens_by_group, truncated
 from biolect.errors import ConfigError
-from biolect.tokens.vocabulary import Vocabulary
 
-_PROBE = 64
+__all__ = ["GroupSource", "PairSource", "Pairing", "SingleSource", "Source", "document_weights", "longest_start", "truncated"]
 
-
-class Source(ABC):
-    """One random-access collection of documents. Invariant: equal arguments give equal documents."""
-
-    @abstractmethod
-    def __len__(self) -> int:
-        """Items to draw from."""
-
-    @abstractmethod
-    def document(self, item: int, rng: np.random.Generator, room: int, grammar: Grammar) -> Document:
-        """Return a document of one item.
-
-        Args:
-            item: 0-based.
-            rng: Where every random choice comes from.
-            room: Tokens the document may have when it is written out, special tokens included.
-        """
-
-    def mean_tokens(self, room: int, grammar: Grammar) -> float:
-        """Return the mean length of written documents, over a fixed sample of items."""
-        rng = np.random.default_rng((0, len(self)))
-        lengths = []
-        for item in rng.integers(0, len(self), size=min(_PROBE, 4 * len(self))):
-            document = self.document(int(item), rng, room, grammar)
-            lengths.append(len(document) + grammar.overhead(len(document.members)))
-        return float(np.mean(lengths))
-
-
-def document_weights(sources: dict[str, Source], shares: dict[str, float], room: int, grammar: Grammar) -> dict[str, float]:
-    """Turn shares of tokens into shares of documents.
-
-    Raises:
-        ConfigError: If a share is not positive, or names no source.
-    """
-    for name, share in shares.items():
-        if name not in sources:
-            raise ConfigError(f"The mixture names '{name}', which the corpora do not have. They have: {', '.join(sources) or 'nothing'}.")
-        if not share > 0:
-            raise ConfigError(f"Mixture weights must be positive and finite; '{name}' has {share}.")
-    return {name: share / sources[name].mean_tokens(room, grammar) for name, share in shares.items()}
-
-
-class SingleSource(Source):
-    """Members alone, one to a document; long ones in windows.
-
-    Args:
-        store: Where the members are.
-        split: train, valid or test.
-        modality: Which members.
-        views: Which views; empty takes all.
-        reverse_complement: Share of DNA records read from the other strand; only whole records, never coding views.
-        window: Residues per window of a long member.
-    """
-
-    def __init__(
-        self,
-        store: MemberStore,
-        split: str,
-        modality: Modality,
-        *,
-        views: tuple[View, ...] = (),
-        reverse_complement: float = 0.5,
-        window: int = 1_020,
-    ) -> None:
-        self.store, self.modality, self.window, self.reverse_complement = store, modality, window, reverse_complement
-        kept = store.column("modality") == modality.index
-        if views:
-            kept = kept & np.isin(store.column("view"), [view.index for view in views])
-        starts = store.column("group_starts")
-        owners = np.repeat(np.arange(store.num_groups), np.diff(starts))
-        kept = kept & np.isin(owners, store.groups_in(split)) & (store.lengths > 0)
-        self.members = np.flatnonzero(kept)
-        self.windows = np.cumsum(-(-store.lengths[self.members] // window))
-
-    def __len__(self) -> int:
-        """Windows of all members."""
-        return int(self.windows[-1]) if len(self.windows) else 0
-
-    def document(self, item: int, rng: np.random.Generator, room: int, grammar: Grammar) -> Document:
-        """Return one window of one member, at a random offset inside its share of the member."""
-        place = int(np.searchsorted(self.windows, item, side="right"))
-        member = self.store.member(int(self.members[place]))
-        size = min(self.window, room - grammar.overhead(1))
-        if len(member) > size:
-            within = item - (int(self.windows[place - 1]) if place else 0)
-            start = within * self.window + int(rng.integers(0, self.window))
-            start = min(start, len(member) - size)
-            member = member.slice(start, start + size)
-        if member.modality is Modality.DNA and member.view is View.RECORD and rng.random() < self.reverse_complement:
-            member = Member(self._complement[member.token_ids][::-1], member.modality, (), member.view)
-        return Document((member,))
-
-    @property
-    def _complement(self) -> NDArray[np.uint8]:
-        return _complement_ids(self.store.vocabulary)
-
-
-@lru_cache(maxsize=4)
-def _complement_ids(vocabulary: Vocabulary) -> NDArray[np.uint8]:
-    """Token id to the id of the complementary nucleotide; others stay."""
-    table = np.arange(len(vocabulary), dtype=np.uint8)
-    for letter, other in ("at", "ta", "cg", "gc"):
-        table[vocabulary.id_of(letter)] = vocabulary.id_of(other)
-    return table
+_VIEW_OF = {Modality.DNA: View.CDS, Modality.RNA: View.TRANSCRIPT, Modality.PROTEIN: View.PROTEIN}
+_CANDIDATES = 64
+_PROMOTER = 100
 
 
 class Pairing(Config):
     """How the views of one gene are put into one context.
 
+    Crop lengths are log-uniform between their bounds: as many crops between 20 and 40 codons as between
+    150 and 300. Drawn uniformly, a few long crops would take most of the tokens, and short ones, which
+    show as many starts of a mapping for less, would hardly be seen.
+
     Attributes:
-        partners: `broken` gives the protein of a gene from another cluster, with crops and positions drawn as
-            for true pairs; the control that separates pairing from new data.
+        partners: `broken` puts the residues of a gene from another cluster in the place of the protein.
+            Crops, views, order and positions stay exactly those of the true pair, and so does whether
+            the protein shows its first residue; the control that separates pairing from new data.
         order: Which modality is read first.
-        crop_codons: Shortest and longest aligned crop. Codons.
+        crop_codons: Shortest and longest aligned crop, both possible. Codons.
         truncated_share: Share of documents cut on the right instead of cropped in register.
         three_share: Share of documents with all three modalities instead of two.
         dna_views: Shares of coding sequence, locus with introns, and promoter with the 5' part.
@@ -145,76 +47,118 @@ class Pairing(Config):
 
     partners: Literal["matched", "broken"] = "matched"
     order: Literal["random", "gene_first", "protein_first"] = "random"
-    crop_codons: tuple[int, int] = (20, 300)
-    truncated_share: float = pydantic.Field(0.2, ge=0, le=1)
-    three_share: float = pydantic.Field(0.3, ge=0, le=1)
-    dna_views: tuple[float, float, float] = (0.4, 0.4, 0.2)
+    crop_codons: tuple[pydantic.PositiveInt, pydantic.PositiveInt] = (20, 300)
+    truncated_share: float = pydantic.Field(default=0.2, ge=0, le=1)
+    three_share: float = pydantic.Field(default=0.3, ge=0, le=1)
+    dna_views: tuple[pydantic.NonNegativeFloat, pydantic.NonNegativeFloat, pydantic.NonNegativeFloat] = (0.4, 0.4, 0.2)
     modalities: tuple[Literal["dna", "rna", "protein"], ...] = ("dna", "rna", "protein")
-    rna_context: int = pydantic.Field(50, ge=0)
+    rna_context: int = pydantic.Field(default=50, ge=0)
 
-    model_config = pydantic.ConfigDict(strict=False)
+    @pydantic.model_validator(mode="after")
+    def _can_be_drawn(self) -> Self:
+        low, high = self.crop_codons
+        if low > high:
+            raise ValueError(f"pairing.crop_codons = ({low}, {high}) has its bounds the wrong way round. Write ({high}, {low}).")
+        if not 0 < sum(self.dna_views) < np.inf:
+            raise ValueError(f"pairing.dna_views = {self.dna_views} leaves no view to draw. Give at least one a positive, finite share.")
+        if len(set(self.modalities)) < 2 or len(set(self.modalities)) != len(self.modalities):
+            raise ValueError(f"pairing.modalities = {self.modalities} makes no pairs. Name two or three different ones.")
+        return self
 
 
 class PairSource(Source):
     """Views of one gene in one context: aligned crops, so that both sides of the mapping are always visible.
 
     Source: arXiv:2410.11499 gives "any combination in shuffled order"; aligned crops and broken partners are ours.
+
+    Raises:
+        ConfigError: If partners are to be broken and all genes are of one cluster.
     """
 
     def __init__(self, store: MemberStore, split: str, pairing: Pairing) -> None:
         self.store, self.pairing = store, pairing
-        proteins = store.column("view") == View.PROTEIN.index
-        starts = store.column("group_starts")
-        has_protein = np.add.reduceat(np.append(proteins, False), starts[:-1]) > 0 if len(starts) > 1 else np.zeros(0, bool)
+        residues = {view: tokens_by_group(store, view) for view in _VIEW_OF.values()}
+        shown = sum((residues[_VIEW_OF[Modality(m)]] > 0).astype(np.int64) for m in pairing.modalities)
+        usable = (residues[View.PROTEIN] > 0) & (residues[View.CDS] >= 3) & (shown >= 2)
         groups = store.groups_in(split)
-        self.groups = groups[has_protein[groups]] if len(groups) else groups
+        self.groups = groups[usable[groups]]
+        self.residues = residues[View.PROTEIN][self.groups]
+        clusters = store.column("cluster")[self.groups].astype(np.int64)
+        # A gene that was never clustered stands for itself.
+        self.clusters = np.where(clusters < 0, -1 - np.arange(len(clusters)), clusters)
+        if pairing.partners == "broken" and len(self.groups) and (self.clusters == self.clusters[0]).all():
+            raise ConfigError(
+                f"Broken pairs need genes of at least two clusters; split '{split}' has {len(self.groups)} genes of one. "
+                "Prepare a corpus of more genes, or set pairing.partners=matched."
+            )
 
     def __len__(self) -> int:
-        """Genes with a protein."""
+        """Genes with a coding sequence, a protein, and two of the modalities asked for."""
         return len(self.groups)
 
     def document(self, item: int, rng: np.random.Generator, room: int, grammar: Grammar) -> Document:
         """Return one document about one gene; see `Pairing`."""
         views = self.views_of(int(self.groups[item]))
-        if self.pairing.partners == "broken":
-            views[View.PROTEIN] = self.views_of(self._foreign(item, rng))[View.PROTEIN]
         chosen = self._modalities(views, rng)
-        if rng.random() < self.pairing.truncated_share:
+        if rng.random() < self.pairing.truncated_share or not all(member.runs for member in views.values()):
             members = [views[self._dna_view(views, rng)] if m is Modality.DNA else views[_VIEW_OF[m]] for m in chosen]
-            return truncated(self._ordered(members, rng), room, grammar)
-        return self._ordered_document(self._crop(views, chosen, rng, room - grammar.overhead(len(chosen))), rng)
+            is_start = True
+        else:
+            members, is_start = self._crop(views, chosen, rng, room - grammar.overhead(len(chosen)))
+        # Drawn in either arm and from a generator of its own, so that true and broken pairs differ in nothing else.
+        seed = int(rng.integers(2**63))
+        if self.pairing.partners == "broken":
+            stranger = np.random.default_rng(seed)
+            members = [self._replaced(m, item, stranger, is_start) if m.modality is Modality.PROTEIN else m for m in members]
+        return truncated(self._ordered(members, rng), room, grammar)
 
     def views_of(self, group: int) -> dict[View, Member]:
         """Return the members of a gene by view."""
         return {member.view: member for member in self.store.group(group)}
 
-    def _foreign(self, item: int, rng: np.random.Generator) -> int:
-        """Return a gene of another cluster, or the next gene where there is only one cluster."""
-        own = self.store.cluster_of(int(self.groups[item]))
-        for _ in range(16):
-            other = int(self.groups[rng.integers(0, len(self.groups))])
-            if self.store.cluster_of(other) != own:
-                return other
-        return int(self.groups[(item + 1) % len(self.groups)])
+    def _replaced(self, protein: Member, item: int, rng: np.random.Generator, is_start: bool) -> Member:
+        """Return a stretch of a foreign protein that stands where the given one would.
+
+        Shorter than the given one only where no candidate was as long.
+        """
+        foreign = self.views_of(int(self.groups[self._foreign(item, len(protein), rng)]))[View.PROTEIN]
+        size = min(len(protein), len(foreign))
+        start = 0 if is_start or len(foreign) == size else int(rng.integers(1, len(foreign) - size + 1))
+        return replace(protein.slice(0, size), token_ids=foreign.token_ids[start : start + size])
+
+    def _foreign(self, item: int, size: int, rng: np.random.Generator) -> int:
+        """Return the item of a gene from another cluster, if possible one with a protein of at least `size` residues."""
+        drawn = rng.integers(0, len(self.groups), size=_CANDIDATES)
+        others = drawn[self.clusters[drawn] != self.clusters[item]]
+        if not len(others):
+            others = np.flatnonzero(self.clusters != self.clusters[item])
+        fitting = others[self.residues[others] >= size]
+        return int(fitting[0] if len(fitting) else others[np.argmax(self.residues[others])])
 
     def _modalities(self, views: dict[View, Member], rng: np.random.Generator) -> list[Modality]:
         have = [m for m in map(Modality, self.pairing.modalities) if _VIEW_OF[m] in views]
-        if len(have) < 2:
-            raise ConfigError(f"Pairing needs two modalities of a gene; pairing.modalities = {self.pairing.modalities} leaves {len(have)}.")
         count = 3 if len(have) == 3 and rng.random() < self.pairing.three_share else 2
         return [have[i] for i in rng.permutation(len(have))[:count]]
 
     def _dna_view(self, views: dict[View, Member], rng: np.random.Generator) -> View:
-        drawn = rng.choice(3, p=np.array(self.pairing.dna_views) / sum(self.pairing.dna_views))
+        drawn = self._drawn_view(rng)
         return View.LOCUS if drawn > 0 and View.LOCUS in views else View.CDS
 
-    def _crop(self, views: dict[View, Member], chosen: list[Modality], rng: np.random.Generator, room: int) -> list[Member]:
-        """Cut the same stretch of codons out of every chosen view; crop coordinates begin anew at 0."""
+    def _drawn_view(self, rng: np.random.Generator) -> int:
+        return int(rng.choice(3, p=np.array(self.pairing.dna_views) / sum(self.pairing.dna_views)))
+
+    def _crop(self, views: dict[View, Member], chosen: list[Modality], rng: np.random.Generator, room: int) -> tuple[list[Member], bool]:
+        """Cut the same stretch of codons out of every chosen view; crop coordinates begin anew at 0.
+
+        Returns:
+            The crops, and whether they begin with the first codon.
+        """
         low, high = self.pairing.crop_codons
         cost = sum(1 if m is Modality.PROTEIN else 3 for m in chosen)
-        room -= 2 * self.pairing.rna_context if Modality.RNA in chosen else 0
-        longest = min(high, room // cost, *(len(views[v]) // (1 if v is View.PROTEIN else 3) for v in (View.PROTEIN, View.CDS)))
-        count = int(rng.integers(min(low, longest), longest + 1))
+        flank = min(self.pairing.rna_context, room // 8) if Modality.RNA in chosen else 0
+        room -= 2 * flank
+        longest = min(high, room // cost, longest_start(views, 0))
+        count = _log_uniform(min(low, longest), longest, rng)
         begin = int(rng.integers(0, longest_start(views, count) + 1))
         first, last = 3 * begin, 3 * (begin + count)
         members = []
@@ -222,20 +166,19 @@ class PairSource(Source):
             if modality is Modality.DNA:
                 members.append(self._dna_crop(views, first, last, rng, room - (cost - 3) * count))
             elif modality is Modality.RNA:
-                extra = rng.integers(0, self.pairing.rna_context + 1, size=2)
+                extra = rng.integers(0, flank + 1, size=2)
                 members.append(views[View.TRANSCRIPT].between(first - int(extra[0]), last + int(extra[1]), origin=first))
             else:
                 members.append(views[View.PROTEIN].between(first, last, origin=first))
-        return members
+        return members, begin == 0
 
     def _dna_crop(self, views: dict[View, Member], first: int, last: int, rng: np.random.Generator, room: int) -> Member:
         """Return the crop as coding sequence, or as the stretch of locus that holds it where that fits."""
         coding = views[View.CDS].between(first, last, origin=first)
-        drawn = rng.choice(3, p=np.array(self.pairing.dna_views) / sum(self.pairing.dna_views))
+        drawn = self._drawn_view(rng)
         if drawn == 0 or View.LOCUS not in views:
             return coding
-        leader = 100 if drawn == 2 else 0
-        locus = views[View.LOCUS].between(first - leader, last, origin=first)
+        locus = views[View.LOCUS].between(first - (_PROMOTER if drawn == 2 else 0), last, origin=first)
         return locus if 0 < len(locus) <= room else coding
 
     def _ordered(self, members: list[Member], rng: np.random.Generator) -> list[Member]:
@@ -244,56 +187,12 @@ class PairSource(Source):
         protein_last = self.pairing.order == "gene_first"
         return sorted(members, key=lambda m: (m.modality is Modality.PROTEIN) == protein_last)
 
-    def _ordered_document(self, members: list[Member], rng: np.random.Generator) -> Document:
-        return Document(tuple(self._ordered(members, rng)))
-
-
-_VIEW_OF = {Modality.DNA: View.CDS, Modality.RNA: View.TRANSCRIPT, Modality.PROTEIN: View.PROTEIN}
-
 
 def longest_start(views: dict[View, Member], count: int) -> int:
     """Return the last codon at which a crop of `count` codons can begin in coding sequence and protein. 0-based."""
     return max(0, min(len(views[View.PROTEIN]), len(views[View.CDS]) // 3) - count)
 
 
-def truncated(members: list[Member], room: int, grammar: Grammar) -> Document:
-    """Return members in order, cut on the right where the room ends; members left with nothing are dropped."""
-    kept: list[Member] = []
-    for member in members:
-        left = room - grammar.overhead(len(kept) + 1) - sum(len(m) for m in kept)
-        if left > 0:
-            kept.append(member.slice(0, left) if len(member) > left else member)
-    return Document(tuple(kept))
-
-
-class GroupSource(Source):
-    """Groups whose members are joined as they are: related sequences, texts.
-
-    Args:
-        shuffled: Draw two or three members in random order (related sequences) instead of all in their order.
-    """
-
-    def __init__(self, store: MemberStore, split: str, *, shuffled: bool) -> None:
-        self.store, self.shuffled = store, shuffled
-        self.groups = store.groups_in(split)
-
-    def __len__(self) -> int:
-        """Groups of the split."""
-        return len(self.groups)
-
-    def document(self, item: int, rng: np.random.Generator, room: int, grammar: Grammar) -> Document:
-        """Return the members of one group, joined; long members are cut to an equal share of the room."""
-        members = list(self.store.group(int(self.groups[item])))
-        if self.shuffled:
-            count = 2 if len(members) == 2 or rng.random() < 0.9 else 3
-            members = [members[i] for i in rng.permutation(len(members))[:count]]
-            share = (room - grammar.overhead(len(members))) // len(members)
-            members = [_window(member, share, rng) for member in members]
-        return truncated(members, room, grammar)
-
-
-def _window(member: Member, size: int, rng: np.random.Generator) -> Member:
-    if len(member) <= size:
-        return member
-    start = int(rng.integers(0, len(member) - size + 1))
-    return member.slice(start, start + size)
+def _log_uniform(low: int, high: int, rng: np.random.Generator) -> int:
+    """Return a whole number from low to high, both possible, with about equal chances for equal ratios."""
+    return min(high, int(low * ((high + 1) / low) ** rng.random()))

@@ -1,0 +1,177 @@
+"""Sources: from stored members to documents, as pure functions of an item and a generator.
+
+Nothing about windows, pairs, crops or orders is stored; it is decided when a document is drawn, so one
+corpus serves every arm of a study. Views of one gene are put together in `pairing`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biolect.bio.sequence import Modality
+from biolect.data.document import Document, Grammar, Member, View
+from biolect.data.shards import MemberStore
+from biolect.errors import ConfigError
+from biolect.tokens.vocabulary import Vocabulary
+
+_PROBE = 64
+
+
+class Source(ABC):
+    """One random-access collection of documents. Invariant: equal arguments give equal documents."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Items to draw from."""
+
+    @abstractmethod
+    def document(self, item: int, rng: np.random.Generator, room: int, grammar: Grammar) -> Document:
+        """Return a document of one item.
+
+        Args:
+            item: 0-based.
+            rng: Where every random choice comes from.
+            room: Tokens the document may have when it is written out, special tokens included.
+        """
+
+    def mean_tokens(self, room: int, grammar: Grammar) -> float:
+        """Return the mean length of written documents, over a fixed sample of items."""
+        rng = np.random.default_rng((0, len(self)))
+        lengths = []
+        for item in rng.integers(0, len(self), size=min(_PROBE, 4 * len(self))):
+            document = self.document(int(item), rng, room, grammar)
+            lengths.append(len(document) + grammar.overhead(len(document.members)))
+        return float(np.mean(lengths))
+
+
+def document_weights(sources: Mapping[str, Source], shares: Mapping[str, float], room: int, grammar: Grammar) -> dict[str, float]:
+    """Turn shares of tokens into shares of documents.
+
+    Raises:
+        ConfigError: If a share is not positive, or names no source.
+    """
+    for name, share in shares.items():
+        if name not in sources:
+            raise ConfigError(f"The mixture names '{name}', which the corpora do not have. They have: {', '.join(sources) or 'nothing'}.")
+        if not share > 0:
+            raise ConfigError(f"Mixture weights must be positive and finite; '{name}' has {share}.")
+    return {name: share / sources[name].mean_tokens(room, grammar) for name, share in shares.items()}
+
+
+def tokens_by_group(store: MemberStore, view: View | None = None) -> NDArray[np.int64]:
+    """Return the residues of every group, of one view or of all."""
+    lengths = store.lengths if view is None else np.where(store.column("view") == view.index, store.lengths, 0)
+    return np.diff(np.concatenate([[0], np.cumsum(lengths)])[store.column("group_starts")])
+
+
+class SingleSource(Source):
+    """Members alone, one to a document; long ones in windows.
+
+    Args:
+        store: Where the members are.
+        split: train, valid or test.
+        modality: Which members.
+        views: Which views; empty takes all.
+        reverse_complement: Share of DNA records read from the other strand; only whole records, never coding views.
+        window: Residues per window of a long member.
+    """
+
+    def __init__(
+        self,
+        store: MemberStore,
+        split: str,
+        modality: Modality,
+        *,
+        views: tuple[View, ...] = (),
+        reverse_complement: float = 0.5,
+        window: int = 1_020,
+    ) -> None:
+        self.store, self.modality, self.window, self.reverse_complement = store, modality, window, reverse_complement
+        kept = store.column("modality") == modality.index
+        if views:
+            kept = kept & np.isin(store.column("view"), [view.index for view in views])
+        starts = store.column("group_starts")
+        owners = np.repeat(np.arange(store.num_groups), np.diff(starts))
+        kept = kept & np.isin(owners, store.groups_in(split)) & (store.lengths > 0)
+        self.members = np.flatnonzero(kept)
+        self.windows = np.cumsum(-(-store.lengths[self.members] // window))
+
+    def __len__(self) -> int:
+        """Windows of all members."""
+        return int(self.windows[-1]) if len(self.windows) else 0
+
+    def document(self, item: int, rng: np.random.Generator, room: int, grammar: Grammar) -> Document:
+        """Return one window of one member, at a random offset inside its share of the member."""
+        place = int(np.searchsorted(self.windows, item, side="right"))
+        member = self.store.member(int(self.members[place]))
+        size = min(self.window, room - grammar.overhead(1))
+        if len(member) > size:
+            within = item - (int(self.windows[place - 1]) if place else 0)
+            start = within * self.window + int(rng.integers(0, self.window))
+            start = min(start, len(member) - size)
+            member = member.slice(start, start + size)
+        if member.modality is Modality.DNA and member.view is View.RECORD and rng.random() < self.reverse_complement:
+            member = Member(self._complement[member.token_ids][::-1], member.modality, (), member.view)
+        return Document((member,))
+
+    @property
+    def _complement(self) -> NDArray[np.uint8]:
+        return _complement_ids(self.store.vocabulary)
+
+
+@lru_cache(maxsize=4)
+def _complement_ids(vocabulary: Vocabulary) -> NDArray[np.uint8]:
+    """Token id to the id of the complementary nucleotide; others stay."""
+    table = np.arange(len(vocabulary), dtype=np.uint8)
+    for letter, other in ("at", "ta", "cg", "gc"):
+        table[vocabulary.id_of(letter)] = vocabulary.id_of(other)
+    return table
+
+
+class GroupSource(Source):
+    """Groups whose members are joined as they are: related sequences, texts.
+
+    Args:
+        shuffled: Draw two or three members in random order (related sequences) instead of all in their order.
+    """
+
+    def __init__(self, store: MemberStore, split: str, *, shuffled: bool) -> None:
+        self.store, self.shuffled = store, shuffled
+        groups = store.groups_in(split)
+        self.groups = groups[tokens_by_group(store)[groups] > 0]
+
+    def __len__(self) -> int:
+        """Groups of the split that hold anything."""
+        return len(self.groups)
+
+    def document(self, item: int, rng: np.random.Generator, room: int, grammar: Grammar) -> Document:
+        """Return the members of one group, joined; long members are cut to an equal share of the room."""
+        members = list(self.store.group(int(self.groups[item])))
+        if self.shuffled:
+            count = 2 if len(members) == 2 or rng.random() < 0.9 else 3
+            members = [members[i] for i in rng.permutation(len(members))[:count]]
+            share = (room - grammar.overhead(len(members))) // len(members)
+            members = [_window(member, share, rng) for member in members]
+        return truncated(members, room, grammar)
+
+
+def _window(member: Member, size: int, rng: np.random.Generator) -> Member:
+    if len(member) <= size:
+        return member
+    start = int(rng.integers(0, len(member) - size + 1))
+    return member.slice(start, start + size)
+
+
+def truncated(members: list[Member], room: int, grammar: Grammar) -> Document:
+    """Return members in order, cut on the right where the room ends; members left with nothing are dropped."""
+    kept: list[Member] = []
+    for member in members:
+        left = room - grammar.overhead(len(kept) + 1) - sum(len(m) for m in kept)
+        if left > 0 and len(member):
+            kept.append(member.slice(0, left) if len(member) > left else member)
+    return Document(tuple(kept))
