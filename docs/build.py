@@ -30,8 +30,8 @@ def names() -> str:
     for name in sorted(biolect.__all__):
         value = getattr(biolect, name)
         summary = (inspect.getdoc(value) or "").partition("\n")[0]
-        kind = "class" if inspect.isclass(value) else "function"
-        lines.append(f"- **{name}** ({kind} of `{value.__module__}`): {summary}")
+        home = value.__name__ if inspect.ismodule(value) else value.__module__
+        lines.append(f"- **{name}** (`{home}`): {summary}")
     return "\n".join(lines)
 
 
