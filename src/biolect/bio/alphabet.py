@@ -113,7 +113,7 @@ class Alphabet:
         """
         raw = text.encode("latin-1", errors="replace") if not text.isascii() else text.encode("ascii")
         folded = raw.translate(self.canonical_bytes)
-        if folded == raw:
+        if folded == raw and text.isascii():
             return text, Folds()
         if ILLEGAL in folded and unknown == "refuse":
             index = folded.index(ILLEGAL)
@@ -132,7 +132,7 @@ class Alphabet:
         """Return the symbols of codes; the inverse of `encode` on canonical letters."""
         return self.symbol_table[codes].tobytes().decode("ascii")
 
-    def count_folds(self, raw: bytes) -> Folds:
+    def count_folds(self, raw: bytes | bytearray) -> Folds:
         """Count the letters that are not canonical, by reason; what no rule covers counts as unknown."""
         counts = np.bincount(np.frombuffer(raw, dtype=np.uint8), minlength=256)
         both = {s: int(counts[ord(s)] + counts[ord(s.lower())]) for s in self.symbols + self.ambiguous + "".join(self.exchanged)}

@@ -7,7 +7,7 @@ import os
 import sys
 import zlib
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, cast
 
 from biolect.errors import InputError
 
@@ -24,11 +24,13 @@ _OTHER_PACKING = {
 }
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
+_Readable = io.BufferedIOBase | io.RawIOBase
+
 
 class _Whole(io.RawIOBase):
     """Raw bytes of a file, unpacked if it is gzip. Every read fills its buffer unless the file ends."""
 
-    def __init__(self, source: BinaryIO, name: str) -> None:
+    def __init__(self, source: _Readable, name: str) -> None:
         self._source = source
         self._name = name
         self._rest = _fill(source, BLOCK_BYTES)
@@ -45,18 +47,17 @@ class _Whole(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         view, filled = memoryview(buffer).cast("B"), 0
         while filled < len(view):
-            piece = self._unpacked(len(view) - filled) if self._inflate else self._plain(len(view) - filled)
-            if not piece:
+            if self._inflate or self._rest:
+                piece = self._unpacked(len(view) - filled) if self._inflate else self._rest[: len(view) - filled]
+                view[filled : filled + len(piece)] = piece
+                added = len(piece)
+                self._rest = self._rest if self._inflate else self._rest[added:]
+            else:
+                added = self._source.readinto(view[filled:])
+            if not added:
                 break
-            view[filled : filled + len(piece)] = piece
-            filled += len(piece)
+            filled += added
         return filled
-
-    def _plain(self, size: int) -> bytes:
-        if not self._rest:
-            return self._source.read(size)
-        piece, self._rest = self._rest[:size], self._rest[size:]
-        return piece
 
     def _unpacked(self, size: int) -> bytes:
         while True:
@@ -78,7 +79,7 @@ class _Whole(io.RawIOBase):
                 return piece
 
 
-def _fill(source: BinaryIO, size: int) -> bytes:
+def _fill(source: _Readable, size: int) -> bytes:
     """Read until `size` bytes are there or the source ends; pipes give less at a time."""
     parts: list[bytes] = []
     while size and (part := source.read(size)):
@@ -102,10 +103,10 @@ def open_input(path: str | Path, *, text: bool = True) -> io.BufferedReader:
     """
     name = str(path)
     if name == "-":
-        source: BinaryIO = sys.stdin.buffer
+        source = cast(_Readable, sys.stdin.buffer)
     else:
         try:
-            source = open(path, "rb")
+            source = open(path, "rb", buffering=0)
         except FileNotFoundError:
             raise InputError(f"There is no file '{name}'. Check the path, which is relative to {os.getcwd()}.") from None
         except IsADirectoryError:

@@ -14,7 +14,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import IO
 
-from biolect.bio.io.blocks import EMPTY, WHITE, Codes, Unknown, pieces, read_codes, record_name
+from biolect.bio.io.blocks import EMPTY, WHITE, Codes, Unknown, blocks, read_codes, record_names
 from biolect.bio.io.form import Refusal
 from biolect.bio.sequence import Modality, Sequence
 from biolect.errors import AlphabetError, InputError
@@ -51,7 +51,7 @@ def read(
     for header, letters, line in _records(stream, where):
         if is_alignment:
             letters = letters.translate(None, b"-.").upper()
-        name = record_name(header)
+        name = record_names([header])[0]
         try:
             if not letters:
                 raise AlphabetError(EMPTY)
@@ -68,7 +68,7 @@ def _records(stream: BufferedReader, where: str) -> Iterator[tuple[bytes, bytes,
     header: bytes | None = None
     letters: list[bytes] = []
     line = number = 1
-    for headers, parts in pieces(stream, where):
+    for headers, parts in blocks(stream, where):
         for part, following in zip(parts, [*headers, None], strict=True):
             letters.append(part.translate(None, WHITE))
             number += part.count(b"\n")
@@ -145,7 +145,7 @@ def read_alignment(stream: BufferedReader, where: str = "input") -> list[tuple[s
         columns = columns or found
         if found != columns or not found:
             raise InputError(
-                f"Row '{record_name(header)}' of '{where}' (line {line}) has {found} columns, but the first row has {columns}."
+                f"Row '{record_names([header])[0]}' of '{where}' (line {line}) has {found} columns, but the first row has {columns}."
             )
         rows.append((header.decode("utf-8", errors="replace").strip(), row))
     return rows
