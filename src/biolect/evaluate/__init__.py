@@ -1,0 +1,1 @@
+"""Evaluation: tasks, and the baselines that stand in the same table."""
