@@ -22,6 +22,10 @@ class State(ABC):
             ShapeError: If the state already holds several continuations.
         """
 
+    @abstractmethod
+    def keep(self, rows: Int[Tensor, " M"]) -> None:
+        """Drop all continuations but those at the given places, 0-based; in place."""
+
     @property
     @abstractmethod
     def num_bytes(self) -> int:
@@ -34,7 +38,11 @@ class State(ABC):
 
     @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
-        """Return the content by name, to be written to disk."""
+        """Return the content by name, to be written to disk.
+
+        Raises:
+            ShapeError: If the state holds several continuations.
+        """
 
 
 class Backbone(nn.Module, ABC):

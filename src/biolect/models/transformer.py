@@ -68,10 +68,17 @@ class TransformerState(State):
         return type(self)([self._forked(layer, count) for layer in self.layers], 0)
 
     def _forked(self, layer: LayerMemory, count: int) -> LayerMemory:
-        joined = [torch.cat([p, t[0, :, : self.used]], dim=1) for p, t in zip(layer.prefix, layer.tail, strict=True)]
+        joined = layer.prefix
+        if self.used:
+            joined = [torch.cat([p, t[0, :, : self.used]], dim=1) for p, t in zip(layer.prefix, layer.tail, strict=True)]
         keys = layer.tail[0]
         empty = [keys.new_zeros(count, keys.shape[1], _FIRST_CAPACITY, keys.shape[3]) for _ in range(2)]
         return LayerMemory((joined[0], joined[1]), (empty[0], empty[1]))
+
+    def keep(self, rows: Int[Tensor, " M"]) -> None:
+        """Drop all continuations but those at the given places; the common prefix stays."""
+        for layer in self.layers:
+            layer.tail = (layer.tail[0][rows], layer.tail[1][rows])
 
     def tensors(self) -> dict[str, Tensor]:
         """Return keys and values of what was read, one pair per layer."""
@@ -220,7 +227,7 @@ class Transformer(Backbone):
         self, embeddings: Float[Tensor, "B T D"], positions: Int[Tensor, "B T"], segment_ids: Int[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T D"]:
         """Return hidden states of whole rows; see `Backbone.forward`."""
-        angles = rotary_angles(positions, self.config.head_width, self.config.rotary_base)
+        angles = self._angles(embeddings, positions)
         segments: list[Stretch] | Tensor | None = None
         if segment_ids is not None:
             on_cpu = segment_ids.device.type == "cpu"
@@ -229,6 +236,10 @@ class Transformer(Backbone):
         for block in self.blocks:
             x = checkpoint(block, x, angles, segments, use_reentrant=False) if self.recomputes else block(x, angles, segments)
         return self.norm(x)
+
+    def _angles(self, embeddings: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        dtype = torch.promote_types(embeddings.dtype, torch.float32)
+        return rotary_angles(positions, self.config.head_width, self.config.rotary_base, dtype)
 
     def new_state(self) -> TransformerState:
         """Return the state before the first token."""
@@ -242,22 +253,24 @@ class Transformer(Backbone):
 
     def state_of(self, tensors: dict[str, Tensor]) -> TransformerState:
         """Rebuild a state from its tensors; see `Backbone.state_of`."""
-        state = self.new_state()
+        state, config = self.new_state(), self.config
+        names = {f"{index}.{name}" for index in range(config.layers) for name in ("keys", "values")}
+        shapes = {tuple(tensor.shape) for tensor in tensors.values()}
+        length = next(iter(shapes))[1:2]
+        if set(tensors) != names or shapes != {(config.heads, *length, config.head_width)}:
+            raise CheckpointError(
+                f"This state is not one of this model, which has {config.layers} layers of {config.heads} heads of width "
+                f"{config.head_width}. Load the model that wrote it, or prefill the prompt again."
+            )
         for index, layer in enumerate(state.layers):
-            pair = tensors.get(f"{index}.keys"), tensors.get(f"{index}.values")
-            expected = layer.prefix[0].shape
-            if pair[0] is None or pair[1] is None or pair[0].shape[::2] != expected[::2] or len(tensors) != 2 * len(state.layers):
-                raise CheckpointError(
-                    f"This state is not one of this model, which has {len(state.layers)} layers of {expected[0]} heads of width "
-                    f"{expected[2]}. Load the model that wrote it, or prefill the prompt again."
-                )
-            layer.prefix = (pair[0].to(layer.prefix[0]), pair[1].to(layer.prefix[1]))
+            keys, values = tensors[f"{index}.keys"], tensors[f"{index}.values"]
+            layer.prefix = (keys.to(layer.prefix[0]), values.to(layer.prefix[1]))
         return state
 
     def extend(self, embeddings: Float[Tensor, "N T D"], positions: Int[Tensor, "N T"], state: State) -> Float[Tensor, "N T D"]:
         """Read T more tokens of each continuation; see `Backbone.extend`."""
         assert isinstance(state, TransformerState)
-        angles = rotary_angles(positions, self.config.head_width, self.config.rotary_base)
+        angles = self._angles(embeddings, positions)
         x = embeddings
         for index, block in enumerate(self.blocks):
             q, k, v = block.project(x, angles)

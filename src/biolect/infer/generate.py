@@ -1,0 +1,214 @@
+"""Sampling: sequences of one modality, letter by letter, from the model's own distribution.
+
+What stands before the first drawn letter is read once, and its state is forked for all samples. Every
+sample has random numbers of its own, so that it comes out the same whatever is drawn beside it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pydantic
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from biolect.bio.sequence import Modality
+from biolect.bio.sequence import Sequence as BioSequence
+from biolect.config import Config
+from biolect.data.document import Member
+from biolect.infer.prompt import Prompt
+from biolect.infer.reader import Context, Reader, counted
+
+_MOST_ROWS = 256
+_STATE_BYTES = 1 << 30
+_FEWER = 0.75
+"""Rows that ended are dropped when no more than this share of the rows is alive."""
+
+
+class Sampling(Config):
+    """How letters are drawn.
+
+    Attributes:
+        temperature: Logits are divided by this; 0 takes the likeliest letter.
+        top_k: Draw among so many likeliest letters only; None among all.
+        top_p: Draw among the likeliest letters that together have this probability.
+        max_residues: Most letters drawn for one sample, those of the prefix not counted.
+        min_residues: Letters drawn before a sample may end.
+        seed: Equal seeds give equal samples.
+    """
+
+    temperature: float = pydantic.Field(default=1.0, ge=0, allow_inf_nan=False)
+    top_k: int | None = pydantic.Field(default=None, ge=1)
+    top_p: float = pydantic.Field(default=1.0, gt=0, le=1)
+    max_residues: int = pydantic.Field(default=400, ge=1)
+    min_residues: int = pydantic.Field(default=1, ge=0)
+    seed: int = pydantic.Field(default=0, ge=0)
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Samples in the order of their numbers, and what it took to draw them.
+
+    Attributes:
+        sequences: The prefix, if any, and the letters drawn behind it.
+        num_ended: Samples that ended by themselves, before `max_residues`.
+        num_tokens: Tokens drawn, end tokens included.
+        seconds: Wall time, reading the prompt included.
+        state_bytes: Most memory that the states took.
+    """
+
+    sequences: tuple[BioSequence, ...]
+    num_ended: int
+    num_tokens: int
+    seconds: float
+    state_bytes: int
+
+
+def generate(
+    reader: Reader,
+    modality: Modality,
+    count: int,
+    sampling: Sampling | None = None,
+    *,
+    prefix: str = "",
+    prompt: Prompt | None = None,
+    advance: Callable[[float], None] = lambda count: None,
+) -> Generation:
+    """Draw sequences of one modality.
+
+    Only letters of the modality can be drawn, and the two tokens that end a member, `<eos>` and `<sep>`.
+    Where all members of the prompt have gene coordinates, the new member is written on them, too.
+
+    Args:
+        prefix: First letters of every sample.
+        prompt: What is read before.
+        advance: Told how many samples were drawn, for a progress bar.
+
+    Raises:
+        AlphabetError: If the prefix has letters of another alphabet.
+    """
+    started = time.perf_counter()
+    sampling, prompt = sampling or Sampling(), prompt or Prompt()
+    context, place, stride = _opened(reader, modality, prefix, prompt)
+    allowed = np.append(reader.model.vocabulary.residue_ids(modality), [reader.model.vocabulary.end, reader.model.vocabulary.separator])
+    found: list[NDArray[np.int64]] = []
+    state_bytes = 0
+    rows = _rows_at_once(context, sampling.max_residues)
+    for first in range(0, count, rows):
+        numbers = range(first, min(first + rows, count))
+        drawn, num_bytes = _draw(reader, context, place, stride, allowed, numbers, sampling)
+        found += drawn
+        state_bytes = max(state_bytes, num_bytes)
+        advance(len(numbers))
+    ended = [len(ids) > 0 and ids[-1] in (reader.model.vocabulary.end, reader.model.vocabulary.separator) for ids in found]
+    letters = [reader.model.vocabulary.decode(ids[: len(ids) - end], modality) for ids, end in zip(found, ended, strict=True)]
+    start = BioSequence(prefix, modality).residues
+    sequences = tuple(BioSequence(start + text, modality, f"sample-{i}") for i, text in enumerate(letters, start=1))
+    return Generation(sequences, sum(ended), sum(map(len, found)), time.perf_counter() - started, state_bytes)
+
+
+def _opened(reader: Reader, modality: Modality, prefix: str, prompt: Prompt) -> tuple[Context, int, int]:
+    """Read prompt and prefix; return what was read, the place of the first drawn letter, and the step to the next."""
+    start = reader.member(BioSequence(prefix, modality))
+    # One letter too many, not read: where the grammar puts it, the first drawn letter goes.
+    longer = Member(np.append(start.token_ids, reader.model.vocabulary.residue_ids(modality)[:1]), modality)
+    follows = bool(prompt.members) and reader.follows_coordinates(*prompt.members)
+    rendered = reader.write(prompt, counted(longer) if follows else longer, coordinates=follows)
+    context = reader.prefill(rendered, len(rendered) - 2)
+    return context, int(rendered.positions[-2]), 3 if follows and modality is Modality.PROTEIN else 1
+
+
+def _rows_at_once(context: Context, max_residues: int) -> int:
+    """Return how many samples are drawn side by side, so that their tails stay below a gigabyte."""
+    per_token = context.state.num_bytes / context.num_tokens
+    return int(np.clip(_STATE_BYTES / (2 * per_token * max_residues), 1, _MOST_ROWS))
+
+
+@torch.inference_mode()
+def _draw(
+    reader: Reader,
+    context: Context,
+    place: int,
+    stride: int,
+    allowed: NDArray[np.integer],
+    numbers: range,
+    sampling: Sampling,
+) -> tuple[list[NDArray[np.int64]], int]:
+    """Draw the samples of some numbers; return their token ids, end token included, and the bytes of the state."""
+    device = reader.model.device
+    choices = torch.from_numpy(allowed.astype(np.int64)).to(device)
+    uniform = np.stack([np.random.default_rng((sampling.seed, number)).random(sampling.max_residues) for number in numbers])
+    randoms = torch.from_numpy(uniform).to(device)
+    found = torch.full((len(numbers), sampling.max_residues), -1, dtype=torch.int64, device=device)
+    state = context.state.fork(len(numbers))
+    alive = torch.arange(len(numbers), device=device)
+    logits = context.logits.expand(len(numbers), -1)
+    num_ended = len(allowed) - 2
+    going = torch.ones(len(numbers), dtype=torch.bool, device=device)
+    most_bytes = 0
+    for step in range(sampling.max_residues):
+        open_to = choices if step >= sampling.min_residues else choices[:num_ended]
+        choice = pick(logits[:, open_to], randoms[alive, step], sampling)
+        tokens = choices[choice]
+        found[alive, step] = torch.where(going, tokens, -1)
+        going &= choice < num_ended
+        left = int(going.sum())
+        if not left or step + 1 == sampling.max_residues:
+            break
+        if left <= _FEWER * len(alive):
+            rows = going.nonzero()[:, 0]
+            most_bytes = max(most_bytes, state.num_bytes)
+            state.keep(rows)
+            alive, tokens, going = alive[rows], tokens[rows], going[rows]
+        positions = torch.full_like(tokens, place + stride * step)
+        logits = reader.model.step(tokens, positions, state)
+    ids = found.cpu().numpy()
+    return [row[row >= 0] for row in ids], max(most_bytes, state.num_bytes)
+
+
+def pick(logits: Float[Tensor, "N A"], randoms: Float[Tensor, " N"], sampling: Sampling) -> Int[Tensor, " N"]:
+    """Choose one column per row by inverting the cumulative distribution at a random number in [0, 1)."""
+    if sampling.temperature == 0:
+        return logits.argmax(dim=-1)
+    probabilities = (logits.double() / sampling.temperature).softmax(dim=-1)
+    if sampling.top_k is not None and sampling.top_k < logits.shape[1]:
+        least = probabilities.topk(sampling.top_k, dim=-1).values[:, -1:]
+        probabilities = probabilities.where(probabilities >= least, 0.0)
+    if sampling.top_p < 1:
+        ordered = probabilities.sort(dim=-1, descending=True).values
+        # A letter is kept while what is likelier than it falls short of top_p.
+        enough = ordered.cumsum(dim=-1) - ordered < sampling.top_p * ordered.sum(dim=-1, keepdim=True)
+        least = ordered.where(enough, 1.0).min(dim=-1, keepdim=True).values
+        probabilities = probabilities.where(probabilities >= least, 0.0)
+    sums = probabilities.cumsum(dim=-1)
+    return (sums <= randoms[:, None] * sums[:, -1:]).sum(dim=-1)
+
+
+def quality(sequences: Sequence[BioSequence], shown: Sequence[BioSequence] = ()) -> dict[str, Any]:
+    """Return what can be said of samples without another model.
+
+    Args:
+        shown: What the model saw in its prompt, for the share of copies.
+    """
+    texts = [s.residues for s in sequences]
+    lengths = [len(text) for text in texts] or [0]
+    seen = {s.residues for s in shown}
+    letters = Counter("".join(texts))
+    total = max(1, sum(letters.values()))
+    report: dict[str, Any] = {
+        "residues": {"mean": float(np.mean(lengths)), "shortest": min(lengths), "longest": max(lengths)},
+        "unique_fraction": len(set(texts)) / max(1, len(texts)),
+        "copied_fraction": sum(text in seen for text in texts) / max(1, len(texts)),
+        "composition": {letter: count / total for letter, count in sorted(letters.items())},
+    }
+    if sequences and sequences[0].modality is not Modality.PROTEIN:
+        known = sum(letters[letter] for letter in "ACGTU")
+        report["gc_fraction"] = (letters["G"] + letters["C"]) / known if known else None
+    return report

@@ -1,0 +1,134 @@
+"""The reader: a model together with the way in which its documents are written.
+
+Training and asking share one road: whatever is asked is written out by the grammar that the model was
+trained with. `Reader` keeps the two together, and knows how much the model can read at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from biolect.bio import sequence as bio
+from biolect.bio.coordinates import Run
+from biolect.data.document import Grammar, Member, Rendered, View
+from biolect.data.packing import length_batches
+from biolect.infer.prompt import Prompt, write
+from biolect.models import checkpoint
+from biolect.models.backbone import State
+from biolect.models.language_model import LanguageModel
+from biolect.models.resolve import resolve
+from biolect.objectives.loss import token_losses
+from biolect.values import Segment
+
+BATCH_TOKENS = 4_096
+
+
+class Context(NamedTuple):
+    """A prompt that was read: its state is forked, never advanced.
+
+    Attributes:
+        logits: Of the token after the prompt.
+        num_tokens: Tokens read, special tokens included.
+    """
+
+    state: State
+    logits: Float[Tensor, " A"]
+    num_tokens: int
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A language model that is asked. Instances never change, nor do the weights.
+
+    Attributes:
+        grammar: How its documents are written.
+        context_tokens: What it was trained to read at once; None where that is not known.
+        batch_tokens: Tokens that are read side by side; changes speed and memory, not results.
+    """
+
+    model: LanguageModel
+    grammar: Grammar = Grammar()
+    context_tokens: int | None = None
+    batch_tokens: int = BATCH_TOKENS
+
+    @classmethod
+    def load(
+        cls,
+        address: str | Path,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        batch_tokens: int = BATCH_TOKENS,
+    ) -> Reader:
+        """Load a model and what its folder says about how it reads.
+
+        Raises:
+            CheckpointError: If there is no whole model at the address.
+        """
+        folder = resolve(address)
+        facts = checkpoint.read_facts(folder)
+        model = checkpoint.load(folder, device=device, dtype=dtype)
+        return cls(model, Grammar.from_dict(facts.get("grammar", {})), facts.get("context_tokens"), batch_tokens)
+
+    def member(self, sequence: bio.Sequence, runs: tuple[Run, ...] = (), view: View = View.RECORD) -> Member:
+        """Return a sequence as a member of a document."""
+        return Member(self.model.vocabulary.encode(sequence), sequence.modality, runs, view)
+
+    def write(self, prompt: Prompt, *members: Member, coordinates: bool = False) -> Rendered:
+        """Write a prompt with more members behind it, closed by the end token."""
+        return write(prompt.with_members(*members), self.grammar, self.model.vocabulary, coordinates=coordinates)
+
+    def follows_coordinates(self, *members: Member) -> bool:
+        """True where gene coordinates can be followed: the model knows them, and every member has them."""
+        return self.grammar.positions == "shared" and all(member.runs for member in members)
+
+    @torch.inference_mode()
+    def prefill(self, rendered: Rendered, num_tokens: int) -> Context:
+        """Read the first tokens of a written document once, to be reused."""
+        ids, positions = (torch.from_numpy(x[:num_tokens].astype(np.int64))[None] for x in (rendered.token_ids, rendered.positions))
+        logits, state = self.model.prefill(ids.to(self.model.device), positions.to(self.model.device))
+        return Context(state, logits[0, -1], num_tokens)
+
+    @torch.inference_mode()
+    def log_likelihoods(self, segments: Sequence[Segment], context: Context | None = None) -> list[NDArray[np.float32]]:
+        """Return the log-likelihood of every target of every segment, in their order. Nats.
+
+        Args:
+            context: What was read before each of them; None: each begins a document.
+        """
+        found: list[NDArray[np.float32]] = [np.zeros(0, dtype=np.float32)] * len(segments)
+        for chosen in length_batches([len(segment) for segment in segments], self.batch_tokens):
+            ids, positions, targets = (self._rows(segments, chosen, name) for name in ("token_ids", "positions", "targets"))
+            if context is None:
+                logits = self.model(ids, positions)
+            else:
+                logits = self.model.extend(ids, positions, context.state.fork(len(chosen)))
+            rows = -token_losses(logits, targets).cpu().numpy()
+            for row, index in zip(rows, chosen.tolist(), strict=True):
+                found[index] = row[: len(segments[index])]
+        return found
+
+    def _rows(self, segments: Sequence[Segment], chosen: NDArray[np.int64], name: str) -> Tensor:
+        # Padding stands on the right, where no real token looks.
+        rows = [torch.from_numpy(getattr(segments[i], name).astype(np.int64)) for i in chosen.tolist()]
+        return pad_sequence(rows, batch_first=True).to(self.model.device)
+
+
+def counted(member: Member) -> Member:
+    """Give a member gene coordinates by the one rule that knows nothing of its partner.
+
+    Letters of a coding sequence stand at 1, 2, 3, residues of a protein at 3, 6, 9, whatever is inserted,
+    deleted or exchanged in them. Coordinates that followed an alignment instead would tell true from false.
+    """
+    stride = 3 if member.modality is bio.Modality.PROTEIN else 1
+    return Member(member.token_ids, member.modality, (Run(stride, stride, len(member)),), member.view)

@@ -1,0 +1,242 @@
+"""Scores: how likely a record is, alone, after its partner, or after a prompt. Nats.
+
+The log-likelihood of a record is the sum over its residues; special tokens count in nothing. Read after
+a partner, it is the conditional log-likelihood, and what it gains over the record alone is the pointwise
+mutual information of the two.
+
+Where annotation places both on shared gene coordinates the model follows them, and every score is
+reported coordinate-free, too: positions are a hint that plain records do not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from biolect import metrics
+from biolect.bio.io.form import Refusal
+from biolect.data.document import Member, Rendered
+from biolect.errors import ConfigError
+from biolect.infer.prompt import Prompt
+from biolect.infer.reader import Context, Reader
+from biolect.tokens.vocabulary import SPECIAL_INDEX
+from biolect.values import Segment
+
+_CHUNK_BATCHES = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """What is scored: a member, and the partner that it is read after, if any."""
+
+    name: str
+    member: Member
+    given: Member | None = None
+
+
+@dataclass(frozen=True)
+class Score:
+    """Log-likelihoods of the residues of one record. Nats.
+
+    Attributes:
+        log_likelihood: After its partner where there is one.
+        log_likelihood_alone: Without its partner; None where there is none.
+    """
+
+    name: str
+    modality: str
+    num_residues: int
+    log_likelihood: float
+    log_likelihood_coordinate_free: float
+    log_likelihood_alone: float | None = None
+    log_likelihood_alone_coordinate_free: float | None = None
+
+    @property
+    def pmi(self) -> float | None:
+        """Pointwise mutual information of record and partner; None without a partner."""
+        return None if self.log_likelihood_alone is None else self.log_likelihood - self.log_likelihood_alone
+
+    @property
+    def pmi_coordinate_free(self) -> float | None:
+        """The same with ordinary positions."""
+        alone = self.log_likelihood_alone_coordinate_free
+        return None if alone is None else self.log_likelihood_coordinate_free - alone
+
+    def row(self) -> dict[str, str | int | float]:
+        """Return the score as a row of a table; columns that have no meaning without a partner are left out."""
+        row: dict[str, str | int | float] = {"id": self.name, "modality": self.modality, "num_residues": self.num_residues}
+        for suffix in ("", "_coordinate_free"):
+            for name in ("log_likelihood", "log_likelihood_alone", "pmi"):
+                value = getattr(self, name + suffix)
+                if value is not None:
+                    row[name + suffix] = value
+        return row
+
+
+class _Reading(NamedTuple):
+    """One text in which a record is read: which query, which column, and the places that count."""
+
+    query: int
+    column: str
+    segment: Segment
+    follows_coordinates: bool
+
+
+def score(reader: Reader, queries: Iterable[Query], prompt: Prompt | None = None) -> Iterator[Score | Refusal]:
+    """Score records in their order; equal whatever is read beside them, up to rounding.
+
+    A record that is longer than the model's context is read in windows that overlap by half, and every
+    residue is scored once. A record that does not fit behind its partner, or behind the prompt, is refused.
+
+    Args:
+        prompt: What all records are read after; read once.
+
+    Raises:
+        ConfigError: If the prompt alone fills the context.
+    """
+    prompt = prompt or Prompt()
+    contexts: dict[bool, Context | None] = {}
+    room = _room(reader, prompt)
+    chunk: list[Query | Refusal] = []
+    size = 0
+    for query in queries:
+        chunk.append(_checked(reader, query, room, alone=not prompt.members))
+        size += len(query.member) + (len(query.given) if query.given else 0)
+        if size >= _CHUNK_BATCHES * reader.batch_tokens:
+            yield from _scored(reader, chunk, prompt, contexts, room)
+            chunk, size = [], 0
+    yield from _scored(reader, chunk, prompt, contexts, room)
+
+
+def _room(reader: Reader, prompt: Prompt) -> int | None:
+    """Tokens that the prompt leaves; None where no limit is known."""
+    if reader.context_tokens is None:
+        return None
+    room = reader.context_tokens - prompt.num_tokens(reader.grammar)
+    if room < 8:
+        raise ConfigError(
+            f"The prompt has {prompt.num_tokens(reader.grammar):,} tokens and the model reads {reader.context_tokens:,}: no room is left. "
+            "Give fewer or shorter records with --context."
+        )
+    return room
+
+
+def _checked(reader: Reader, query: Query, room: int | None, *, alone: bool) -> Query | Refusal:
+    need = reader.grammar.overhead(1 + (query.given is not None)) + len(query.member) + (len(query.given) if query.given else 0)
+    if not len(query.member):
+        return Refusal(query.name, "", "The record has no residues, so there is nothing to score. Remove it.")
+    if room is None or need <= room or (alone and query.given is None):
+        return query
+    behind = " and ".join(part for part, there in (("its partner", query.given is not None), ("the prompt", not alone)) if there)
+    reason = f"The record needs {need:,} tokens with {behind}; the model has room for {room:,}. Shorten it, or give less before it."
+    return Refusal(query.name, "", reason)
+
+
+def _scored(
+    reader: Reader, chunk: list[Query | Refusal], prompt: Prompt, contexts: dict[bool, Context | None], room: int | None
+) -> Iterator[Score | Refusal]:
+    readings = [r for i, query in enumerate(chunk) if isinstance(query, Query) for r in _readings(reader, i, query, prompt, room)]
+    totals: dict[tuple[int, str], float] = {}
+    for follows in (False, True):
+        some = [r for r in readings if r.follows_coordinates is follows]
+        if some and prompt.members and follows not in contexts:
+            rendered = reader.write(prompt, coordinates=follows)
+            contexts[follows] = reader.prefill(rendered, prompt.num_tokens(reader.grammar))
+        found = reader.log_likelihoods([r.segment for r in some], contexts.get(follows))
+        for reading, values in zip(some, found, strict=True):
+            key = reading.query, reading.column
+            totals[key] = totals.get(key, 0.0) + float(np.dot(values.astype(np.float64), reading.segment.loss_weights))
+    for index, query in enumerate(chunk):
+        yield query if isinstance(query, Refusal) else _score_of(query, index, totals)
+
+
+def _score_of(query: Query, index: int, totals: Mapping[tuple[int, str], float]) -> Score:
+    values = {}
+    for column in ("log_likelihood", "log_likelihood_alone"):
+        free = totals.get((index, f"{column}_coordinate_free"))
+        values[f"{column}_coordinate_free"] = free
+        values[column] = totals.get((index, column), free)
+    return Score(query.name, query.member.modality.value, len(query.member), **values)
+
+
+def _readings(reader: Reader, index: int, query: Query, prompt: Prompt, room: int | None) -> Iterator[_Reading]:
+    """Write a query out in every way in which it is scored; equal ways only once."""
+    ways: dict[str, tuple[Member, ...]] = {"log_likelihood": (query.member,)}
+    if query.given is not None:
+        ways = {"log_likelihood": (query.given, query.member), "log_likelihood_alone": (query.member,)}
+    # Both sides of a difference follow coordinates, or neither does.
+    can_follow = reader.follows_coordinates(*prompt.members, *ways["log_likelihood"])
+    for (column, members), follows in product(ways.items(), (True, False) if can_follow else (False,)):
+        overhead = reader.grammar.overhead(len(members) + bool(prompt.members))
+        limit = None if room is None or len(members) > 1 or prompt.members else room - overhead
+        for start, stop, fresh in windows(len(query.member), limit):
+            piece = (*members[:-1], query.member.slice(start, stop))
+            segment = _segment(reader, prompt, piece, follows, fresh)
+            yield _Reading(index, column if follows else f"{column}_coordinate_free", segment, follows)
+
+
+def windows(length: int, room: int | None) -> Iterator[tuple[int, int, int]]:
+    """Cut a long record into windows that overlap by half.
+
+    Yields:
+        Start and stop of each window, and how many of its last residues are new. 0-based, half-open.
+    """
+    if room is None or length <= room:
+        yield 0, length, length
+        return
+    step, start, done = max(1, room // 2), 0, 0
+    while done < length:
+        stop = min(start + room, length)
+        yield start, stop, stop - done
+        start, done = start + step, stop
+
+
+def _segment(reader: Reader, prompt: Prompt, members: tuple[Member, ...], follows: bool, fresh: int) -> Segment:
+    """Write members behind the prompt; only the last `fresh` residues of the last member count."""
+    rendered = reader.write(prompt, *members, coordinates=follows)
+    # The end token is not scored, so it need not be said.
+    segment = _said(rendered, prompt.num_tokens(reader.grammar), len(rendered) - 1)
+    segment.loss_weights[len(segment) - fresh :] = 1
+    assert (segment.modality_ids[len(segment) - fresh :] != SPECIAL_INDEX).all()
+    return segment
+
+
+def _said(rendered: Rendered, start: int, stop: int) -> Segment:
+    """Return places [start, stop) of a document as inputs and next tokens; nothing counts yet."""
+    before, after = slice(start, stop - 1), slice(start + 1, stop)
+    return Segment(
+        token_ids=rendered.token_ids[before],
+        targets=rendered.token_ids[after].copy(),
+        loss_weights=np.zeros(stop - start - 1, dtype=np.float32),
+        positions=rendered.positions[before],
+        member_ids=rendered.member_ids[after],
+        modality_ids=rendered.modality_ids[after],
+    )
+
+
+def label_log_odds(reader: Reader, queries: Iterable[Query], prompt: Prompt) -> list[float]:
+    """Return log p(<pos>) - log p(<neg>) behind each pair, after labelled demonstrations. Nats."""
+    first = prompt.num_tokens(reader.grammar)
+    context = reader.prefill(reader.write(prompt), first) if prompt.members else None
+    segments: list[Segment] = []
+    for query in queries:
+        rendered = reader.write(prompt, *([] if query.given is None else [query.given]), query.member)
+        for label in ("<pos>", "<neg>"):
+            segments.append(_said(rendered, first, len(rendered)))
+            segments[-1].targets[-1] = reader.model.vocabulary.id_of(label)
+    last = [float(values[-1]) for values in reader.log_likelihoods(segments, context)]
+    return [yes - no for yes, no in zip(last[::2], last[1::2], strict=True)]
+
+
+def bits_by_modality(scores: Iterable[Score]) -> dict[str, float]:
+    """Return bits per residue of each modality, from `log_likelihood`."""
+    nats: dict[str, float] = {}
+    residues: dict[str, int] = {}
+    for one in scores:
+        nats[one.modality] = nats.get(one.modality, 0.0) - one.log_likelihood
+        residues[one.modality] = residues.get(one.modality, 0) + one.num_residues
+    return {name: metrics.bits_per_residue(nats[name], residues[name]) for name in nats}

@@ -1,0 +1,147 @@
+"""Variant effects: what a change does to the log-likelihood of the whole sequence. Nats.
+
+    log_likelihood_ratio = log_likelihood(variant) - log_likelihood(reference)
+
+Residues before the first change have equal log-likelihoods on both sides, so a causal model reads them
+once: the state at that place is forked for all variants that begin to differ there, and only what
+follows is read for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from biolect.bio import sequence as bio
+from biolect.bio.variant import Substitution, Variant
+from biolect.data.document import Member
+from biolect.errors import ConfigError
+from biolect.infer.prompt import Prompt
+from biolect.infer.reader import Reader
+from biolect.models.backbone import State
+from biolect.objectives.loss import token_losses
+
+_STANDARD = {"dna": "ACGT", "rna": "ACGU", "protein": "ACDEFGHIKLMNPQRSTVWY"}
+
+
+def all_single(reference: bio.Sequence) -> list[Variant]:
+    """Return every substitution of one residue by another standard residue, in order of position and letter."""
+    letters = _STANDARD[reference.modality.value]
+    places = enumerate(reference.residues, start=1)
+    return [Variant((Substitution(old, position, new),)) for (position, old), new in product(places, letters) if new != old]
+
+
+class _Group(NamedTuple):
+    """Variants that are read side by side, from the first place at which any of them differs. 0-based."""
+
+    first: int
+    indices: NDArray[np.int64]
+
+
+def score_variants(
+    reader: Reader,
+    reference: bio.Sequence,
+    variants: Sequence[Variant],
+    *,
+    given: Member | None = None,
+    prompt: Prompt | None = None,
+    member: Member | None = None,
+    advance: Callable[[float], None] = lambda count: None,
+) -> NDArray[np.float64]:
+    """Return one log-likelihood ratio per variant. Nats; positive favours the variant; exactly 0 for no change.
+
+    Equal to scoring every whole sequence, up to rounding.
+
+    Args:
+        given: Partner that reference and variants are read after. Where the model has learned to translate,
+            a protein given its *mutated* gene says nothing about fitness: the gene gives the change away.
+            Give the reference gene, which asks how well the variant fits what the gene says.
+        prompt: What is read before all of that.
+        member: The reference as a member with gene coordinates, where it has them.
+        advance: Told how many variants were scored, for a progress bar.
+
+    Raises:
+        VariantError: If a variant does not fit the reference.
+        ConfigError: If everything together is longer than the model's context.
+    """
+    member = member or reader.member(reference)
+    prompt = (prompt or Prompt()).with_members(*([given] if given is not None else []))
+    rendered = reader.write(prompt, member, coordinates=reader.follows_coordinates(*prompt.members, member))
+    length, total = len(member), len(rendered) - 1
+    if reader.context_tokens is not None and total > reader.context_tokens:
+        raise ConfigError(
+            f"'{reference.name}' needs {total:,} tokens with what stands before it; the model reads {reader.context_tokens:,}. "
+            "Take a part of the sequence, a shorter --context, or a model with a longer context."
+        )
+    table = reader.model.vocabulary.residue_table(reference.modality)
+    changes = [_changes(variant, reference, table) for variant in variants]
+    firsts = np.array([places[0] if len(places) else length for places, _ in changes], dtype=np.int64)
+    ratios = np.zeros(len(variants))
+    walk = _Walk(reader, rendered.token_ids[:-1], rendered.positions[:-1], total - length)
+    for group in _groups(firsts, length, reader.batch_tokens):
+        rows = np.repeat(rendered.token_ids[None, total - length + group.first : total], len(group.indices) + 1, axis=0)
+        for row, index in enumerate(group.indices.tolist(), start=1):
+            places, letters = changes[index]
+            rows[row, places - group.first] = letters
+        totals = walk.tails(group.first, rows)
+        ratios[group.indices] = totals[1:] - totals[0]
+        advance(len(group.indices))
+    return ratios
+
+
+def _changes(variant: Variant, reference: bio.Sequence, table: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Return where a variant differs from its reference, ascending and 0-based, and the new token ids."""
+    variant.check(reference)
+    real = sorted((change.position - 1, table[ord(change.after)]) for change in variant.substitutions if change.after != change.before)
+    return np.array([place for place, _ in real], dtype=np.int64), np.array([letter for _, letter in real], dtype=np.uint8)
+
+
+def _groups(firsts: NDArray[np.int64], length: int, batch_tokens: int) -> list[_Group]:
+    """Part variants by where they begin to differ; variants that change nothing are in no group."""
+    order = np.argsort(firsts, kind="stable")
+    order = order[: int((firsts < length).sum())]
+    groups, start = [], 0
+    while start < len(order):
+        first = int(firsts[order[start]])
+        count = max(1, batch_tokens // (length - first) - 1)
+        groups.append(_Group(first, order[start : start + count]))
+        start += count
+    return groups
+
+
+class _Walk:
+    """Reads the reference from left to right, once, and scores what may follow at each place."""
+
+    def __init__(self, reader: Reader, token_ids: NDArray[np.uint8], positions: NDArray[np.int32], start: int) -> None:
+        self.model, self.start = reader.model, start
+        self.ids = torch.from_numpy(token_ids.astype(np.int64))[None].to(self.model.device)
+        self.positions = torch.from_numpy(positions.astype(np.int64))[None].to(self.model.device)
+        self.read = 0
+        self.state: State = self.model.backbone.new_state()
+        self.logits: Tensor | None = None
+
+    @torch.inference_mode()
+    def tails(self, first: int, rows: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Return the log-likelihood of each row of residues, standing from a place (0-based) to the end.
+
+        Places must not decrease from call to call.
+        """
+        stop = self.start + first
+        if stop > self.read:
+            self.logits = self.model.extend(self.ids[:, self.read : stop], self.positions[:, self.read : stop], self.state)[:, -1:]
+            self.read = stop
+        assert self.logits is not None
+        tokens: Int[Tensor, "N T"] = torch.from_numpy(rows.astype(np.int64)).to(self.model.device)
+        logits = self.logits.expand(len(tokens), -1, -1)
+        if tokens.shape[1] > 1:
+            places = self.positions[:, stop:-1].expand(len(tokens), -1)
+            following = self.model.extend(tokens[:, :-1], places, self.state.fork(len(tokens)))
+            logits = torch.cat([logits, following], dim=1)
+        return -token_losses(logits.contiguous(), tokens).double().sum(dim=1).cpu().numpy()
