@@ -132,19 +132,27 @@ class Gatherer:
         return found
 
     def _items(self, items: Iterable[Record | Gene | Refusal]) -> None:
+        """Keep what a reader gives; genes follow the record that they lie on."""
+        last: Record | None = None
+        has_genes = False
         for item in items:
             if isinstance(item, Refusal):
                 self.tally.refused.append(item)
             elif isinstance(item, Gene):
+                has_genes = True
                 self._gene(item)
             else:
-                self._record(item)
+                self._record(last, has_genes)
+                last, has_genes = item, False
+        self._record(last, has_genes)
 
-    def _record(self, record: Record) -> None:
+    def _record(self, record: Record | None, has_genes: bool) -> None:
+        if record is None:
+            return
         self.tally.records += 1
         self.tally.folds += record.folds
         token_ids = self.vocabulary.encode(record)
-        if record.modality is Modality.DNA and (self.kind != "sequences" or len(record) >= GENOME_RESIDUES):
+        if record.modality is Modality.DNA and (has_genes or len(record) >= GENOME_RESIDUES):
             self._long_record(record.name, token_ids)
         else:
             self._lone(self.writers["sequences"], record.name, [(token_ids, record.modality)])
@@ -269,8 +277,3 @@ def partner_of(path: Path, paths: Sequence[Path]) -> Path | None:
 
 def _stem(path: Path) -> str:
     return Path(path.name.removesuffix(".gz")).stem
-
-
-def size_of(path: Path) -> int:
-    """Bytes of a file as it lies on disk."""
-    return path.stat().st_size

@@ -1,0 +1,97 @@
+"""GenBank to checked documents: ours beside a straightforward Biopython pipeline, in one run.
+
+Both read the records, extract every coding sequence, translate it with its own table, compare it
+with the annotated protein, and write the pairs that agree. Runs alternate, so that a change of the
+machine's mood meets both. The bar is 4x.
+
+    python benchmarks/genbank.py FILE.gbff.gz... [--rounds 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import shutil
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from biolect.bio.sequence import Modality
+from biolect.data.gather import Gatherer
+from biolect.data.shards import MemberStore
+from biolect.tokens.vocabulary import Vocabulary
+
+BAR = 4.0
+
+
+def ours(paths: list[Path], folder: Path) -> tuple[int, int]:
+    """Gather into member stores: views, coordinates and whole records included."""
+    with Gatherer(folder, Vocabulary.joint(), views=("dna", "protein"), kind="genes", unknown="refuse", strict=False) as gatherer:
+        gatherer.read(paths, lambda amount: None)
+    store = MemberStore.open(folder / "genes")
+    return gatherer.tally.genes, store.total_tokens(Modality.PROTEIN)
+
+
+def biopython(paths: list[Path], folder: Path) -> tuple[int, int]:
+    """Extract, translate, compare, write FASTA: what a lab script does, with the checks that it needs to be right."""
+    from Bio import SeqIO
+
+    folder.mkdir()
+    genes = residues = 0
+    with open(folder / "genes.fa", "w") as dna, open(folder / "proteins.fa", "w") as proteins:
+        for path in paths:
+            with gzip.open(path, "rt") if path.suffix == ".gz" else open(path) as stream:
+                for record in SeqIO.parse(stream, "genbank"):
+                    for feature in record.features:
+                        if feature.type != "CDS" or "translation" not in feature.qualifiers:
+                            continue
+                        start = int(feature.qualifiers.get("codon_start", ["1"])[0]) - 1
+                        coding = feature.extract(record.seq)[start:]
+                        coding = coding[: len(coding) // 3 * 3]
+                        derived = str(coding.translate(table=int(feature.qualifiers.get("transl_table", ["1"])[0]))).removesuffix("*")
+                        annotated = feature.qualifiers["translation"][0]
+                        if derived != annotated and "M" + derived[1:] != annotated:
+                            continue
+                        name = feature.qualifiers.get("locus_tag", ["?"])[0]
+                        dna.write(f">{name}\n{coding}\n")
+                        proteins.write(f">{name}\n{annotated}\n")
+                        genes += 1
+                        residues += len(annotated)
+    return genes, residues
+
+
+def timed(work: Callable[[list[Path], Path], tuple[int, int]], paths: list[Path]) -> tuple[float, tuple[int, int]]:
+    folder = Path(tempfile.mkdtemp())
+    began = time.perf_counter()
+    result = work(paths, folder / "out")
+    seconds = time.perf_counter() - began
+    shutil.rmtree(folder)
+    return seconds, result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("paths", nargs="+", type=Path)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+
+    seconds: dict[str, list[float]] = {"biolect": [], "biopython": []}
+    counts: dict[str, tuple[int, int]] = {}
+    for _ in range(arguments.rounds):
+        for name, work in (("biolect", ours), ("biopython", biopython)):
+            spent, counts[name] = timed(work, arguments.paths)
+            seconds[name].append(spent)
+
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    ratio = medians["biopython"] / medians["biolect"]
+    result = {"seconds": medians, "genes_and_residues": counts, "ratio": round(ratio, 2), "bar": BAR, "met": ratio >= BAR}
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""Corpora: prepared from any input, whole or not at all, and opened again."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from biolect.bio.sequence import Modality
+from biolect.data.corpus import Corpus, PrepareOptions, check_leakage, prepare
+from biolect.data.document import View
+from biolect.errors import CheckpointError, ConfigError, InputError, LeakageError
+from biolect.simulate import genomes
+from biolect.tokens.vocabulary import Vocabulary
+
+KEYS = {"records", "genes", "documents", "tokens", "refused", "translations", "leakage", "bytes_in", "seconds", "clusters"}
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("simulated")
+    genomes(folder / "g", seed=3, num_genes=60, num_families=20)
+    return folder / "g"
+
+
+def inputs_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix in (".gbk", ".fa", ".gff3"))
+
+
+@pytest.fixture(scope="module")
+def corpus(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    output = tmp_path_factory.mktemp("corpus") / "c"
+    prepare(inputs_in(simulated), output, PrepareOptions(valid=0.1, test=0.1, seed=1))
+    return Corpus.open(output)
+
+
+def test_annotation_becomes_checked_genes_on_shared_coordinates(corpus: Corpus) -> None:
+    report = corpus.report
+    assert set(report) >= KEYS and report["genes"] == 120 and report["refused"] == []
+    assert report["translations"]["unexplained"] == [] and report["translations"]["checked"] >= 60
+
+    genes = corpus.collections["genes"]
+    for group in range(len(genes)):
+        views = {member.view: member for member in genes.group(group)}
+        assert set(views) >= {View.CDS, View.TRANSCRIPT, View.PROTEIN}
+        cds, protein = views[View.CDS], views[View.PROTEIN]
+        assert len(cds) == 3 * len(protein) + 3, "the stop codon stays in the gene and has no residue"
+        assert cds.coordinates.tolist() == list(range(1, len(cds) + 1))
+        assert protein.coordinates.tolist() == list(range(3, len(cds) - 2, 3))
+        transcript = views[View.TRANSCRIPT].between(0, len(cds))
+        assert (transcript.token_ids == cds.token_ids).all()
+        if View.LOCUS in views:
+            coding = np.isin(views[View.LOCUS].coordinates, cds.coordinates)
+            assert coding.sum() >= len(cds)
+
+
+def test_splits_are_disjoint_in_clusters_and_the_report_is_clean(corpus: Corpus) -> None:
+    assert corpus.report["leakage"]["clean"]
+    corpus.check_leakage()
+    homes: dict[int, set[str]] = {}
+    for store in corpus.collections.values():
+        for group in range(len(store)):
+            homes.setdefault(store.cluster_of(group), set()).add(store.split_of(group))
+    assert all(len(splits) == 1 for splits in homes.values()) and -1 not in homes
+    genes = corpus.collections["genes"]
+    assert all(len(genes.groups_in(split)) > 3 for split in ("train", "valid", "test"))
+
+
+def test_a_whole_folder_and_equal_bytes_come_out_of_equal_input(corpus: Corpus, simulated: Path, tmp_path: Path) -> None:
+    prepare(inputs_in(simulated), tmp_path / "again", corpus.options)
+
+    names = sorted(p.relative_to(corpus.folder) for p in corpus.folder.rglob("*.bin"))
+    assert names and names == sorted(p.relative_to(tmp_path / "again") for p in (tmp_path / "again").rglob("*.bin"))
+    assert all((corpus.folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes() for name in names)
+    assert {p.name for p in corpus.folder.iterdir()} == {"collections", "corpus.json", "report.json", "run.json"}
+    assert json.loads((corpus.folder / "run.json").read_text())["seed"] == 1
+
+
+def test_views_that_are_not_asked_for_are_not_kept(simulated: Path, tmp_path: Path) -> None:
+    options = PrepareOptions(kind="genes", views=("dna", "protein"), pairing="broken")
+    prepare([path for path in inputs_in(simulated) if path.suffix == ".gbk"], tmp_path / "c", options)
+
+    opened = Corpus.open(tmp_path / "c")
+    assert opened.report["tokens"]["rna"] == 0 and opened.options.pairing == "broken"
+
+
+def test_sequences_texts_and_tables_go_to_their_collections(tmp_path: Path) -> None:
+    (tmp_path / "p.fa").write_text(">p1 first\nMKV\nLLA\n>p2\nmktw\n>p1\nMRRR7\n")
+    with gzip.open(tmp_path / "t.csv.gz", "wt") as stream:
+        stream.write("id,sequence\nr1,ACGUACGUUU\n")
+    primers = " and ".join(f"5'-{text}-3'" for text in ("GACTTTTTGGAGTGGCTTTGT", "CCATGACCATTACGGATTCAC", "TTGACAATTAATCATCGGCTC"))
+    (tmp_path / "page.txt").write_text(f"The primers {primers} were used.\n")
+
+    report = prepare([tmp_path / "p.fa", tmp_path / "t.csv.gz", tmp_path / "page.txt"], tmp_path / "c")
+
+    stores = Corpus.open(tmp_path / "c").collections
+    assert set(stores) == {"sequences", "interleaved"} and len(stores["interleaved"].group(0)) == 3
+    assert [stores["sequences"].name_of(i) for i in range(3)] == ["p1", "p2", "r1"]
+    assert [r["id"] for r in report["refused"]] == ["p1"] and "'7'" in report["refused"][0]["reason"]
+    assert report["folded"]["lower_case"] == 4 and report["records"] == 6
+    assert report["tokens"] == {"dna": 63, "rna": 10, "protein": 10}
+    assert stores["sequences"].total_tokens(Modality.PROTEIN) == 10
+
+
+def test_long_dna_without_genes_is_cut_into_blocks(tmp_path: Path) -> None:
+    text = "".join(np.random.default_rng(0).choice(list("ACGT"), 250_000))
+    (tmp_path / "g.fa").write_text(f">chr\n{text}\n>chr\n{text}\n>short\nACGTACGTAA\n")
+
+    report = prepare([tmp_path / "g.fa"], tmp_path / "c", PrepareOptions(valid=0.2, test=0.2))
+
+    store = Corpus.open(tmp_path / "c").collections["sequences"]
+    assert [store.name_of(i) for i in range(2)] == ["short", "chr:50001-100000"] or len(store) == 6
+    assert sorted(store.split_of(i) for i in range(1, 6)) == ["test", "train", "train", "train", "valid"]
+    assert report["duplicates"] == 1 and report["records"] == 3 and report["leakage"]["clean"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.fa", b"", "empty"),
+        ("README.md", b"# Words\n\nNothing but words.\n", "No sequence was found"),
+        ("zero.fa", b">a\nAC\0GT\n", "binary"),
+    ],
+)
+def test_what_cannot_be_a_corpus_leaves_nothing_behind(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(InputError, match=message):
+        prepare([tmp_path / name], tmp_path / "c")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not there"):
+        prepare([tmp_path / "none.fa"], tmp_path / "c")
+    with pytest.raises(InputError, match="is a folder"):
+        prepare([tmp_path], tmp_path / "c")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"kind": "families"}, "kind = 'families' is not built yet"),
+        ({"engine": "ray"}, "engine = 'ray' is not built yet"),
+        ({"valid": 0.5, "test": 0.5}, "leave nothing to train on"),
+        ({"view": ["dna"]}, "Did you mean 'views'"),
+    ],
+)
+def test_impossible_options_are_refused(asked: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        PrepareOptions.from_dict(asked)
+
+
+def test_a_damaged_corpus_and_another_vocabulary_are_refused(corpus: Corpus, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no whole corpus"):
+        Corpus.open(tmp_path)
+    with pytest.raises(CheckpointError, match="written with vocabulary 'joint-64'"):
+        Corpus.open(corpus.folder, Vocabulary("dna-12", Vocabulary.joint().tokens[:12]))
+
+
+def test_two_corpora_that_share_records_across_splits_are_refused_together(corpus: Corpus, simulated: Path, tmp_path: Path) -> None:
+    prepare(inputs_in(simulated), tmp_path / "other", PrepareOptions(valid=0.1, test=0.1, seed=2))
+    other = Corpus.open(tmp_path / "other")
+
+    with pytest.raises(LeakageError, match="share sequences"):
+        check_leakage([corpus, other])
+    check_leakage([corpus, other], allow=True)
