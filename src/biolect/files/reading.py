@@ -32,7 +32,7 @@ class _Whole(io.RawIOBase):
 
     def __init__(self, source: _Readable, name: str) -> None:
         self._source = source
-        self._name = name
+        self.name = name
         self._rest = _fill(source, BLOCK_BYTES)
         self._inflate = zlib.decompressobj(31) if self._rest[:2] == _GZIP else None
 
@@ -70,11 +70,11 @@ class _Whole(io.RawIOBase):
             data = self._inflate.unconsumed_tail or self._rest or self._source.read(BLOCK_BYTES)
             self._rest = b""
             if not data:
-                raise InputError(f"'{self._name}' ends before its gzip stream does. The file is cut short: fetch or copy it again.")
+                raise InputError(f"'{self.name}' ends before its gzip stream does. The file is cut short: fetch or copy it again.")
             try:
                 piece = self._inflate.decompress(data, size)
             except zlib.error as error:
-                raise InputError(f"'{self._name}' is a damaged gzip file ({error}). Fetch or copy it again.") from None
+                raise InputError(f"'{self.name}' is a damaged gzip file ({error}). Fetch or copy it again.") from None
             if piece:
                 return piece
 

@@ -48,7 +48,7 @@ def read(
         InputError: If there is text before the first header, or the modality cannot be guessed.
     """
     modality = modality or guess_modality(stream.peek(1), where)
-    for header, letters, line in _records(stream, where):
+    for header, letters, line in raw_records(stream, where):
         if is_alignment:
             letters = letters.translate(None, b"-.").upper()
         name = record_names([header])[0]
@@ -63,7 +63,7 @@ def read(
         yield Sequence(canonical, modality, name, description, folds)
 
 
-def _records(stream: BufferedReader, where: str) -> Iterator[tuple[bytes, bytes, int]]:
+def raw_records(stream: BufferedReader, where: str) -> Iterator[tuple[bytes, bytes, int]]:
     """Yield header, letters without white space, and the 1-based line of the header."""
     header: bytes | None = None
     letters: list[bytes] = []
@@ -139,7 +139,7 @@ def read_alignment(stream: BufferedReader, where: str = "input") -> list[tuple[s
     """
     rows: list[tuple[str, str]] = []
     columns = 0
-    for header, letters, line in _records(stream, where):
+    for header, letters, line in raw_records(stream, where):
         row = letters.decode("latin-1")
         found = len(row) - sum(letter.islower() or letter == "." for letter in row)
         columns = columns or found

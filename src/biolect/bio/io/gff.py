@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from biolect.bio.coordinates import Span
 from biolect.bio.gene import Contig, Gene
-from biolect.bio.io.fasta import _records  # pyright: ignore[reportPrivateUsage]
+from biolect.bio.io.fasta import raw_records
 from biolect.bio.io.features import Feature, make_gene, place, refusal
 from biolect.bio.io.form import Refusal
 from biolect.bio.sequence import Modality, Sequence
@@ -182,7 +182,7 @@ def _all(
 
 def _letters(stream: BinaryIO, where: str) -> Iterator[tuple[str, str, bytes]]:
     """Yield name, description and upper-case DNA letters of FASTA records."""
-    for header, letters, _ in _records(cast(io.BufferedReader, stream), where):
+    for header, letters, _ in raw_records(cast(io.BufferedReader, stream), where):
         name, _, description = bytes(header).decode("utf-8", errors="replace").strip().partition(" ")
         yield name, description.strip(), bytes(letters).upper().replace(b"U", b"T")
 

@@ -1,0 +1,117 @@
+"""Tables: CSV, TSV and Parquet, plain or gzip, read and written with polars."""
+
+from __future__ import annotations
+
+import difflib
+import gzip
+import io
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from biolect.bio.io.blocks import EMPTY, Unknown
+from biolect.bio.io.detect import detect_stream
+from biolect.bio.io.fasta import guess_modality
+from biolect.bio.io.form import Format, Refusal
+from biolect.bio.sequence import Modality, Sequence
+from biolect.errors import AlphabetError, InputError
+from biolect.files import atomic_path, open_input
+
+if TYPE_CHECKING:
+    import polars
+
+_NAMES = ("id", "name")
+
+
+def read_table(source: str | Path | io.BufferedReader, columns: Iterable[str] = (), *, where: str = "") -> polars.DataFrame:
+    """Read a whole table.
+
+    Args:
+        source: A path, `-` for standard input, or an open stream.
+        columns: Names that must be there.
+        where: Name of the input, for messages; the path if left out.
+
+    Raises:
+        InputError: If it is no table, has no rows, rows of different lengths, or lacks a column.
+    """
+    import polars
+
+    if not isinstance(source, io.BufferedReader):
+        with open_input(source, text=False) as stream:
+            return read_table(stream, columns, where=where or str(source))
+    found = detect_stream(source, where)
+    try:
+        if found is Format.PARQUET:
+            frame = polars.read_parquet(source.read())
+        elif found in (Format.CSV, Format.TSV, Format.TEXT):
+            first = source.peek(1).split(b"\n", 1)[0]
+            is_tabbed = found is Format.TSV or (found is Format.TEXT and b"\t" in first)
+            frame = polars.read_csv(source.read(), separator="\t" if is_tabbed else ",", infer_schema_length=None)
+        else:
+            raise InputError(f"'{where}' is {found.upper()}, not a table. Give a CSV, TSV or Parquet file.")
+    except polars.exceptions.PolarsError as error:
+        text = str(error).strip().split("\n")[0]
+        raise InputError(f"'{where}' cannot be read as a table: {text}. Do all rows have as many fields as the header?") from None
+    if not len(frame):
+        raise InputError(f"'{where}' has a header but no rows. Check how it was made.")
+    for column in columns:
+        if column not in frame.columns:
+            close = difflib.get_close_matches(column, frame.columns, n=1)
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            raise InputError(f"'{where}' has no column '{column}'; it has {', '.join(map(repr, frame.columns))}.{hint}")
+    return frame
+
+
+def read_sequences(
+    source: str | Path | io.BufferedReader,
+    modality: Modality | None = None,
+    *,
+    column: str = "sequence",
+    unknown: Unknown = "refuse",
+    strict: bool = False,
+    where: str = "",
+) -> Iterator[Sequence | Refusal]:
+    """Read one sequence per row; names come from a column `id` or `name`, or are row numbers from 1.
+
+    Raises:
+        InputError: Like `read_table`; also if the modality is not given and cannot be guessed.
+    """
+    where = where or str(source)
+    frame = read_table(source, [column], where=where)
+    texts = ["" if text is None else str(text).strip() for text in frame[column].to_list()]
+    named = next((name for name in _NAMES if name in frame.columns), None)
+    names = [str(name) for name in frame[named].to_list()] if named else [str(row) for row in range(1, len(texts) + 1)]
+    modality = modality or guess_modality("\n".join(texts).encode("latin-1", errors="replace"), where)
+    for row, (name, text) in enumerate(zip(names, texts, strict=True), 1):
+        try:
+            if not text:
+                raise AlphabetError(EMPTY)
+            yield Sequence.read(text, modality, name=name, unknown=unknown, strict=strict)
+        except AlphabetError as error:
+            yield Refusal(name, f"{where}, row {row}", str(error))
+
+
+def write_table(path: str | Path, frame: polars.DataFrame) -> None:
+    """Write a table as its ending says: `.parquet`, `.tsv` or `.csv`, the latter two also `.gz`.
+
+    Args:
+        path: `-` is standard output, as CSV.
+
+    Raises:
+        InputError: If the ending names no table, or the place cannot be written.
+    """
+    name = str(path).lower()
+    plain = name.removesuffix(".gz")
+    if not (name == "-" or plain.endswith((".csv", ".tsv")) or name.endswith(".parquet")):
+        raise InputError(f"'{path}' does not say which kind of table to write. End it in .parquet, .csv or .tsv.")
+    if name.endswith(".parquet"):
+        with atomic_path(path) as temporary:
+            frame.write_parquet(temporary)
+        return
+    data = frame.write_csv(separator="\t" if plain.endswith(".tsv") else ",").encode()
+    if name == "-":
+        sys.stdout.buffer.write(data)
+        return
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
