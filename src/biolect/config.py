@@ -8,8 +8,10 @@ is found without reading it.
 from __future__ import annotations
 
 import difflib
+import json
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import pydantic
 import yaml
@@ -38,12 +40,12 @@ class Config(pydantic.BaseModel):
     def from_yaml(cls, text: str) -> Self:
         """Build from YAML text. Raises ConfigError like `from_dict`."""
         try:
-            values = yaml.safe_load(text)
+            values: Any = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
         except yaml.YAMLError as error:
             raise ConfigError(f"The config is not valid YAML: {error}. Check the indentation at that place.") from None
         if not isinstance(values, dict):
             raise ConfigError("The config must be a YAML mapping of keys to values, as written beside every checkpoint.")
-        return cls.from_dict(values)
+        return cls.from_dict(cast("dict[str, Any]", values))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data; `from_dict` of it gives an equal config."""
@@ -57,43 +59,61 @@ class Config(pydantic.BaseModel):
         """Return a copy with `key.path=value` assignments applied, values read as YAML.
 
         Raises:
-            ConfigError: If an assignment has no `=`, or names a key that does not exist.
+            ConfigError: If an assignment has no `=`, is not YAML, or names a key that does not exist.
         """
         values = self.to_dict()
         for assignment in assignments:
             path, equals, text = assignment.partition("=")
             if not equals:
                 raise ConfigError(f"'{assignment}' is not an assignment. Write key.path=value, for example seed=7.")
-            _assign(values, path, yaml.safe_load(text))
+            try:
+                value: Any = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+            except yaml.YAMLError:
+                raise ConfigError(f"The value of '{assignment}' is not valid YAML. Close its quotes and brackets.") from None
+            _assign(values, path, value)
         return type(self).from_dict(values)
 
 
-def _to_json(values: Mapping[str, Any]) -> str:
-    import json
+class _Loader(yaml.SafeLoader):
+    """Reads 1e-3 as a number, as YAML 1.2 and everybody else does; YAML 1.1 sees a text there."""
 
+
+_Loader.add_implicit_resolver(  # pyright: ignore[reportUnknownMemberType]
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d[\d_]*\.?[\d_]*|\.\d+)[eE][-+]?\d+"), list("-+.0123456789")
+)
+
+
+def _to_json(values: Mapping[str, Any]) -> str:
     try:
         return json.dumps(values)
     except TypeError as error:
         raise ConfigError(f"The config holds a value that is not plain data: {error}.") from None
 
 
-def _assign(values: Any, path: str, value: Any) -> None:
+def _assign(values: dict[str, Any], path: str, value: Any) -> None:
     """Set one dotted path in nested plain data; the last key may be new, its parents may not."""
     *parents, last = path.split(".")
-    place: Any = values
-    for depth, key in enumerate(parents):
-        try:
-            place = place[int(key)] if isinstance(place, list) else place[key]
-        except (KeyError, IndexError, ValueError, TypeError):
-            known = list(place) if isinstance(place, dict) else [str(i) for i in range(len(place))] if isinstance(place, list) else []
-            where = ".".join(parents[:depth]) or "the config"
-            raise ConfigError(f"'{path}' names no setting: {where} has no '{key}'.{_nearest(key, known)}") from None
-    if isinstance(place, list):
-        place[int(last)] = value
-    elif isinstance(place, dict):
-        place[last] = value
-    else:
-        raise ConfigError(f"'{path}' names no setting: '{'.'.join(parents)}' is a value, not a group of settings.")
+    place: object = values
+    for depth, key in enumerate([*parents, last]):
+        where = ".".join(parents[:depth])
+        entries = _entries(place)
+        if entries is None:
+            raise ConfigError(f"'{path}' names no setting: '{where}' is a value, not a group of settings.")
+        if depth == len(parents) and entries is place:
+            entries[key] = value
+        elif key not in entries:
+            raise ConfigError(f"'{path}' names no setting: {where or 'the config'} has no '{key}'.{_nearest(key, list(entries))}")
+        elif depth == len(parents):
+            cast("list[Any]", place)[int(key)] = value
+        else:
+            place = entries[key]
+
+
+def _entries(place: object) -> dict[str, Any] | None:
+    """Return what can be named inside a mapping (itself) or a list (by index); None for a plain value."""
+    if isinstance(place, dict):
+        return cast("dict[str, Any]", place)
+    return {str(i): entry for i, entry in enumerate(cast("list[Any]", place))} if isinstance(place, list) else None
 
 
 def _nearest(key: str, known: Sequence[str]) -> str:
@@ -105,7 +125,7 @@ def _nearest(key: str, known: Sequence[str]) -> str:
 
 def _explain(cls: type[Config], values: Mapping[str, Any], error: pydantic.ValidationError) -> str:
     """Say in words what pydantic found: the path, the value, the rule, the next step."""
-    lines = []
+    lines: list[str] = []
     for problem in error.errors(include_url=False):
         parts = [str(part) for part in problem["loc"]]
         path = ".".join(parts) or cls.__name__
@@ -134,4 +154,5 @@ def _siblings(cls: type[pydantic.BaseModel], path: Sequence[str]) -> list[str]:
 def _models_in(annotation: Any) -> list[type[pydantic.BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
         return [annotation]
-    return [model for inner in getattr(annotation, "__args__", ()) for model in _models_in(inner)]
+    inside: tuple[Any, ...] = getattr(cast("object", annotation), "__args__", ())
+    return [model for inner in inside for model in _models_in(inner)]

@@ -54,19 +54,23 @@ def load(folder: Path | str, *, device: torch.device | str = "cpu", dtype: torch
 
     Raises:
         CheckpointError: If the folder is no model, is cut short, or was made for another vocabulary.
+        ConfigError: If its config.yaml was changed to something that cannot be.
     """
     folder = Path(folder)
     if not (folder / "config.yaml").is_file():
         raise CheckpointError(f"'{folder}' is no model folder: it has no config.yaml. Pass the folder that pretrain or finetune wrote.")
     config = LanguageModel.Config.from_yaml((folder / "config.yaml").read_text())
-    model = LanguageModel(config)
+    # Nothing is drawn or allocated for weights that are about to be replaced.
+    with torch.device("meta"):
+        model = LanguageModel(config)
     check_vocabulary(folder, model.vocabulary)
     tensors = read_tensors(folder / WEIGHTS)
     wanted = model.state_dict()
     odd = sorted(set(tensors) ^ set(wanted)) or sorted(k for k in wanted if tensors[k].shape != wanted[k].shape)
     if odd:
         raise CheckpointError(
-            f"The weights in '{folder}' do not fit its config.yaml: '{odd[0]}' is missing, spare or of another shape. Copy the folder again, whole."
+            f"The weights in '{folder}' do not fit its config.yaml: '{odd[0]}' is missing, spare or of another shape. "
+            "Copy the folder again, whole."
         )
     model.load_state_dict({k: v.to(dtype) for k, v in tensors.items()}, assign=True)
     return model.to(device).eval()
@@ -75,7 +79,7 @@ def load(folder: Path | str, *, device: torch.device | str = "cpu", dtype: torch
 def read_facts(folder: Path) -> dict[str, Any]:
     """Return the provenance of a model folder; empty where none was written."""
     path = Path(folder) / "provenance.json"
-    return json.loads(path.read_text()) if path.is_file() else {}
+    return _read_json(path) if path.is_file() else {}
 
 
 def check_vocabulary(folder: Path, vocabulary: Vocabulary) -> None:
@@ -87,12 +91,19 @@ def check_vocabulary(folder: Path, vocabulary: Vocabulary) -> None:
     path = folder / "vocabulary.json"
     if not path.is_file():
         raise CheckpointError(f"'{folder}' lacks vocabulary.json, so its token ids cannot be trusted. Copy the folder again, whole.")
-    found = json.loads(path.read_text())
-    if found["digest"] != vocabulary.digest:
+    found = _read_json(path)
+    if found.get("digest") != vocabulary.digest:
         raise CheckpointError(
-            f"This checkpoint was trained with vocabulary '{found['name']}' ({len(found['tokens'])} tokens); the model has "
+            f"This checkpoint was trained with vocabulary '{found.get('name')}' ({len(found.get('tokens', ()))} tokens); the model has "
             f"'{vocabulary.name}' ({len(vocabulary)}). Load its own vocabulary with load(path)."
         )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"'{path}' is damaged: {error}. Copy the folder again, whole.") from None
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -256,7 +256,7 @@ class Transformer(Backbone):
         state, config = self.new_state(), self.config
         names = {f"{index}.{name}" for index in range(config.layers) for name in ("keys", "values")}
         shapes = {tuple(tensor.shape) for tensor in tensors.values()}
-        length = next(iter(shapes))[1:2]
+        length = next(iter(shapes), ())[1:2]
         if set(tensors) != names or shapes != {(config.heads, *length, config.head_width)}:
             raise CheckpointError(
                 f"This state is not one of this model, which has {config.layers} layers of {config.heads} heads of width "
@@ -273,6 +273,7 @@ class Transformer(Backbone):
         angles = self._angles(embeddings, positions)
         x = embeddings
         for index, block in enumerate(self.blocks):
+            assert isinstance(block, TransformerBlock)
             q, k, v = block.project(x, angles)
             memory = state.append(index, k.transpose(1, 2), v.transpose(1, 2))
             alone = memory.prefix[0].shape[1] == 0 and state.used == 0

@@ -8,16 +8,19 @@ from torch import Tensor
 
 
 def rotary_angles(
-    positions: Int[Tensor, "B T"], width: int, base: float
+    positions: Int[Tensor, "B T"], width: int, base: float, dtype: torch.dtype = torch.float32
 ) -> tuple[Float[Tensor, "B T 1 half"], Float[Tensor, "B T 1 half"]]:
     """Return cosines and sines for heads of the given width.
 
-    Positions may be negative and may repeat. Float32: bfloat16 cannot tell position 257 from 258.
+    Positions may be negative and may repeat.
+
+    Args:
+        dtype: Float32 or float64; bfloat16 cannot tell position 257 from 258.
 
     Source: RoFormer, arXiv:2104.09864, equation 15.
     """
-    exponents = torch.arange(0, width, 2, device=positions.device, dtype=torch.float32) / width
-    angles = positions[..., None, None].float() * base**-exponents
+    exponents = torch.arange(0, width, 2, device=positions.device, dtype=dtype) / width
+    angles = positions[..., None, None].to(dtype) * base**-exponents
     return angles.cos(), angles.sin()
 
 

@@ -21,8 +21,7 @@ SPECIAL_INDEX = len(Modality)
 """Stands where a modality index would, for tokens that are no residue."""
 
 _JOINT = (
-    "<pad> <bos> <eos> <sep> <unk> <dna> <rna> <prot> <pos> <neg> a c g t n u "
-    "A C D E F G H I K L M N P Q R S T V W Y X B Z J U O *"
+    "<pad> <bos> <eos> <sep> <unk> <dna> <rna> <prot> <pos> <neg> a c g t n u A C D E F G H I K L M N P Q R S T V W Y X B Z J U O *"
 ).split()
 
 
@@ -110,16 +109,22 @@ class Vocabulary:
         return self.id_of({"dna": "<dna>", "rna": "<rna>", "protein": "<prot>"}.get(modality.value, f"<{modality}>"))
 
     def residue_table(self, modality: Modality) -> NDArray[np.uint8]:
-        """Return byte to token id, 256 entries, `ILLEGAL` for bytes that are not read as a residue."""
+        """Return byte to token id, 256 entries, `ILLEGAL` for bytes that are not read as a residue.
+
+        Raises:
+            AlphabetError: If the vocabulary has no residues of the modality.
+        """
+        if modality not in self._residue_tables:
+            raise AlphabetError(f"Vocabulary '{self.name}' has no {modality} residues. It has those of {', '.join(self._residue_tables)}.")
         return self._residue_tables[modality]
 
     @cached_property
     def _residue_tables(self) -> dict[Modality, NDArray[np.uint8]]:
-        tables = {}
+        tables: dict[Modality, NDArray[np.uint8]] = {}
         for modality in (Modality.DNA, Modality.RNA, Modality.PROTEIN):
             canonical = modality.alphabet.canonical_bytes
-            spell = (lambda s: s) if modality is Modality.PROTEIN else (lambda s: s.lower().replace("u", "t"))
-            ids = [ILLEGAL if b == ILLEGAL else self._ids[spell(chr(b))] for b in canonical]
+            letters = [chr(b) if modality is Modality.PROTEIN else chr(b).lower().replace("u", "t") for b in canonical]
+            ids = [ILLEGAL if b == ILLEGAL else self._ids[letter] for b, letter in zip(canonical, letters, strict=True)]
             tables[modality] = np.array(ids, dtype=np.uint8)
         return tables
 
@@ -138,11 +143,20 @@ class Vocabulary:
         Raises:
             AlphabetError: If an id is no residue of the modality.
         """
-        letters = [self.tokens[int(i)] for i in token_ids]
-        if modality is not Modality.PROTEIN:
-            letters = [s.upper().replace("T", "U") if modality is Modality.RNA else s.upper() for s in letters]
-        text = "".join(letters)
-        wrong = [i for i, s in enumerate(letters) if len(s) != 1]
-        if wrong:
-            raise AlphabetError(f"Token {letters[wrong[0]]!r} at index {wrong[0]} (0-based) is no {modality} residue.")
-        return text
+        letters = self._letters[modality][np.minimum(np.asarray(token_ids, dtype=np.int64), ILLEGAL)]
+        wrong = np.flatnonzero(letters == ILLEGAL)
+        if len(wrong):
+            index, token_id = int(wrong[0]), int(token_ids[wrong[0]])
+            token = repr(self.tokens[token_id]) if token_id < len(self) else f"id {token_id}"
+            raise AlphabetError(f"Token {token} at index {index} (0-based) is no {modality} residue.")
+        return letters.tobytes().decode("ascii")
+
+    @cached_property
+    def _letters(self) -> dict[Modality, NDArray[np.uint8]]:
+        """Token id to the canonical letter of a modality, as a byte; `ILLEGAL` where it is no residue."""
+        tables: dict[Modality, NDArray[np.uint8]] = {}
+        for modality, ids in self._residue_tables.items():
+            symbols = modality.alphabet.symbol_table
+            tables[modality] = np.full(256, ILLEGAL, dtype=np.uint8)
+            tables[modality][ids[symbols]] = symbols
+        return tables
