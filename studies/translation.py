@@ -30,7 +30,8 @@ from biolect.data.corpus import Corpus, PrepareOptions, prepare
 from biolect.data.document import Document, Grammar, View
 from biolect.data.loader import Loader
 from biolect.data.packing import Rows
-from biolect.data.pairing import PairSource
+from biolect.data.pairing import Pairing, PairSource
+from biolect.data.shards import MemberStore
 from biolect.files import atomic_path
 from biolect.models.language_model import LanguageModel
 from biolect.models.transformer import Transformer
@@ -51,6 +52,7 @@ MARKS = (0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 8.0, 10.0, 1
 CURVE_GENES, FINAL_GENES, LONG_CODONS = 64, 320, 400
 TRAINED = ("bacteria/Escherichia*.gbff.gz", "bacteria/Haemophilus*", "bacteria/Streptococcus*")
 UNSEEN_CODE = ("bacteria/Mycoplasma*023685*",)
+MITOCHONDRION = "NC_001224"
 VOCABULARY = Vocabulary.joint()
 
 
@@ -68,6 +70,14 @@ def build_corpora(output: Path) -> None:
     for name, inputs, test in (("seen", [*bacteria, *yeast], 0.1), ("unseen", unseen, 0.9)):
         if not (output / name).exists():
             prepare(inputs, output / name, PrepareOptions(kind="genes", valid=0.05, test=test, seed=0))
+
+
+def pairs_of(store: MemberStore, split: str, pairing: Pairing, *, mitochondrial: bool = False) -> PairSource:
+    """Return the genes of a split, those of the yeast mitochondrion (code 3) kept apart."""
+    pairs = PairSource(store, split, pairing)
+    apart = {group for group, place in store.places() if place.record.startswith(MITOCHONDRION)}
+    pairs.groups = np.array([group for group in pairs.groups if (int(group) in apart) == mitochondrial], dtype=np.int64)
+    return pairs
 
 
 def evaluation_pairs(pairs: PairSource, count: int, seed: int, codons: tuple[int, int]) -> list[tuple[int, dict[View, Any], int, int]]:
@@ -101,9 +111,7 @@ def conditions(arm: Arm, crops: list[tuple[int, dict[View, Any], int, int]], see
     yield "protein alone", [Document((protein,)) for protein in proteins]
     yield "gene alone", [Document((gene,)) for gene in genes]
     own = [Document((gene, protein)) for gene, protein in zip(genes, proteins, strict=True)]
-    foreign = [
-        Document((fitted(genes[(i + 1) % len(genes)], len(genes[i])), protein)) for i, protein in enumerate(proteins)
-    ]
+    foreign = [Document((fitted(genes[(i + 1) % len(genes)], len(genes[i])), protein)) for i, protein in enumerate(proteins)]
     if arm.kind == "zipped":
         yield "given own", [zipped(document) for document in own]
         yield "given foreign", [zipped(document) for document in foreign]
@@ -193,10 +201,12 @@ def train_one(name: str, seed: int, output: Path) -> None:
     corpus = Corpus.open(output / "seen")
     corpus.check_leakage()
     store = corpus.collections["genes"]
-    source = ArmSource(arm, PairSource(store, "train", arm.pairing))
+    source = ArmSource(arm, pairs_of(store, "train", arm.pairing))
     config = run_config(arm, seed)
-    loader = Loader({name: source}, {name: 1.0}, arm.grammar, VOCABULARY, config.objective.build(), context_tokens=CONTEXT, num_rows=ROWS, seed=seed)
-    crops = evaluation_pairs(PairSource(store, "test", arm.pairing), CURVE_GENES, 1, (20, 300))
+    loader = Loader(
+        {name: source}, {name: 1.0}, arm.grammar, VOCABULARY, config.objective.build(), context_tokens=CONTEXT, num_rows=ROWS, seed=seed
+    )
+    crops = evaluation_pairs(pairs_of(store, "test", arm.pairing), CURVE_GENES, 1, (20, 300))
     runtime = Runtime("cpu", config.dtype)
     saved = checkpoints.latest(folder / "checkpoints", torch.float32)
     model = MODEL.build(seed)
@@ -235,12 +245,14 @@ def bits(scores: np.ndarray) -> dict[str, float]:
 def finish(model: LanguageModel, arm: Arm, folder: Path, output: Path) -> None:
     """Score the final model on every test set and write per-document numbers."""
     arrays = {}
-    test = PairSource(Corpus.open(output / "seen").collections["genes"], "test", arm.pairing)
-    unseen = PairSource(Corpus.open(output / "unseen").collections["genes"], "test", arm.pairing)
+    seen, unseen = (Corpus.open(output / name).collections["genes"] for name in ("seen", "unseen"))
+    test = pairs_of(seen, "test", arm.pairing)
+    mitochondrial = pairs_of(seen, "train", arm.pairing, mitochondrial=True)
     for label, pairs, count, codons in (
         ("test", test, FINAL_GENES, (20, 300)),
         ("long", test, 48, (LONG_CODONS, LONG_CODONS)),
-        ("unseen code", unseen, 96, (20, 300)),
+        ("code 4", pairs_of(unseen, "test", arm.pairing), 96, (20, 300)),
+        ("code 3", mitochondrial, 96, (20, 300)),
     ):
         crops = evaluation_pairs(pairs, count, 2, codons)
         arrays[f"{label}/clusters"] = np.array([crop[0] for crop in crops])
@@ -255,7 +267,12 @@ def _train_job(job: tuple[str, int, Path]) -> None:
 
 def train_all(output: Path, workers: int, only: list[str], seeds: int | None) -> None:
     """Run what has not been run: first seeds of all arms first, the long arms last."""
-    jobs = [(arm.name, seed) for seed in range(5) for arm in ARMS.values() if seed < min(arm.seeds, seeds or 5) and (not only or arm.name in only)]
+    jobs = [
+        (arm.name, seed)
+        for seed in range(5)
+        for arm in ARMS.values()
+        if seed < min(arm.seeds, seeds or 5) and (not only or arm.name in only)
+    ]
     jobs.sort(key=lambda job: ARMS[job[0]].millions)
     waiting = [(name, seed, output) for name, seed in jobs if not (output / "runs" / f"{name}-{seed}" / "final.npz").exists()]
     with multiprocessing.get_context("spawn").Pool(workers, maxtasksperchild=1) as pool:

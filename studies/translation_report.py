@@ -95,7 +95,12 @@ def contrasts(runs: dict[str, Any]) -> dict[str, Any]:
                     return mean_bits(a, counts, s, i) - mean_bits(b, counts, s, i)
 
                 low, high = bootstrap_interval(difference, clusters, num_seeds=seeds)
-                out[f"{arm} minus matched, {condition}{suffix}"] = {"bits": difference(np.arange(seeds), everything), "low": low, "high": high, "seeds": seeds}
+                out[f"{arm} minus matched, {condition}{suffix}"] = {
+                    "bits": difference(np.arange(seeds), everything),
+                    "low": low,
+                    "high": high,
+                    "seeds": seeds,
+                }
     return out
 
 
@@ -129,14 +134,13 @@ def informative(output: Path, runs: dict[str, Any]) -> dict[str, Any]:
 
 def uninformative_share(output: Path) -> float:
     """Return the share of tokens of the matched arm that are residues behind their own gene."""
-    from translation import CONTEXT
+    from translation import CONTEXT, pairs_of
 
     from biolect.bio.sequence import Modality
     from biolect.data.corpus import Corpus
-    from biolect.data.pairing import PairSource
 
     arm = ARMS["matched"]
-    source = PairSource(Corpus.open(output / "seen").collections["genes"], "train", arm.pairing)
+    source = pairs_of(Corpus.open(output / "seen").collections["genes"], "train", arm.pairing)
     rng = np.random.default_rng(0)
     away = whole = 0
     for item in rng.integers(0, len(source), size=2_000):
@@ -149,17 +153,19 @@ def uninformative_share(output: Path) -> float:
 
 def baselines(output: Path) -> dict[str, float]:
     """Return bits of the best order-k Markov model on the same test crops, fitted on the training genes."""
-    from translation import FINAL_GENES, evaluation_pairs
+    from translation import FINAL_GENES, evaluation_pairs, pairs_of
 
     from biolect.data.corpus import Corpus
     from biolect.data.document import View
-    from biolect.data.pairing import PairSource
 
     store = Corpus.open(output / "seen").collections["genes"]
-    sources = {split: PairSource(store, split, ARMS["matched"].pairing) for split in ("train", "valid", "test")}
+    sources = {split: pairs_of(store, split, ARMS["matched"].pairing) for split in ("train", "valid", "test")}
     crops = evaluation_pairs(sources["test"], FINAL_GENES, 2, (20, 300))
     out = {}
-    for name, view, lowest, symbols, orders in (("gene alone", View.CDS, 10, 6, (2, 5, 6, 8)), ("protein alone", View.PROTEIN, 16, 27, (0, 1, 2, 3))):
+    for name, view, lowest, symbols, orders in (
+        ("gene alone", View.CDS, 10, 6, (2, 5, 6, 8)),
+        ("protein alone", View.PROTEIN, 16, 27, (0, 1, 2, 3)),
+    ):
         codes = {
             split: [source.views_of(int(group))[view].token_ids.astype(np.int64) - lowest for group in source.groups]
             for split, source in sources.items()
@@ -181,9 +187,19 @@ def markdown(results: dict[str, Any]) -> str:
         found = row.get(key)
         return f"{found['bits']:.3f} [{found['low']:.3f}, {found['high']:.3f}]" if found else "-"
 
-    lines = ["# Translation study", "", "Bits per residue of the scored member on test clusters; 95 % intervals over clusters and seeds.", ""]
-    for label, suffix in (("test", ""), ("test", ", coordinate-free"), ("long", ""), ("unseen code", "")):
-        title = {"test": "Test genes, crops of 20 to 300 codons", "long": "Crops of 400 codons, a length never seen", "unseen code": "Mycoplasma (code 4), a code never seen"}[label]
+    lines = [
+        "# Translation study",
+        "",
+        "Bits per residue of the scored member on test clusters; 95 % intervals over clusters and seeds.",
+        "",
+    ]
+    for label, suffix in (("test", ""), ("test", ", coordinate-free"), ("long", ""), ("code 4", ""), ("code 3", "")):
+        title = {
+            "test": "Test genes, crops of 20 to 300 codons",
+            "long": "Crops of 400 codons, a length never seen",
+            "code 4": "Mycoplasma (code 4), a code never seen",
+            "code 3": "Yeast mitochondrion (code 3), a code never seen",
+        }[label]
         lines += [f"## {title}{suffix}", "", f"| arm | seeds | {' | '.join(CONDITIONS)} |", "|---" * 7 + "|"]
         for arm, row in results["bits"].items():
             cells = [cell(row, f"{label}/{condition}{suffix}") for condition in CONDITIONS]
@@ -199,15 +215,26 @@ def markdown(results: dict[str, Any]) -> str:
         "| contrast, equal tokens | bits | interval | seeds |",
         "|---|---|---|---|",
     ]
-    lines += [f"| {name} | {row['bits']:+.4f} | [{row['low']:+.4f}, {row['high']:+.4f}] | {row['seeds']} |" for name, row in results["contrasts"].items()]
+    lines += [
+        f"| {name} | {row['bits']:+.4f} | [{row['low']:+.4f}, {row['high']:+.4f}] | {row['seeds']} |"
+        for name, row in results["contrasts"].items()
+    ]
     lines += ["", "| contrast, equal informative tokens | bits | each seed |", "|---|---|---|"]
-    lines += [f"| {name} | {row['bits']:+.4f} | {', '.join(f'{g:+.4f}' for g in row['per_seed'])} |" for name, row in results["informative"].items() if isinstance(row, dict)]
+    lines += [
+        f"| {name} | {row['bits']:+.4f} | {', '.join(f'{g:+.4f}' for g in row['per_seed'])} |"
+        for name, row in results["informative"].items()
+        if isinstance(row, dict)
+    ]
     return "\n".join(lines) + "\n"
 
 
 def figures(runs: dict[str, Any], output: Path) -> None:
     """Draw the curves of every arm: protein given its own gene, and both members alone."""
-    panels = (("given own", "protein", "protein given its own gene"), ("protein alone", "protein", "protein alone"), ("gene alone", "dna", "gene alone"))
+    panels = (
+        ("given own", "protein", "protein given its own gene"),
+        ("protein alone", "protein", "protein alone"),
+        ("gene alone", "dna", "gene alone"),
+    )
     for name, limit in (("curves", 3.2e6), ("curves_flank", 2.1e7)):
         figure, axes = new_figure(13.0, 4.0, columns=3)
         for number, (arm, found) in enumerate(runs.items()):
@@ -219,7 +246,14 @@ def figures(runs: dict[str, Any], output: Path) -> None:
                     length = min(map(len, lines))
                     values = np.array([[line["bits"][condition][kind] for line in one[:length]] for one in lines])
                     tokens = [line["tokens"] / 1e6 for line in lines[0][:length]]
-                    panel.plot(tokens, values.mean(axis=0), color=f"C{number % 10}", linestyle="--" if number > 9 else "-", label=arm, linewidth=1.2)
+                    panel.plot(
+                        tokens,
+                        values.mean(axis=0),
+                        color=f"C{number % 10}",
+                        linestyle="--" if number > 9 else "-",
+                        label=arm,
+                        linewidth=1.2,
+                    )
                     panel.fill_between(tokens, values.min(axis=0), values.max(axis=0), color=f"C{number % 10}", alpha=0.15, linewidth=0)
                 panel.set_title(title, fontsize=10)
                 panel.set_xlabel("Tokens seen (millions)")
