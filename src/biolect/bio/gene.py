@@ -12,7 +12,7 @@ from biolect.bio.coordinates import CoordinateMap, Run, Span, compress, expand
 from biolect.bio.genetic_code import GeneticCode
 from biolect.bio.sequence import Modality, Sequence
 from biolect.bio.splicing import Layout, lay_out, spliced_runs
-from biolect.bio.translation import Reading, TranslationCheck, check
+from biolect.bio.translation import Reading, TranslationCheck, check, is_plain
 
 _COMPLEMENT = bytes.maketrans(b"ACGTRYKMBVDH", b"TGCAYRMKVBHD")
 
@@ -42,9 +42,8 @@ class Contig:
 
     def read(self, spans: Iterable[Span]) -> bytes:
         """Return the spans one after another, each from its own strand."""
-        return b"".join(
-            self.letters[s.start : s.stop] if s.strand > 0 else self.letters[s.start : s.stop][::-1].translate(_COMPLEMENT) for s in spans
-        )
+        parts = [(self.letters[start:stop], strand) for start, stop, strand in spans]
+        return b"".join([letters if strand > 0 else letters[::-1].translate(_COMPLEMENT) for letters, strand in parts])
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,6 +155,8 @@ class Gene:
 
     @cached_property
     def _check(self) -> TranslationCheck:
+        if not self.transl_except and is_plain(self.spliced, self.genetic_code, self.codon_start, self.annotated_protein):
+            return TranslationCheck("equal", is_aligned=True, codon_start=self.codon_start)
         return check(self._claimed, self.annotated_protein)
 
     @cached_property

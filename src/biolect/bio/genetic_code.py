@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from itertools import product
 from typing import Any, cast
 
@@ -22,15 +22,32 @@ _AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY*"
 _EITHER = {"DN": "B", "EQ": "Z", "IL": "J"}
 
 
-def _base_sets() -> NDArray[np.uint16]:
+def _base_sets() -> bytes:
     """Byte to the set of bases it may stand for, one bit a base; letters that are none mean any base."""
-    sets = np.full(256, 15, dtype=np.uint16)
+    sets = bytearray([15] * 256)
     for letter, bases in _IUPAC.items():
-        sets[[ord(letter), ord(letter.lower())]] = sum(1 << _BASES.index(base) for base in bases)
-    return sets
+        sets[ord(letter)] = sets[ord(letter.lower())] = sum(1 << _BASES.index(base) for base in bases)
+    return bytes(sets)
 
 
 _BASE_SETS = _base_sets()
+# Three base sets make one index, as three digits to the base 16.
+_PLACES = np.array([256, 16, 1], dtype=np.intp)
+
+
+@cache
+def _letters(meanings: str) -> NDArray[np.uint8]:
+    """ASCII of the amino acid for each triple of base sets; index as by `_PLACES`."""
+    bits = np.array([1 << _AMINO_ACIDS.index(letter) for letter in meanings], dtype=np.uint32).reshape(4, 4, 4)
+    for axis in range(3):
+        members = [[i for i in range(4) if chosen >> i & 1] for chosen in range(16)]
+        parts = [np.bitwise_or.reduce(bits.take(kept, axis=axis), axis=axis) for kept in members]
+        bits = np.stack(parts, axis=axis)
+    letters = np.full(bits.size, ord("X"), dtype=np.uint8)
+    for meaning in np.unique(bits):
+        names = "".join(sorted(a for i, a in enumerate(_AMINO_ACIDS) if int(meaning) >> i & 1))
+        letters[bits.ravel() == meaning] = ord(names if len(names) == 1 else _EITHER.get(names, "X"))
+    return letters
 
 
 @dataclass(frozen=True)
@@ -76,20 +93,6 @@ class GeneticCode:
     def __repr__(self) -> str:
         return f"GeneticCode.by_id({self.id})"
 
-    @cached_property
-    def _letters(self) -> NDArray[np.uint8]:
-        """ASCII of the amino acid for each triple of base sets; index (a << 8) | (b << 4) | c."""
-        bits = np.array([1 << _AMINO_ACIDS.index(letter) for letter in self.meanings], dtype=np.uint32).reshape(4, 4, 4)
-        for axis in range(3):
-            members = [[i for i in range(4) if chosen >> i & 1] for chosen in range(16)]
-            parts = [np.bitwise_or.reduce(bits.take(kept, axis=axis), axis=axis) for kept in members]
-            bits = np.stack(parts, axis=axis)
-        letters = np.full(bits.size, ord("X"), dtype=np.uint8)
-        for meaning in np.unique(bits):
-            names = "".join(sorted(a for i, a in enumerate(_AMINO_ACIDS) if int(meaning) >> i & 1))
-            letters[bits.ravel() == meaning] = ord(names if len(names) == 1 else _EITHER.get(names, "X"))
-        return letters
-
     def translate(self, text: str | bytes, *, first_is_start: bool = False) -> str:
         """Return one amino acid per codon, stops as `*`.
 
@@ -106,8 +109,8 @@ class GeneticCode:
         if len(text) % 3:
             raise FrameError(f"{len(text)} nucleotides are not a whole number of codons. Select the coding sequence first.")
         raw = text.encode("ascii", errors="replace") if isinstance(text, str) else text
-        sets = _BASE_SETS[np.frombuffer(raw, dtype=np.uint8)]
-        protein = self._letters[(sets[0::3] << 8) | (sets[1::3] << 4) | sets[2::3]].tobytes().decode("ascii")
+        sets = np.frombuffer(raw.translate(_BASE_SETS), dtype=np.uint8).reshape(-1, 3)
+        protein = _letters(self.meanings)[sets @ _PLACES].tobytes().decode("ascii")
         if first_is_start and raw[:3].decode("ascii").upper().replace("U", "T") in self.starts:
             return "M" + protein[1:]
         return protein

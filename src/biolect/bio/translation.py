@@ -92,12 +92,12 @@ class Reading:
         """DNA in frame; up to two nucleotides may be left over after the last whole codon."""
         return self.spliced[self.codon_start - 1 :]
 
-    @property
+    @cached_property
     def left_over(self) -> bytes:
         """Nucleotides after the last whole codon, none to two."""
         return self.letters[3 * self.num_codons :]
 
-    @cached_property
+    @property
     def num_codons(self) -> int:
         """Whole codons."""
         return len(self.letters) // 3
@@ -125,7 +125,7 @@ class Reading:
     def has_stop(self) -> bool:
         """Whether the last whole codon is a stop that ends the protein."""
         last = self.num_codons - 1
-        if last < 0 or self.left_over or self.named.get(last, "*") != "*":
+        if last < 0 or self.left_over or (self.exceptions and self.named.get(last, "*") != "*"):
             return False
         return self.residues[last] == "*" or (not self.is_partial_stop and self.codon(last) in self.code.stops)
 
@@ -156,14 +156,19 @@ class Reading:
 
     def derive(self, reasons: tuple[Reason, ...]) -> str:
         """Return the protein under some of the `rules`."""
-        letters = list(self.plain)
-        for reason in reasons:
-            for index, amino_acid in sorted(self.rules[reason].items()):
-                if 0 <= index < len(letters):
-                    letters[index] = amino_acid
-                elif index == len(letters) and amino_acid != "*":
-                    letters.append(amino_acid)
-        return "".join(letters).removesuffix("*")
+        protein = self.plain
+        for index, amino_acid in sorted(change for reason in reasons for change in self.rules[reason].items()):
+            if 0 <= index < len(protein):
+                protein = protein[:index] + amino_acid + protein[index + 1 :]
+            elif index == len(protein) and amino_acid != "*":
+                protein += amino_acid
+        return protein.removesuffix("*")
+
+
+def is_plain(spliced: bytes, code: GeneticCode, codon_start: int, annotated: str) -> bool:
+    """Return whether whole codons and a stop are the annotated protein: the quick answer for most genes."""
+    letters = spliced[codon_start - 1 :]
+    return len(letters) == 3 * len(annotated) + 3 and code.translate(letters) == annotated + "*"
 
 
 def check(reading: Reading, annotated: str) -> TranslationCheck:

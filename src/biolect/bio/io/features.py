@@ -12,6 +12,12 @@ from biolect.bio.io.form import Refusal
 from biolect.bio.splicing import holds
 from biolect.errors import CoordinateError, InputError
 
+_NAMES = ("gene", "locus_tag", "protein_id", "standard_name")
+_FLAGS = ("pseudo", "pseudogene", "ribosomal_slippage", "trans_splicing")
+_FACTS = ("codon_start", "exception", "product", "transcript_id", "transl_table", "translation")
+QUALIFIERS = frozenset((*_NAMES, *_FLAGS, *_FACTS))
+"""Keys that say something about reading a gene, besides /transl_except, which may come more than once."""
+
 
 class Feature(NamedTuple):
     """A feature of a record.
@@ -37,7 +43,10 @@ class Feature(NamedTuple):
     @property
     def name(self) -> str:
         """The most telling name that the qualifiers give; empty if they give none."""
-        return next((self.qualifiers[key] for key in ("gene", "locus_tag", "protein_id", "standard_name") if self.qualifiers.get(key)), "")
+        for key in _NAMES:
+            if self.qualifiers.get(key):
+                return self.qualifiers[key]
+        return ""
 
 
 def make_gene(contig: Contig, coding: Feature, exons: tuple[Span, ...] = (), *, gene_id: str = "", transcript_id: str = "") -> Gene:
@@ -64,7 +73,7 @@ def make_gene(contig: Contig, coding: Feature, exons: tuple[Span, ...] = (), *, 
         contig=contig,
         name=coding.name or f"{contig.name}:{coding.spans[0].start + 1}",
         coding_spans=coding.spans,
-        exon_spans=exons if holds(exons, coding.spans) else (),
+        exon_spans=exons if exons and holds(exons, coding.spans) else (),
         codon_start=int(start),
         code_id=int(table),
         gene_id=gene_id or coding.gene_id,
@@ -108,6 +117,12 @@ def locate(location: Any, length: int, *, is_circular: bool) -> tuple[tuple[Span
     Raises:
         CoordinateError: If a piece lies outside the record, on another record, or nowhere definite.
     """
+    reverse = type(location).__name__ == "Complement"
+    inner = location.location if reverse else location
+    if type(inner).__name__ == "Range" and 0 <= inner.start < inner.end <= length:
+        # Most locations by far; the same as below, but quick.
+        span = Span(inner.start, inner.end, -1 if reverse else 1)
+        return (span,), (inner.after, inner.before) if reverse else (inner.before, inner.after)
     return _ends(_around(_pieces(location), length, is_circular), length)
 
 
@@ -147,9 +162,9 @@ def place(spans: Sequence[Span], contig: Contig) -> tuple[Span, ...]:
 def _pieces(location: Any) -> list[_Piece]:
     kind = type(location).__name__
     if kind == "Range":
-        return [_Piece(Span(location.start, location.end), location.before, location.after)]
+        return [_Piece(Span(location.start, location.end, 1), location.before, location.after)]
     if kind == "Complement":
-        return [piece._replace(span=piece.span._replace(strand=-piece.span.strand)) for piece in reversed(_pieces(location.location))]
+        return [_Piece(Span(start, stop, -strand), low, high) for (start, stop, strand), low, high in reversed(_pieces(location.location))]
     if kind in ("Join", "Order"):
         return [piece for part in location.locations for piece in _pieces(part)]
     if kind == "External" and location.location is not None:

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from biolect.bio.gene import Contig, Gene
-from biolect.bio.io.features import Feature, locate, locate_biopython, make_gene, refusal
+from biolect.bio.io.features import QUALIFIERS, Feature, locate, locate_biopython, make_gene, refusal
 from biolect.bio.io.form import Refusal
 from biolect.bio.sequence import Modality, Sequence
 from biolect.bio.splicing import holds
 from biolect.errors import AlphabetError, CoordinateError, InputError
 
 _BLOCK_BYTES = 1 << 24
-_END = b"\n//"
+_LOCUS, _EMBL = b"\nLOCUS", b"\nID   "
 
 
 def read_genbank(path: str | Path | BinaryIO) -> Iterator[Sequence | Gene | Refusal]:
@@ -68,16 +68,18 @@ def _record_texts(path: str | Path | BinaryIO) -> Iterator[bytes]:
         return
     rest = b""
     while block := path.read(_BLOCK_BYTES):
-        *whole, rest = (rest + block).replace(b"\r\n", b"\n").split(_END)
-        yield from filter(None, map(_from_first_line, whole))
-    if (text := _from_first_line(rest)) is not None:
-        yield text
-
-
-def _from_first_line(text: bytes) -> bytes | None:
-    """Return the text from its LOCUS (or EMBL ID) line on, None if it has none."""
-    begin = 0 if text.startswith((b"LOCUS", b"ID   ")) else max(text.find(b"\nLOCUS"), text.find(b"\nID   ")) + 1
-    return text[begin:] + _END + b"\n" if text.startswith((b"LOCUS", b"ID   "), begin) else None
+        rest = rest + block if rest else block
+        if b"\r" in rest:
+            rest = rest.replace(b"\r\n", b"\n")
+        mark = _EMBL if rest.startswith(_EMBL[1:]) else _LOCUS
+        # Before the first record of a file stands a release header, or nothing.
+        start = 0 if rest.startswith(mark[1:]) else rest.find(mark) + 1
+        while (stop := rest.find(mark, start)) >= 0 and rest.startswith(mark[1:], start):
+            yield rest[start : stop + 1]
+            start = stop + 1
+        rest = rest[start:]
+    if rest.startswith((_LOCUS[1:], _EMBL[1:])):
+        yield rest
 
 
 _Parsed = tuple[Contig, list[Feature], list[tuple[Feature, CoordinateError]]]
@@ -108,11 +110,11 @@ def _from_gb_io(record: Any, *, is_protein: bool) -> _Parsed:
         qualifiers: dict[str, str] = {}
         exceptions: list[str] = []
         for qualifier in found.qualifiers:
-            key, value = qualifier.key, qualifier.value or ""
+            key = qualifier.key
             if key == "transl_except":
-                exceptions.append(value)
-            else:
-                qualifiers.setdefault(key, value)
+                exceptions.append(qualifier.value or "")
+            elif key in QUALIFIERS and key not in qualifiers:
+                qualifiers[key] = qualifier.value or ""
         try:
             spans, is_partial = locate(found.location, len(letters), is_circular=record.circular)
             features.append(Feature(found.kind, spans, is_partial, qualifiers, tuple(exceptions)))
