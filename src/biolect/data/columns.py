@@ -6,6 +6,7 @@ last one ends. Text is UTF-8.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,12 +59,12 @@ class Column:
         self.file = open(folder / f"{name}.bin", "wb" if kept is None else "r+b")
         kept = kept or 0
         self.file.seek(kept * self.dtype.itemsize)
-        self.waiting: list[int] = []
+        self.waiting: list[int] | bytearray = bytearray() if self.dtype.itemsize == 1 else []
         self.total = kept
 
-    def append(self, *values: int) -> None:
+    def append(self, values: Sequence[int] | bytes) -> None:
         """Add a few values; they reach the file in larger pieces."""
-        self.waiting += values
+        self.waiting.extend(values)
         self.total += len(values)
         if len(self.waiting) > _FLUSH_ITEMS:
             self.flush()
@@ -77,8 +78,8 @@ class Column:
 
     def flush(self) -> None:
         """Hand what waits to the file."""
-        self.file.write(np.array(self.waiting, dtype=self.dtype).data)
-        self.waiting = []
+        self.file.write(self.waiting if isinstance(self.waiting, bytearray) else np.array(self.waiting, dtype=self.dtype).data)
+        self.waiting.clear()
 
     def close(self) -> None:
         """Close the file; what still waits is lost, as it is when writing failed."""

@@ -79,6 +79,8 @@ class Gatherer:
     def __init__(self, folder: Path, vocabulary: Vocabulary, *, views: Sequence[str], kind: str, unknown: Any, strict: bool) -> None:
         self.folder, self.vocabulary, self.views, self.kind = folder, vocabulary, views, kind
         self.unknown, self.strict = unknown, strict
+        # Letters of a record were found readable when the record itself was read, so genes need no second look.
+        self._nucleotides = vocabulary.residue_table(Modality.DNA)
         self.tally = Tally()
         self.same_gene: dict[str, list[int]] = defaultdict(list)
         self.link_tables: list[Path] = []
@@ -90,7 +92,7 @@ class Gatherer:
 
     def __enter__(self) -> Gatherer:
         for stage in STAGES:
-            self.writers[stage] = self._open.enter_context(MemberWriter(self.folder / stage, self.vocabulary))
+            self.writers[stage] = self._open.enter_context(MemberWriter(self.folder / stage, self.vocabulary, is_staged=True))
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -225,23 +227,24 @@ class Gatherer:
         writer = self.writers["genes"]
         key = self._record_of(gene.contig)
         group = writer.begin_group(gene.name, places=[Place(key, span.start, span.stop) for span in gene.spans])
-        for view, record, name in members:
+        for view, token_ids, modality, name in members:
             runs: tuple[Run, ...] = gene.coordinates(view.value)
-            writer.add(self.vocabulary.encode(record), record.modality, view, runs, name)
+            writer.add(token_ids, modality, view, runs, name)
         self.same_gene[gene.name.lower()].append(group)
         self.tally.genes += 1
 
-    def _views(self, gene: Gene) -> Iterator[tuple[View, Record, str]]:
+    def _views(self, gene: Gene) -> Iterator[tuple[View, NDArray[np.uint8], Modality, str]]:
         if "dna" in self.views:
+            coding = gene.reading.letters[: 3 * gene.reading.num_codons]
             if sum(span.length for span in gene.spans) > LOCUS_RESIDUES:
                 self.tally.unpaired[f"locus alone: over {LOCUS_RESIDUES:,} nucleotides"] += 1
-            elif gene.locus.residues != gene.coding_sequence.residues:
-                yield View.LOCUS, gene.locus, ""
-            yield View.CDS, gene.coding_sequence, ""
+            elif (locus := gene.contig.read(gene.spans)) != coding:
+                yield View.LOCUS, self._nucleotides[np.frombuffer(locus, dtype=np.uint8)], Modality.DNA, ""
+            yield View.CDS, self._nucleotides[np.frombuffer(coding, dtype=np.uint8)], Modality.DNA, ""
         if "rna" in self.views:
-            yield View.TRANSCRIPT, gene.transcript, gene.transcript_id
+            yield View.TRANSCRIPT, self.vocabulary.encode(gene.transcript), Modality.RNA, gene.transcript_id
         if "protein" in self.views:
-            yield View.PROTEIN, gene.protein, gene.protein_id
+            yield View.PROTEIN, self.vocabulary.encode(gene.protein), Modality.PROTEIN, gene.protein_id
 
     def _record_of(self, contig: Contig) -> str:
         if self._contig[0] is not contig:
@@ -258,7 +261,7 @@ def _not_paired(gene: Gene) -> str:
         return "unexplained translation"
     if verdict.status == "unannotated" and verdict.detail:
         return "stop codon inside the coding sequence"
-    if not len(gene.coding_sequence) or not len(gene.protein):
+    if not gene.reading.num_codons or not len(gene.protein):
         return "no whole codon"
     if abs(len(gene.protein) - gene.coordinate_map.num_residues) > 1:
         return "protein and coding sequence differ in length"

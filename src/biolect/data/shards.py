@@ -44,6 +44,7 @@ class MemberWriter:
 
     Args:
         extends: Add to a store that is there; it is no store until the writer is closed.
+        is_staged: The folder lies inside one that appears when it is whole, so it need not do so itself.
 
     Example:
         with MemberWriter(folder, Vocabulary.joint()) as writer:
@@ -51,12 +52,12 @@ class MemberWriter:
             writer.add(token_ids, Modality.DNA, View.CDS, runs)
     """
 
-    def __init__(self, folder: Path | str, vocabulary: Vocabulary, *, extends: bool = False) -> None:
+    def __init__(self, folder: Path | str, vocabulary: Vocabulary, *, extends: bool = False, is_staged: bool = False) -> None:
         self.folder, self.vocabulary = Path(folder), vocabulary
         if self.folder.exists() != extends:
             rule = "is not there to be extended" if extends else "exists already"
             raise InputError(f"'{self.folder}' {rule}. Choose another folder, or remove it first.")
-        self._extends = extends
+        self._extends, self._is_staged = extends, is_staged
         self._open = ExitStack()
         self._columns: dict[str, Column] = {}
         self._records: dict[str, int] = {}
@@ -67,8 +68,8 @@ class MemberWriter:
     def __enter__(self) -> Self:
         kept = self._reopen() if self._extends else {}
         if not self._extends:
-            self._temporary = self._open.enter_context(atomic_path(self.folder))
-            self._temporary.mkdir()
+            self._temporary = self.folder if self._is_staged else self._open.enter_context(atomic_path(self.folder))
+            self._temporary.mkdir(parents=True)
         for name in COLUMNS:
             self._columns[name] = self._open.enter_context(closing(Column(self._temporary, name, kept.get(name))))
         return self
@@ -94,28 +95,28 @@ class MemberWriter:
     def begin_group(self, name: str, *, split: str = "train", cluster: int = -1, places: Iterable[Place] = ()) -> int:
         """Open a group; the members added next belong to it. Returns its index."""
         columns = self._columns
-        columns["group_starts"].append(self.num_members)
-        columns["split"].append(SPLITS.index(split))
-        columns["cluster"].append(cluster)
-        columns["name_starts"].append(columns["names"].total)
-        columns["names"].append(*name.encode())
+        columns["group_starts"].append((self.num_members,))
+        columns["split"].append((SPLITS.index(split),))
+        columns["cluster"].append((cluster,))
+        columns["name_starts"].append((columns["names"].total,))
+        columns["names"].append(name.encode())
         for place in places:
             record = self._records.setdefault(place.record, len(self._records))
-            columns["places"].append(self.num_groups, record, place.start, place.stop)
+            columns["places"].append((self.num_groups, record, place.start, place.stop))
         self.num_groups += 1
         return self.num_groups - 1
 
     def add(self, token_ids: NDArray[np.uint8], modality: Modality, view: View, runs: Iterable[Run] = (), name: str = "") -> None:
         """Add a member to the open group."""
         columns = self._columns
-        columns["token_starts"].append(columns["tokens"].total)
-        columns["modality"].append(modality.index)
-        columns["view"].append(view.index)
-        columns["run_starts"].append(columns["runs"].total // 3)
+        columns["token_starts"].append((columns["tokens"].total,))
+        columns["modality"].append((modality.index,))
+        columns["view"].append((view.index,))
+        columns["run_starts"].append((columns["runs"].total // 3,))
         for run in runs:
-            columns["runs"].append(*run)
-        columns["member_name_starts"].append(columns["member_names"].total)
-        columns["member_names"].append(*name.encode())
+            columns["runs"].append(run)
+        columns["member_name_starts"].append((columns["member_names"].total,))
+        columns["member_names"].append(name.encode())
         self.num_members += 1
         self._modality = modality
         self.extend(token_ids)
@@ -163,11 +164,11 @@ class MemberWriter:
     def _finish(self) -> None:
         columns = self._columns
         for record in self._records:
-            columns["record_name_starts"].append(columns["record_names"].total)
-            columns["record_names"].append(*record.encode())
+            columns["record_name_starts"].append((columns["record_names"].total,))
+            columns["record_names"].append(record.encode())
         for name, (_, _, counted) in COLUMNS.items():
             if counted:
-                columns[name].append(columns[counted].total // COLUMNS[counted].width)
+                columns[name].append((columns[counted].total // COLUMNS[counted].width,))
         for column in columns.values():
             column.flush()
         facts = {
