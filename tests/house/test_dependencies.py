@@ -87,8 +87,9 @@ def test_an_optional_package_is_imported_in_one_room_inside_functions(package):
 @pytest.mark.parametrize("module", modules(), ids=str)
 def test_nothing_unsafe_is_called(module):
     calls = {ast.unparse(node.func) for node in ast.walk(module.tree) if isinstance(node, ast.Call)}
-    unsafe = {"eval", "exec", "pickle.load", "pickle.loads", "os.system", "yaml.load"}
+    unsafe = {"eval", "exec", "pickle.load", "pickle.loads", "os.system", "yaml.unsafe_load", "yaml.full_load"}
     loads = [node for node in ast.walk(module.tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load"]
 
     assert not unsafe & calls
+    assert "yaml.load" not in calls or "(yaml.SafeLoader)" in module.text
     assert all(any(k.arg == "weights_only" and ast.unparse(k.value) == "True" for k in node.keywords) for node in loads)
