@@ -70,6 +70,7 @@ def download(
     retries: int = 5,
     pause_seconds: float = 1.0,
     timeout_seconds: float = 60.0,
+    shows_progress: bool = True,
 ) -> str:
     """Fetch a file to `path` and return its sha256; a file that is already there whole is kept.
 
@@ -84,6 +85,7 @@ def download(
         retries: Attempts after the first one that may fail in a row without a byte gained.
         pause_seconds: Before the first retry; doubled for each further one.
         timeout_seconds: Silence after which a connection counts as broken.
+        shows_progress: Draw a bar where standard error is a terminal.
 
     Raises:
         DownloadError: If the server refuses, the transfer keeps breaking, or the digest is wrong.
@@ -92,7 +94,7 @@ def download(
     path = Path(path)
     if path.exists():
         return _verified(path, f"'{path}', which is already there,", sha256_expected, md5_expected, "Delete it, and run the command again.")
-    with atomic_path(path) as whole, _progress(path.name) as show:
+    with atomic_path(path) as whole, _progress(path.name if shows_progress else None) as show:
         part = path.with_name(path.name + ".part")
         transfer = _Transfer(url, part, part.with_name(part.name + ".tag"), timeout_seconds, show)
         _persist(transfer, retries, pause_seconds)
@@ -150,9 +152,9 @@ def _verified(path: Path, what: str, sha256_expected: str | None, md5_expected: 
 
 
 @contextmanager
-def _progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
+def _progress(name: str | None) -> Iterator[Callable[[int, int | None], None]]:
     """Draw a bar on standard error, if somebody is there to see it."""
-    if not sys.stderr.isatty():
+    if name is None or not sys.stderr.isatty():
         yield lambda done, total: None
         return
     from rich.console import Console
