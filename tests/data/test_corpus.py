@@ -41,6 +41,8 @@ def test_annotation_becomes_checked_genes_on_shared_coordinates(corpus: Corpus) 
     report = corpus.report
     assert set(report) >= KEYS and report["genes"] == 120 and report["refused"] == []
     assert report["translations"]["unexplained"] == [] and report["translations"]["checked"] >= 60
+    regions = corpus.collections["sequences"]
+    assert set(regions.records) == set(corpus.collections["genes"].records), "genomes are material, too"
 
     genes = corpus.collections["genes"]
     for group in range(len(genes)):

@@ -86,6 +86,7 @@ class Gatherer:
         self.link_tables: list[Path] = []
         self._texts: list[Path] = []
         self._keys: dict[str, list[bytes]] = {}
+        self._kept: set[str] = set()
         self._contig: tuple[Contig | None, str] = (None, "")
         self._open = ExitStack()
         self.writers: dict[str, MemberWriter] = {}
@@ -161,26 +162,26 @@ class Gatherer:
 
     def _long_record(self, name: str, token_ids: NDArray[np.uint8]) -> None:
         """Keep a record to be cut into regions, once however often it is given."""
-        key, is_new = self._key(name, token_ids)
-        if is_new:
-            self._lone(self.writers["genome"], key, [(token_ids, Modality.DNA)])
-        else:
+        key = self._key(name, token_ids)
+        if key in self._kept:
             self.tally.duplicates += 1
+            return
+        self._kept.add(key)
+        self._lone(self.writers["genome"], key, [(token_ids, Modality.DNA)])
 
     def _lone(self, writer: MemberWriter, name: str, members: Iterable[tuple[NDArray[np.uint8], Modality]]) -> None:
         writer.begin_group(name)
         for token_ids, modality in members:
             writer.add(token_ids, modality, View.RECORD)
 
-    def _key(self, name: str, token_ids: NDArray[np.uint8]) -> tuple[str, bool]:
+    def _key(self, name: str, token_ids: NDArray[np.uint8]) -> str:
         """Name a genome record so that equal names of different records stay apart."""
         digest = blake2b(token_ids.tobytes(), digest_size=16).digest()
         known = self._keys.setdefault(name, [])
-        is_new = digest not in known
-        if is_new:
+        if digest not in known:
             known.append(digest)
         number = known.index(digest)
-        return f"{name}#{number + 1}" if number else name, is_new
+        return f"{name}#{number + 1}" if number else name
 
     def _fasta(self, path: Path, advance: Callable[[float], None]) -> None:
         """Read whole blocks of records at once."""
@@ -248,7 +249,7 @@ class Gatherer:
 
     def _record_of(self, contig: Contig) -> str:
         if self._contig[0] is not contig:
-            self._contig = contig, self._key(contig.name, self.vocabulary.encode(contig.sequence))[0]
+            self._contig = contig, self._key(contig.name, self.vocabulary.encode(contig.sequence))
         return self._contig[1]
 
 
