@@ -62,17 +62,20 @@ def attention_packed(
     Equal to `attention_masked` on real tokens, up to rounding. Work is quadratic in the length of a
     segment, not of a row, and no mask is ever built.
     """
-    out = torch.zeros_like(q)
-    if len(segments) == len(q) and all(s.start == 0 and s.stop == q.shape[1] for s in segments):
+    length = q.shape[1]
+    if len(segments) == len(q) and all(s.start == 0 and s.stop == length for s in segments):
         return attention_causal(q, k, v)
-    pieces = []
-    for row, start, stop in segments:
-        pieces.append(attention_causal(*(x[row : row + 1, start:stop] for x in (q, k, v)))[0])
-    if not pieces:
-        return out
-    rows = torch.cat([torch.full((s.stop - s.start,), s.row, device=q.device) for s in segments])
-    places = torch.cat([torch.arange(s.start, s.stop, device=q.device) for s in segments])
-    return out.index_put((rows, places), torch.cat(pieces))
+    sizes: list[int] = []
+    is_segment: list[bool] = []
+    for row, start, stop in [*segments, Stretch(len(q), 0, 0)]:
+        gap = row * length + start - sum(sizes)
+        sizes += [gap, stop - start]
+        is_segment += [False, True]
+    # Split, not slices: the gradient of a slice is as large as the whole, that of a split is one concatenation.
+    parts = [x.flatten(0, 1).split(sizes) for x in (q, k, v)]
+    pieces = zip(*parts, is_segment, strict=True)
+    attended = [attention_causal(a[None], b[None], c[None])[0] if real else torch.zeros_like(a) for a, b, c, real in pieces if len(a)]
+    return torch.cat(attended).view_as(q)
 
 
 def attention_causal(q: Float[Tensor, "B T H K"], k: Float[Tensor, "B T H K"], v: Float[Tensor, "B T H K"]) -> Float[Tensor, "B T H K"]:

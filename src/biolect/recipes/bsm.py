@@ -66,7 +66,7 @@ def bsm(size: str, arm: Literal["published", "tuned"] = "published", corpora: Ma
         batch_tokens=rows * _CONTEXT,
         accumulation=_PASSES[size],
         evaluate_tokens=5 * BILLION,
-        checkpoint_tokens=BILLION,
+        checkpoint_tokens=5 * BILLION,
         valid_tokens=20_000_000,
     )
 
