@@ -106,8 +106,8 @@ class Fetcher:
             DownloadError: If the server cannot be asked.
         """
         accession = NAMED[name].accession if name in NAMED else name
-        if _ASSEMBLY.fullmatch(accession):
-            return self._assembly(name, accession, parts)
+        if found := _ASSEMBLY.fullmatch(accession):
+            return self._assembly(name, found, parts)
         for rule, database, kind, ending in ((_NUCLEOTIDE, "nuccore", "gbwithparts", "gb"), (_PROTEIN, "protein", "gp", "gp")):
             if rule.fullmatch(accession):
                 query = f"db={database}&id={accession}&rettype={kind}&retmode=text"
@@ -147,10 +147,9 @@ class Fetcher:
             self._download(address, path, quietly=True)
             return path.read_text(encoding="utf-8", errors="replace")
 
-    def _assembly(self, name: str, accession: str, parts: tuple[str, ...]) -> Plan:
+    def _assembly(self, name: str, found: re.Match[str], parts: tuple[str, ...]) -> Plan:
         """List the folder of an assembly; without a version the newest is taken."""
-        found = _ASSEMBLY.fullmatch(accession)
-        assert found is not None
+        accession = found[0]
         above = "/".join((self.servers.genomes, *found.groups()))
         folders = set(re.findall(r'href="(?:[^"]*/)?(GC[AF]_\d{9}\.\d+_[^"/]+)/?"', self._text(f"{above}/")))
         fitting = sorted((f for f in folders if f == accession or f.startswith((accession + ".", accession + "_"))), key=_version)
@@ -163,7 +162,7 @@ class Fetcher:
             raise DownloadError(f"Assembly '{folder}' has none of the files {', '.join(parts)}. Ask for others.")
         return Plan(name, tuple(RemoteFile(file, f"{above}/{folder}/{quote(file)}", digests[file]) for file in names))
 
-    def _accession_of(self, name: str) -> str:
+    def _accession_of(self, name: str) -> re.Match[str]:
         """Ask for the accession of an assembly that is known by its own name, such as R64 or GRCh38.p14."""
         found = self._json(f"esearch.fcgi?db=assembly&term={quote(name)}[Assembly+Name]&retmode=json")
         ids = found.get("esearchresult", {}).get("idlist", [])
@@ -171,9 +170,10 @@ class Fetcher:
             raise InputError(f"There is no public data named '{name}'. Give an accession, or a name that `biolect data list` shows.")
         summary = self._json(f"esummary.fcgi?db=assembly&id={','.join(ids)}&retmode=json").get("result", {})
         known = sorted({summary[key]["assemblyaccession"] for key in ids if key in summary})
-        if len(known) != 1:
+        found = _ASSEMBLY.fullmatch(known[0]) if len(known) == 1 else None
+        if found is None:
             raise InputError(f"'{name}' names {len(known)} assemblies: {', '.join(known)}. Give the accession.")
-        return known[0]
+        return found
 
     def _json(self, question: str) -> dict[str, Any]:
         text = self._text(f"{self.servers.entrez}/{question}")

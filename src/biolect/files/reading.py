@@ -47,11 +47,11 @@ class _Whole(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         view, filled = memoryview(buffer).cast("B"), 0
         while filled < len(view):
-            if self._inflate or self._rest:
-                piece = self._unpacked(len(view) - filled) if self._inflate else self._rest[: len(view) - filled]
-                view[filled : filled + len(piece)] = piece
-                added = len(piece)
-                self._rest = self._rest if self._inflate else self._rest[added:]
+            if self._inflate is not None:
+                added = self._copy(self._unpacked(self._inflate, len(view) - filled), view[filled:])
+            elif self._rest:
+                added = self._copy(self._rest[: len(view) - filled], view[filled:])
+                self._rest = self._rest[added:]
             else:
                 added = self._source.readinto(view[filled:])
             if not added:
@@ -59,20 +59,25 @@ class _Whole(io.RawIOBase):
             filled += added
         return filled
 
-    def _unpacked(self, size: int) -> bytes:
+    @staticmethod
+    def _copy(piece: bytes, view: memoryview) -> int:
+        view[: len(piece)] = piece
+        return len(piece)
+
+    def _unpacked(self, inflate: Any, size: int) -> bytes:
+        """Unpack at most `size` bytes; none at the end of the last member."""
         while True:
-            assert self._inflate is not None
-            if self._inflate.eof:
-                self._rest = self._inflate.unused_data.lstrip(b"\0") or _fill(self._source, BLOCK_BYTES).lstrip(b"\0")
+            if inflate.eof:
+                self._rest = inflate.unused_data.lstrip(b"\0") or _fill(self._source, BLOCK_BYTES).lstrip(b"\0")
                 if not self._rest:
                     return b""
-                self._inflate = zlib.decompressobj(31)
-            data = self._inflate.unconsumed_tail or self._rest or self._source.read(BLOCK_BYTES)
+                self._inflate = inflate = zlib.decompressobj(31)
+            data = inflate.unconsumed_tail or self._rest or self._source.read(BLOCK_BYTES)
             self._rest = b""
             if not data:
                 raise InputError(f"'{self.name}' ends before its gzip stream does. The file is cut short: fetch or copy it again.")
             try:
-                piece = self._inflate.decompress(data, size)
+                piece = inflate.decompress(data, size)
             except zlib.error as error:
                 raise InputError(f"'{self.name}' is a damaged gzip file ({error}). Fetch or copy it again.") from None
             if piece:

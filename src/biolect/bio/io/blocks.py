@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from biolect.bio.alphabet import ILLEGAL, Folds
 from biolect.bio.io.form import Refusal
 from biolect.bio.sequence import Modality
-from biolect.errors import InputError
+from biolect.errors import AlphabetError, InputError
 from biolect.files import BLOCK_BYTES
 
 Unknown = Literal["refuse", "mask"]
@@ -119,7 +119,10 @@ class _Coder:
         self.alphabet, self.unknown, self.strict = modality.alphabet, unknown, strict
         canonical = np.isin(np.arange(256), self.alphabet.symbol_table)
         readable = table != ILLEGAL
-        assert table[readable].max() < _FOLDED, "the highest bit marks folded letters"
+        if table[readable].max() >= _FOLDED:
+            raise AlphabetError(
+                f"The table has code {table[readable].max()}; codes are below {_FOLDED}, because the highest bit marks folded letters."
+            )
         # One code per letter, without the highest bit if the letter is canonical.
         self.flagged = np.where(readable & ~canonical, table | _FOLDED, table).tobytes()
         settled = np.arange(256, dtype=np.uint8) & ~np.uint8(_FOLDED)
