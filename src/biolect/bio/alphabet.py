@@ -119,7 +119,7 @@ class Alphabet:
             index = folded.index(ILLEGAL)
             raise self.refusal(text[index], index, name)
         if strict:
-            index = next(i for i, (a, b) in enumerate(zip(raw, folded, strict=True)) if a != b)
+            index = next(i for i, (a, b) in enumerate(zip(raw, folded, strict=True)) if a != b or b == ILLEGAL)
             raise self.refusal(text[index], index, name, "is not a canonical letter of")
         return folded.replace(bytes([ILLEGAL]), self.unknown.encode()).decode("ascii"), self.count_folds(raw)
 
