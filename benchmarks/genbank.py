@@ -30,7 +30,7 @@ BAR = 4.0
 
 def ours(paths: list[Path], folder: Path) -> tuple[int, int]:
     """Gather into member stores: views, coordinates and whole records included."""
-    with Gatherer(folder, Vocabulary.joint(), views=("dna", "protein"), kind="genes", unknown="refuse", strict=False) as gatherer:
+    with Gatherer(folder, Vocabulary.joint(), views=("dna", "protein"), kind="genes") as gatherer:
         gatherer.read(paths, lambda amount: None)
     store = MemberStore.open(folder / "genes")
     return gatherer.tally.genes, store.total_tokens(Modality.PROTEIN)

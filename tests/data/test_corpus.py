@@ -170,3 +170,15 @@ def test_two_corpora_that_share_records_across_splits_are_refused_together(corpu
     with pytest.raises(LeakageError, match="share sequences"):
         check_leakage([corpus, other])
     check_leakage([corpus, other], allow=True)
+
+
+def test_a_bad_file_among_good_ones_stops_the_work_or_is_listed(tmp_path: Path) -> None:
+    (tmp_path / "good.fa").write_text(">a\nMKVLLA\n")
+    (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
+    files = [tmp_path / "bad.csv", tmp_path / "good.fa"]
+
+    with pytest.raises(InputError, match="no column 'sequence'"):
+        prepare(files, tmp_path / "c")
+    report = prepare(files, tmp_path / "c", PrepareOptions(skip_bad=True))
+
+    assert report["records"] == 1 and [r["id"] for r in report["refused"]] == ["bad.csv"]

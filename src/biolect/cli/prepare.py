@@ -38,7 +38,7 @@ def prepare(
 
     paths, assignments = split_assignments(inputs)
     asked = {"kind": kind, "views": views.split(","), "pairing": pairing, "valid": valid, "test": test, "engine": engine}
-    options = PrepareOptions.from_dict(asked | {"seed": common.seed or 0}).override(assignments)
+    options = PrepareOptions.from_dict(asked | {"seed": common.seed or 0, "skip_bad": common.skip_bad}).override(assignments)
     output = common.need_output()
     if common.dry_run:
         return finish({"would_read": paths, "would_write": output, "options": options.to_dict()}, common=common)

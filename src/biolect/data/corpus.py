@@ -26,12 +26,13 @@ import pydantic
 
 from biolect.bio.sequence import Modality
 from biolect.config import Config
-from biolect.data.gather import STAGES, Gatherer, Tally
+from biolect.data.gather import STAGES, Gatherer
 from biolect.data.genome import plan, write_regions
 from biolect.data.leakage import leakage_report, refuse
 from biolect.data.related import write_linked, write_same_genes
 from biolect.data.shards import SPLITS, MemberStore, MemberWriter, assign
 from biolect.data.splits import Clustering, cluster, split
+from biolect.data.tally import Tally
 from biolect.errors import CheckpointError, ConfigError, InputError
 from biolect.files import atomic_path, write_run_json
 from biolect.tokens.vocabulary import Vocabulary
@@ -50,16 +51,18 @@ class PrepareOptions(Config):
         valid, test: Shares of residues held out, in whole clusters.
         unknown: `mask` reads letters outside the alphabet as the unknown residue.
         strict: Refuse records with letters that would have to be folded.
+        skip_bad: List files that cannot be read among the refused, and go on.
     """
 
     kind: Literal["auto", "sequences", "genes", "interleaved", "families", "molecules"] = "auto"
     views: tuple[Literal["dna", "rna", "protein"], ...] = ("dna", "rna", "protein")
     pairing: Literal["matched", "broken"] = "matched"
-    valid: float = pydantic.Field(0.05, ge=0, lt=1)
-    test: float = pydantic.Field(0.05, ge=0, lt=1)
+    valid: float = pydantic.Field(default=0.05, ge=0, lt=1)
+    test: float = pydantic.Field(default=0.05, ge=0, lt=1)
     seed: int = 0
     unknown: Literal["refuse", "mask"] = "refuse"
     strict: bool = False
+    skip_bad: bool = False
     engine: Literal["local", "ray"] = "local"
     clustering: Clustering = Clustering()
 
@@ -109,7 +112,8 @@ def prepare(
         stages.mkdir(parents=True)
         paths = [_present(path, stages) for path in dict.fromkeys(map(Path, inputs))]
         size = sum(path.stat().st_size for path in paths)
-        gatherer = Gatherer(stages, vocabulary, views=options.views, kind=options.kind, unknown=options.unknown, strict=options.strict)
+        asked = {name: getattr(options, name) for name in ("views", "kind", "unknown", "strict", "skip_bad")}
+        gatherer = Gatherer(stages, vocabulary, **asked)
         with progress("reading", size) as advance, gatherer:
             gatherer.read(paths, advance)
         missing = _write_related(stages, gatherer)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from biolect.bio.alphabet import Folds
 from biolect.bio.coordinates import Run
 from biolect.bio.gene import Contig, Gene
 from biolect.bio.io import detect, read_genes, read_records
@@ -26,6 +24,7 @@ from biolect.data.genome import GENOME_RESIDUES
 from biolect.data.mining import mine
 from biolect.data.related import is_link_table
 from biolect.data.shards import MemberWriter, Place
+from biolect.data.tally import Tally, why_not_paired
 from biolect.errors import BiolectError, InputError
 from biolect.files import open_input
 from biolect.tokens.vocabulary import Vocabulary
@@ -33,39 +32,6 @@ from biolect.tokens.vocabulary import Vocabulary
 LOCUS_RESIDUES = 100_000
 """A longer locus is left out; its coding sequence, transcript and protein stay."""
 STAGES = ("sequences", "genes", "genome", "interleaved")
-
-
-@dataclass
-class Tally:
-    """What was read, kept and refused; see the keys of `report`."""
-
-    records: int = 0
-    genes: int = 0
-    duplicates: int = 0
-    refused: list[Refusal] = field(default_factory=list)
-    checks: Counter[str] = field(default_factory=Counter)
-    explained: Counter[str] = field(default_factory=Counter)
-    unexplained: list[str] = field(default_factory=list)
-    unpaired: Counter[str] = field(default_factory=Counter)
-    folds: Folds = field(default_factory=Folds)
-
-    def report(self) -> dict[str, Any]:
-        """Return the counts as plain data; `unpaired` are genes that are read but not put into documents."""
-        return {
-            "records": self.records,
-            "genes": self.genes,
-            "duplicates": self.duplicates,
-            "refused": [{"id": r.id, "where": r.where, "reason": r.reason} for r in self.refused],
-            "translations": {
-                "checked": self.checks["equal"] + self.checks["explained"] + self.checks["unexplained"],
-                "equal": self.checks["equal"],
-                "explained": dict(self.explained.most_common()),
-                "unexplained": self.unexplained,
-                "unannotated": self.checks["unannotated"],
-            },
-            "unpaired": dict(self.unpaired.most_common()),
-            "folded": {name: getattr(self.folds, name) for name in Folds.__dataclass_fields__},
-        }
 
 
 class Gatherer:
@@ -76,9 +42,19 @@ class Gatherer:
         link_tables: Inputs that only say which records belong together.
     """
 
-    def __init__(self, folder: Path, vocabulary: Vocabulary, *, views: Sequence[str], kind: str, unknown: Any, strict: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        vocabulary: Vocabulary,
+        *,
+        views: Sequence[str] = ("dna", "rna", "protein"),
+        kind: str = "auto",
+        unknown: Any = "refuse",
+        strict: bool = False,
+        skip_bad: bool = False,
+    ) -> None:
         self.folder, self.vocabulary, self.views, self.kind = folder, vocabulary, views, kind
-        self.unknown, self.strict = unknown, strict
+        self.unknown, self.strict, self.skip_bad = unknown, strict, skip_bad
         # Letters of a record were found readable when the record itself was read, so genes need no second look.
         self._nucleotides = vocabulary.residue_table(Modality.DNA)
         self.tally = Tally()
@@ -105,25 +81,40 @@ class Gatherer:
         Raises:
             InputError: If a file cannot be read, or does not fit the asked kind.
         """
-        formats = {path: self._format(path) for path in paths}
-        annotations = [path for path, found in formats.items() if found in (Format.GFF3, Format.GTF)]
-        partners = {path: partner_of(path, paths) for path in annotations}
+        formats: dict[Path, Format | None] = {}
+        for path in paths:
+            with self._guard(path):
+                formats[path] = self._format(path)
+        partners = {path: partner_of(path, paths) for path, found in formats.items() if found in (Format.GFF3, Format.GTF)}
         for path, found in formats.items():
-            if path in partners.values():
-                continue
-            if found is None:
-                self.link_tables.append(path)
-            elif self.kind == "interleaved" or (found is Format.TEXT and self.kind == "auto"):
-                self._texts.append(path)
-            elif found.holds_genes and self.kind != "sequences":
-                self._items(read_genes(path, partners.get(path)))
-            elif found is Format.FASTA:
-                self._fasta(path, advance)
-            else:
-                self._items(read_records(path, unknown=self.unknown, strict=self.strict))
+            if path not in partners.values():
+                with self._guard(path):
+                    self._read(path, found, partners.get(path))
             advance(path.stat().st_size)
         if self._texts:
             self._interleaved()
+
+    def _read(self, path: Path, found: Format | None, partner: Path | None) -> None:
+        if found is None:
+            self.link_tables.append(path)
+        elif self.kind == "interleaved" or (found is Format.TEXT and self.kind == "auto"):
+            self._texts.append(path)
+        elif found.holds_genes and self.kind != "sequences":
+            self._items(read_genes(path, partner))
+        elif found is Format.FASTA:
+            self._fasta(path)
+        else:
+            self._items(read_records(path, unknown=self.unknown, strict=self.strict))
+
+    @contextmanager
+    def _guard(self, path: Path) -> Iterator[None]:
+        """Stop at a file that cannot be read, or list it and go on, as asked."""
+        try:
+            yield
+        except InputError as error:
+            if not self.skip_bad:
+                raise
+            self.tally.refused.append(Refusal(path.name, str(path), str(error)))
 
     def _format(self, path: Path) -> Format | None:
         """Return the format; None for a table that links records."""
@@ -183,7 +174,7 @@ class Gatherer:
         number = known.index(digest)
         return f"{name}#{number + 1}" if number else name
 
-    def _fasta(self, path: Path, advance: Callable[[float], None]) -> None:
+    def _fasta(self, path: Path) -> None:
         """Read whole blocks of records at once."""
         with open_input(path) as stream:
             modality = guess_modality(stream.peek(1), str(path))
@@ -210,14 +201,9 @@ class Gatherer:
             self._lone(self.writers["interleaved"], name, members)
 
     def _gene(self, gene: Gene) -> None:
-        verdict = gene.check()
-        self.tally.checks[verdict.status] += 1
-        if verdict.status == "explained":
-            self.tally.explained[verdict.reason] += 1
-        elif verdict.status == "unexplained":
-            self.tally.unexplained.append(gene.protein_id or gene.name)
+        self.tally.add_check(gene)
         try:
-            reason = _not_paired(gene)
+            reason = why_not_paired(gene)
             members = [] if reason else list(self._views(gene))
         except BiolectError as error:
             self.tally.refused.append(Refusal(gene.name, gene.record, str(error)))
@@ -229,7 +215,7 @@ class Gatherer:
         key = self._record_of(gene.contig)
         group = writer.begin_group(gene.name, places=[Place(key, span.start, span.stop) for span in gene.spans])
         for view, token_ids, modality, name in members:
-            runs: tuple[Run, ...] = gene.coordinates(view.value)
+            runs: tuple[Run, ...] = gene.coordinates(view.value)  # pyright: ignore[reportArgumentType] -- genes have no member of view record
             writer.add(token_ids, modality, view, runs, name)
         self.same_gene[gene.name.lower()].append(group)
         self.tally.genes += 1
@@ -251,22 +237,6 @@ class Gatherer:
         if self._contig[0] is not contig:
             self._contig = contig, self._key(contig.name, self.vocabulary.encode(contig.sequence))
         return self._contig[1]
-
-
-def _not_paired(gene: Gene) -> str:
-    """Return why the views of a gene do not belong into one context; empty if they do."""
-    verdict = gene.check()
-    if gene.is_pseudo:
-        return "pseudogene"
-    if verdict.status == "unexplained":
-        return "unexplained translation"
-    if verdict.status == "unannotated" and verdict.detail:
-        return "stop codon inside the coding sequence"
-    if not gene.reading.num_codons or not len(gene.protein):
-        return "no whole codon"
-    if abs(len(gene.protein) - gene.coordinate_map.num_residues) > 1:
-        return "protein and coding sequence differ in length"
-    return ""
 
 
 def partner_of(path: Path, paths: Sequence[Path]) -> Path | None:

@@ -41,12 +41,12 @@ class Clustering(Config):
     protein containment of 0.02 chance words take over: the largest cluster has 36 %.
     """
 
-    nucleotide_word: int = pydantic.Field(21, ge=11, le=31)
-    nucleotide_containment: float = pydantic.Field(0.1, gt=0, le=1)
-    protein_word: int = pydantic.Field(7, ge=4, le=15)
-    protein_containment: float = pydantic.Field(0.05, gt=0, le=1)
-    min_shared: int = pydantic.Field(4, ge=1)
-    neighbors: int = pydantic.Field(4, ge=1)
+    nucleotide_word: int = pydantic.Field(default=21, ge=11, le=31)
+    nucleotide_containment: float = pydantic.Field(default=0.1, gt=0, le=1)
+    protein_word: int = pydantic.Field(default=7, ge=4, le=15)
+    protein_containment: float = pydantic.Field(default=0.05, gt=0, le=1)
+    min_shared: int = pydantic.Field(default=4, ge=1)
+    neighbors: int = pydantic.Field(default=4, ge=1)
 
 
 def cluster(stores: Sequence[MemberStore], rules: Clustering) -> list[NDArray[np.int32]]:
@@ -235,4 +235,4 @@ def _overlaps(stores: Sequence[MemberStore]) -> Edges:
 
 def _residues(store: MemberStore) -> NDArray[np.float64]:
     """Residues of every group."""
-    return np.bincount(groups_of(store), weights=store.lengths, minlength=store.num_groups)
+    return np.bincount(groups_of(store), weights=store.lengths.astype(np.float64), minlength=store.num_groups).astype(np.float64)

@@ -1,0 +1,69 @@
+"""What was read, kept, refused and checked while a corpus was made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from biolect.bio.alphabet import Folds
+from biolect.bio.gene import Gene
+from biolect.bio.io.form import Refusal
+
+
+@dataclass
+class Tally:
+    """What was read, kept and refused; see the keys of `report`."""
+
+    records: int = 0
+    genes: int = 0
+    duplicates: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+    checks: Counter[str] = field(default_factory=Counter)
+    explained: Counter[str] = field(default_factory=Counter)
+    unexplained: list[str] = field(default_factory=list)
+    unpaired: Counter[str] = field(default_factory=Counter)
+    folds: Folds = field(default_factory=Folds)
+
+    def add_check(self, gene: Gene) -> None:
+        """Count the verdict on a gene's annotated protein."""
+        verdict = gene.check()
+        self.checks[verdict.status] += 1
+        if verdict.status == "explained":
+            self.explained[verdict.reason] += 1
+        elif verdict.status == "unexplained":
+            self.unexplained.append(gene.protein_id or gene.name)
+
+    def report(self) -> dict[str, Any]:
+        """Return the counts as plain data; `unpaired` are genes that are read but not put into documents."""
+        return {
+            "records": self.records,
+            "genes": self.genes,
+            "duplicates": self.duplicates,
+            "refused": [{"id": r.id, "where": r.where, "reason": r.reason} for r in self.refused],
+            "translations": {
+                "checked": self.checks["equal"] + self.checks["explained"] + self.checks["unexplained"],
+                "equal": self.checks["equal"],
+                "explained": dict(self.explained.most_common()),
+                "unexplained": self.unexplained,
+                "unannotated": self.checks["unannotated"],
+            },
+            "unpaired": dict(self.unpaired.most_common()),
+            "folded": {name: getattr(self.folds, name) for name in Folds.__dataclass_fields__},
+        }
+
+
+def why_not_paired(gene: Gene) -> str:
+    """Return why the views of a gene do not belong into one context; empty if they do."""
+    verdict = gene.check()
+    if gene.is_pseudo:
+        return "pseudogene"
+    if verdict.status == "unexplained":
+        return "unexplained translation"
+    if verdict.status == "unannotated" and verdict.detail:
+        return "stop codon inside the coding sequence"
+    if not gene.reading.num_codons or not len(gene.protein):
+        return "no whole codon"
+    if abs(len(gene.protein) - gene.coordinate_map.num_residues) > 1:
+        return "protein and coding sequence differ in length"
+    return ""
