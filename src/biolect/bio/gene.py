@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, cast
 
+import numpy as np
+
 from biolect.bio.coordinates import CoordinateMap, Run, Span, compress, expand
 from biolect.bio.genetic_code import GeneticCode
 from biolect.bio.sequence import Modality, Sequence
@@ -214,7 +216,9 @@ class Gene:
         if view == "cds":
             return compress(places)
         if view == "protein":
-            return compress(places[2::3][: len(self.protein)])
+            residues = places[2::3][: len(self.protein)]
+            # A last residue read from two nucleotides ends where its third would be.
+            return compress(np.append(residues, places[-1:] + 3)[: len(self.protein)])
         return self._layout.genomic_runs(shift, exons=view == "transcript")
 
 

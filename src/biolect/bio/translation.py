@@ -162,7 +162,7 @@ class Reading:
                 protein = protein[:index] + amino_acid + protein[index + 1 :]
             elif index == len(protein) and amino_acid != "*":
                 protein += amino_acid
-        return protein.removesuffix("*")
+        return protein.removesuffix("*") if Reason.STOP_COMPLETED in reasons else protein
 
 
 def is_plain(spliced: bytes, code: GeneticCode, codon_start: int, annotated: str) -> bool:

@@ -79,9 +79,8 @@ class Variant:
                     + _shifted(letters, before, position)
                 )
             if after not in reference.modality.alphabet.symbols:
-                raise VariantError(
-                    f"Variant {self} puts {after!r} at position {position} (1-based), which is no {reference.modality} letter."
-                )
+                rule = f"which is not in the {reference.modality.alphabet.name} alphabet"
+                raise VariantError(f"Variant {self} puts {after!r} at position {position} (1-based), {rule}.")
 
     def apply(self, reference: Sequence) -> Sequence:
         """Return the changed sequence, under the reference's name followed by the variant. Raises VariantError like `check`."""

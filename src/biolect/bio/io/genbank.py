@@ -41,7 +41,7 @@ def read_genbank(path: str | Path | BinaryIO) -> Iterator[Sequence | Gene | Refu
             contig, features, problems = _parse(text)
         except Exception as error:
             # Whatever a parser stumbles on, this record is refused and the others are read.
-            yield Refusal(_first_words(text), where, f"The record cannot be read: {error}")
+            yield Refusal(_first_word(text), where, f"The record cannot be read: {error}")
             continue
         if not contig.letters:
             yield Refusal(contig.name, where, "The record has no sequence, only its features. Fetch it together with its sequence.")
@@ -89,18 +89,19 @@ def _parse(text: bytes) -> _Parsed:
     """Return a record, its CDS and mRNA features, and those that cannot be placed."""
     import gb_io
 
-    if text.startswith(b"LOCUS"):
+    # gb-io 0.4 reads one-of(1,3)..9 as join(1,3).
+    if text.startswith(_LOCUS[1:]) and b"one-of(" not in text:
         try:
-            return _from_gb_io(cast(Any, gb_io).load(io.BytesIO(text))[0], is_protein=b" aa " in text.split(b"\n", 1)[0])
+            return _from_gb_io(cast(Any, gb_io).load(io.BytesIO(text))[0], text.split(b"\n", 1)[0])
         except (ValueError, NotImplementedError):
             pass
     return _from_biopython(text)
 
 
-def _from_gb_io(record: Any, *, is_protein: bool) -> _Parsed:
+def _from_gb_io(record: Any, first_line: bytes) -> _Parsed:
     letters = bytes(record.sequence).upper()
-    name = (record.version or record.accession or record.name or "").split(" ")[0]
-    molecule = "protein" if is_protein else record.molecule_type or "DNA"
+    name = (record.version or record.accession or record.name or _first_word(first_line)).split(" ")[0]
+    molecule = "protein" if b" aa " in first_line else record.molecule_type or "DNA"
     contig = _contig(name, letters, molecule, record.circular, record.definition or "")
     features: list[Feature] = []
     problems: list[tuple[Feature, CoordinateError]] = []
@@ -153,7 +154,8 @@ def _contig(name: str, letters: bytes, molecule: str, is_circular: bool, descrip
     return Contig(name, spelled, is_circular, modality, " ".join(description.split()), is_messenger=molecule.upper() == "MRNA")
 
 
-def _first_words(text: bytes) -> str:
+def _first_word(text: bytes) -> str:
+    """Return the name in a LOCUS line."""
     return " ".join(text.split(b"\n", 1)[0].decode("latin-1").split()[1:2])
 
 
