@@ -9,7 +9,15 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from biolect.ops.attention import Stretch, attention_causal, attention_continued, attention_masked, attention_packed, segment_mask, stretches
+from biolect.ops.attention import (
+    Stretch,
+    attention_causal,
+    attention_continued,
+    attention_masked,
+    attention_packed,
+    segment_mask,
+    stretches,
+)
 
 FLOAT64 = 1e-10
 

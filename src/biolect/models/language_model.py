@@ -28,8 +28,10 @@ class LanguageModel(nn.Module):
 
         def build(self, seed: int = 0) -> LanguageModel:
             """Return a model with weights drawn from a seed; equal seeds give equal bits."""
-            model = LanguageModel(self)
-            model.initialize(torch.Generator().manual_seed(seed))
+            # On meta first: the layers' own initial weights would be drawn for nothing, from everybody's generator.
+            with torch.device("meta"):
+                model = LanguageModel(self)
+            model.to_empty(device="cpu").initialize(torch.Generator().manual_seed(seed))
             return model
 
     def __init__(self, config: LanguageModel.Config) -> None:

@@ -14,10 +14,17 @@ from biolect.values import Segment
 class RenderedDocument(Protocol):
     """What an objective needs of a written-out document: four arrays of equal length."""
 
-    token_ids: NDArray[np.uint8]
-    positions: NDArray[np.int32]
-    member_ids: NDArray[np.uint8]
-    modality_ids: NDArray[np.uint8]
+    @property
+    def token_ids(self) -> NDArray[np.uint8]: ...  # noqa: D102
+
+    @property
+    def positions(self) -> NDArray[np.int32]: ...  # noqa: D102
+
+    @property
+    def member_ids(self) -> NDArray[np.uint8]: ...  # noqa: D102
+
+    @property
+    def modality_ids(self) -> NDArray[np.uint8]: ...  # noqa: D102
 
 
 class Causal:
