@@ -12,6 +12,7 @@ import pytest
 from biolect.bio.sequence import Modality
 from biolect.data.corpus import Corpus, PrepareOptions, check_leakage, prepare
 from biolect.data.document import View
+from biolect.data.gather import partner_of
 from biolect.errors import CheckpointError, ConfigError, InputError, LeakageError
 from biolect.simulate import genomes
 from biolect.tokens.vocabulary import Vocabulary
@@ -182,3 +183,16 @@ def test_a_bad_file_among_good_ones_stops_the_work_or_is_listed(tmp_path: Path) 
     report = prepare(files, tmp_path / "c", PrepareOptions(skip_bad=True))
 
     assert report["records"] == 1 and [r["id"] for r in report["refused"]] == ["bad.csv"]
+
+
+def test_annotation_stands_on_the_sequence_of_its_own_folder(tmp_path: Path) -> None:
+    for name in ("fly", "worm"):
+        (tmp_path / name).mkdir()
+        for ending in (".fa.gz", ".gff3"):
+            (tmp_path / name / f"slice{ending}").touch()
+    paths = sorted(tmp_path.rglob("slice*"))
+    (tmp_path / "worm" / "slice.fa.gz").unlink()
+
+    assert partner_of(tmp_path / "fly" / "slice.gff3", paths[::-1]) == tmp_path / "fly" / "slice.fa.gz"
+    assert partner_of(tmp_path / "worm" / "slice.gff3", paths) == tmp_path / "fly" / "slice.fa.gz"
+    assert partner_of(tmp_path / "lone.gff3", paths) is None

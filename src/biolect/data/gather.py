@@ -240,13 +240,11 @@ class Gatherer:
 
 
 def partner_of(path: Path, paths: Sequence[Path]) -> Path | None:
-    """Return the FASTA that an annotation stands on: named alike among the inputs or beside it; None if it must be inside."""
+    """Return the FASTA that an annotation stands on: named alike, in its own folder or among the inputs; None if there is none."""
     endings = (".fa", ".fna", ".fasta", ".fa.gz", ".fna.gz", ".fasta.gz")
     beside = [path.with_name(_stem(path) + ending) for ending in endings]
-    given = [
-        other for other in paths if other != path and _stem(other) == _stem(path) and "".join(other.suffixes).lower().endswith(endings)
-    ]
-    return next((other for other in [*given, *beside] if other.exists()), None)
+    given = [other for other in paths if other != path and _stem(other) == _stem(path) and other.name.lower().endswith(endings)]
+    return next((other for other in [*beside, *given] if other.exists()), None)
 
 
 def _stem(path: Path) -> str:

@@ -19,7 +19,7 @@ from biolect.tokens.vocabulary import Vocabulary
 
 _UNREADABLE = 255
 _BATCH_RESIDUES = 1 << 16
-BUDGET_WORDS = 24_000_000
+BUDGET_WORDS = 16_000_000
 """Words kept over a whole corpus. Some 16 bytes each while they are sorted."""
 
 NUCLEOTIDES = ("A", "C", "G", "T")
@@ -84,8 +84,10 @@ class Words:
             hashed, places = self.hashes(token_ids)
             parts.append(distinct(hashed << np.uint64(owner_bits) | owners[places].astype(np.uint64)))
         packed = distinct(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.uint64)
-        words = packed >> np.uint64(owner_bits)
-        return Index(words, (packed & np.uint64((1 << owner_bits) - 1)).astype(np.int64), num_owners)
+        del parts
+        owners = (packed & np.uint64((1 << owner_bits) - 1)).astype(np.int32)
+        packed >>= np.uint64(owner_bits)
+        return Index(packed, owners, num_owners)
 
     def of(self, sequences: Iterable[NDArray[np.uint8]]) -> WordSet:
         """Return the words of all sequences."""
@@ -124,7 +126,7 @@ class Index:
     """Distinct (word, owner) pairs in order of word, then owner."""
 
     words: NDArray[np.uint64]
-    owners: NDArray[np.int64]
+    owners: NDArray[np.int32]
     num_owners: int
 
     @cached_property
@@ -141,7 +143,7 @@ class Index:
         keys = []
         for step in range(1, neighbors + 1):
             same = np.flatnonzero(self.words[step:] == self.words[:-step])
-            keys.append(self.owners[same] << 32 | self.owners[same + step])
+            keys.append(self.owners[same].astype(np.int64) << 32 | self.owners[same + step])
         joined = np.sort(np.concatenate(keys))
         starts = np.flatnonzero(_changes(joined))
         return joined[starts] >> 32, joined[starts] & 0xFFFFFFFF, np.diff(np.append(starts, len(joined)))
