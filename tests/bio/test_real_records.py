@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from hashlib import md5
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -24,7 +25,7 @@ from biolect.errors import InputError
 PROTEIN_RECORDS = {"misc/NP_416719.gbwithparts.gz", "misc/protein_refseq2.gb.gz"}
 ROOMS = ("bacteria", "eukaryote", "human_genomic", "misc", "mrna", "organelle", "phage", "plasmid", "virus")
 LEAST_SHARE_EXPLAINED = 0.999
-VIEWS = ("locus", "transcript", "cds", "protein")
+VIEWS: tuple[Literal["locus", "transcript", "cds", "protein"], ...] = ("locus", "transcript", "cds", "protein")
 
 
 @cache
@@ -99,7 +100,7 @@ def test_every_coding_letter_stands_at_its_coordinate_in_every_view(data_folder,
         if len(gene.locus) > 100_000:
             continue
         coding = dict(zip(expand(gene.coordinates("cds")).tolist(), gene.coding_sequence.residues, strict=True))
-        for view, sequence in (("locus", gene.locus), ("transcript", gene.transcript.back_transcribe())):
+        for view, sequence in zip(VIEWS[:2], (gene.locus, gene.transcript.back_transcribe()), strict=True):
             places = expand(gene.coordinates(view)).tolist()
             assert len(places) == len(sequence)
             # Backwards, so that the first of several letters at one place wins: the others are spliced out.
@@ -108,8 +109,9 @@ def test_every_coding_letter_stands_at_its_coordinate_in_every_view(data_folder,
             assert len(shared) >= len(coding) - 2
             assert all(letters[place] == coding[place] for place in shared), gene
         assert len(expand(gene.coordinates("protein"))) == len(gene.protein)
-        for view, sequence in zip(VIEWS, (gene.locus, gene.transcript, gene.coding_sequence, gene.protein), strict=True):
-            assert len(expand(gene.coordinates(view, genomic=True))) == len(sequence)
+        assert [len(expand(gene.coordinates(view, genomic=True))) for view in VIEWS] == [
+            len(sequence) for sequence in (gene.locus, gene.transcript, gene.coding_sequence, gene.protein)
+        ]
 
 
 @pytest.mark.parametrize(

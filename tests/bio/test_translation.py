@@ -15,7 +15,7 @@ PARTIAL = Reading(LONG[9:], STANDARD, is_partial_start=True)
 
 
 def reading(letters: str, **says) -> Reading:
-    return Reading(letters.encode(), **{"code": STANDARD} | says)
+    return Reading(letters.encode(), says.pop("code", STANDARD), **says)
 
 
 @pytest.mark.parametrize(
