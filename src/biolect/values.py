@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Literal
 
 import numpy as np
 import torch
@@ -70,3 +71,25 @@ class Batch:
     def num_tokens(self) -> int:
         """Real tokens, padding not counted."""
         return int(self.attended_mask.sum())
+
+
+Axis = Literal["nucleotide", "codon", "residue", "sequence"]
+"""What the positions of an embedding count."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedding:
+    """Vectors of one sequence, one per place on an axis; a single one where the axis is the sequence.
+
+    Attributes:
+        name: Of the sequence, as given.
+    """
+
+    name: str
+    axis: Axis
+    vectors: Float[np.ndarray, "P D"]
+
+    @property
+    def width(self) -> int:
+        """Numbers in a vector."""
+        return self.vectors.shape[1]

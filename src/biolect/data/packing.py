@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -78,3 +78,22 @@ def length_batches(lengths: Sequence[int], batch_tokens: int) -> list[NDArray[np
         batches.append(order[start : start + count])
         start += count
     return batches
+
+
+def windows(length: int, room: int | None) -> Iterator[tuple[int, int, int]]:
+    """Cut a long record into windows that overlap by half.
+
+    Args:
+        room: Residues of a window; None cuts nothing.
+
+    Yields:
+        Start and stop of each window, and how many of its last residues are new. 0-based, half-open.
+    """
+    if room is None or length <= room:
+        yield 0, length, length
+        return
+    start, done = 0, 0
+    while done < length:
+        stop = min(start + room, length)
+        yield start, stop, stop - done
+        start, done = start + max(1, room // 2), stop

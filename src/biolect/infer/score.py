@@ -20,6 +20,7 @@ import numpy as np
 from biolect import metrics
 from biolect.bio.io.form import Refusal
 from biolect.data.document import Member, Rendered
+from biolect.data.packing import windows
 from biolect.errors import ConfigError
 from biolect.infer.prompt import Prompt
 from biolect.infer.reader import Context, Reader
@@ -177,22 +178,6 @@ def _readings(reader: Reader, index: int, query: Query, prompt: Prompt, room: in
             piece = (*members[:-1], query.member.slice(start, stop))
             segment = _segment(reader, prompt, piece, follows, fresh)
             yield _Reading(index, column if follows else f"{column}_coordinate_free", segment, follows)
-
-
-def windows(length: int, room: int | None) -> Iterator[tuple[int, int, int]]:
-    """Cut a long record into windows that overlap by half.
-
-    Yields:
-        Start and stop of each window, and how many of its last residues are new. 0-based, half-open.
-    """
-    if room is None or length <= room:
-        yield 0, length, length
-        return
-    step, start, done = max(1, room // 2), 0, 0
-    while done < length:
-        stop = min(start + room, length)
-        yield start, stop, stop - done
-        start, done = start + step, stop
 
 
 def _segment(reader: Reader, prompt: Prompt, members: tuple[Member, ...], follows: bool, fresh: int) -> Segment:

@@ -1,0 +1,122 @@
+"""Our own language models as encoders: hidden states of real residues."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from biolect.bio.sequence import Sequence as BioSequence
+from biolect.data.document import Document, Grammar, Member
+from biolect.data.packing import length_batches, windows
+from biolect.embed.encoder import Encoder, Pool
+from biolect.errors import ConfigError
+from biolect.models.language_model import LanguageModel
+from biolect.values import Axis, Embedding
+
+
+class NativeEncoder(Encoder):
+    """A language model, each sequence read as a document of its own with ordinary positions.
+
+    A sequence longer than the context is read in windows that overlap by half. Special tokens are read,
+    but have no vector.
+
+    Args:
+        grammar: How the model's documents are written.
+        layer: Take the output of this block, 1-based; None takes the last one's, after the final norm.
+        context_tokens: What the model was trained to read at once; None sets no limit.
+        batch_tokens: Tokens that are read side by side, padding included.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        *,
+        axis: Axis = "sequence",
+        pool: Pool = "mean",
+        grammar: Grammar | None = None,
+        layer: int | None = None,
+        context_tokens: int | None = None,
+        batch_tokens: int = 4_096,
+    ) -> None:
+        self.model, self.axis, self.pool = model, axis, pool
+        self.grammar = grammar or Grammar()
+        self.layer, self.context_tokens, self.batch_tokens = layer, context_tokens, batch_tokens
+        num_layers = len(self._blocks)
+        if layer is not None and not 1 <= layer <= num_layers:
+            raise ConfigError(f"layer = {layer} does not exist: the model has layers 1 to {num_layers}.")
+
+    @property
+    def _blocks(self) -> torch.nn.ModuleList:
+        blocks = self.model.backbone.blocks
+        assert isinstance(blocks, torch.nn.ModuleList)
+        return blocks
+
+    @property
+    def width(self) -> int:
+        """Width of the backbone."""
+        return self.model.backbone.width
+
+    @cached_property
+    def digest(self) -> str:
+        """Sha256 over weights, vocabulary and everything that was chosen."""
+        chosen = (self.axis, self.pool if self.axis == "sequence" else "", self.layer, self.context_tokens, self.grammar.tags)
+        summed = hashlib.sha256(f"{self.model.config.to_yaml()}{self.model.vocabulary.digest}{chosen}".encode())
+        for name, weight in sorted(self.model.state_dict().items()):
+            summed.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
+            summed.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        return summed.hexdigest()
+
+    def encode(self, sequences: Sequence[BioSequence]) -> list[Embedding]:
+        """Return one embedding per sequence, in order; see `Encoder.encode`."""
+        pieces = [(i, *cut) for i, sequence in enumerate(sequences) for cut in windows(len(sequence), self._room)]
+        ids = [self._ids(sequences[i], start, stop) for i, start, stop, _ in pieces]
+        parts: list[list[tuple[int, NDArray[np.float32]]]] = [[] for _ in sequences]
+        for chosen in length_batches([len(row) for row in ids], self.batch_tokens):
+            hidden = self._hidden([ids[k] for k in chosen])
+            for row, k in enumerate(chosen.tolist()):
+                index, start, _, fresh = pieces[k]
+                length = len(ids[k])
+                parts[index].append((start, hidden[row, length - fresh : length].float().cpu().numpy()))
+        ordered = (np.concatenate([vectors for _, vectors in sorted(found, key=lambda part: part[0])]) for found in parts)
+        return [self.placed(sequence, vectors) for sequence, vectors in zip(sequences, ordered, strict=True)]
+
+    def count_tokens(self, sequences: Sequence[BioSequence]) -> tuple[int, int]:
+        """Return tokens computed and tokens that are no padding, for sequences encoded in one call."""
+        special = self.grammar.overhead(1) - 1
+        lengths = [stop - start + special for s in sequences for start, stop, _ in windows(len(s), self._room)]
+        computed = sum(len(chosen) * lengths[chosen[0]] for chosen in length_batches(lengths, self.batch_tokens))
+        return computed, sum(lengths)
+
+    @property
+    def _room(self) -> int | None:
+        return None if self.context_tokens is None else self.context_tokens - self.grammar.overhead(1)
+
+    def _ids(self, sequence: BioSequence, start: int, stop: int) -> Tensor:
+        """Write a stretch as a document, without the end token, which no residue would see."""
+        member = Member(self.model.vocabulary.encode(sequence)[start:stop], sequence.modality)
+        rendered = self.grammar.render(Document((member,)), self.model.vocabulary, coordinates=False)
+        return torch.from_numpy(rendered.token_ids[:-1].astype(np.int64))
+
+    @torch.inference_mode()
+    def _hidden(self, rows: list[Tensor]) -> Float[Tensor, "B T D"]:
+        # Padding stands on the right, where no real token looks.
+        token_ids = pad_sequence(rows, batch_first=True).to(self.model.device)
+        positions = torch.arange(token_ids.shape[1], device=self.model.device).expand_as(token_ids)
+        if self.layer is None:
+            return self.model.hidden(token_ids, positions)
+        caught: list[Any] = []
+        tap = self._blocks[self.layer - 1].register_forward_hook(lambda *seen: caught.append(seen[-1]))
+        try:
+            self.model.hidden(token_ids, positions)
+        finally:
+            tap.remove()
+        return caught[0]
