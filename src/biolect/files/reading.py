@@ -124,14 +124,15 @@ def open_input(path: str | Path, *, text: bool = True) -> io.BufferedReader:
         if head.startswith(_MARK):
             stream.read(len(_MARK))
         if text:
-            _check_text(head, name)
+            check_text(head, name)
     except BaseException:
         stream.close()
         raise
     return stream
 
 
-def _check_text(head: bytes, name: str) -> None:
+def check_text(head: bytes, name: str) -> None:
+    """Raise InputError if a file that begins so is packed in another way, or is no text."""
     for magic, packing in _OTHER_PACKING.items():
         if head.startswith(magic):
             raise InputError(f"'{name}' is packed with {packing}, which is not read. Unpack it, or pack it with gzip.")

@@ -8,17 +8,17 @@ from pathlib import PurePath
 
 from biolect.bio.io.form import Format
 from biolect.errors import InputError
-from biolect.files import open_input
+from biolect.files import check_text, open_input
 
 _BEGINNINGS = (
     (Format.PARQUET, rb"PAR1"),
     (Format.STOCKHOLM, rb"# STOCKHOLM"),
     (Format.GENPEPT, rb"LOCUS\s[^\n]* aa\s"),
-    (Format.GENBANK, rb"LOCUS\s"),
+    (Format.GENBANK, rb"LOCUS\s|\S+\s+Genetic Sequence Data Bank"),
     (Format.EMBL, rb"ID {3}\S[^\n]*;"),
     (Format.GTF, rb'(?:#[^\n]*\n|\s)*(?:[^\t\n]+\t){3}\d+\t\d+\t(?:[^\t\n]*\t){3}[^\n]*(?:gene|transcript)_id "'),
     (Format.GFF3, rb"##gff-version|##sequence-region\s|(?:#[^\n]*\n|\s)*(?:[^\t\n]+\t){3}\d+\t\d+\t(?:[^\t\n]*\t){2}"),
-    (Format.FASTA, rb"(?:#[^\n]*\n\s*)*>"),
+    (Format.FASTA, rb"(?:[#;][^\n]*\n\s*)*>"),
     (Format.FASTQ, rb"@[^\r\n]*\r?\n[A-Za-z.*-]+\s*\r?\n\+"),
 )
 _ENDINGS = {
@@ -71,6 +71,8 @@ def detect_stream(stream: BufferedReader, name: str) -> Format:
     found = next((kind for kind, rule in _BEGINNINGS if re.match(rule, text)), None)
     if found is not Format.PARQUET:
         _refuse_odd(head, name)
+    if found is Format.GFF3 and (version := re.match(rb"##gff-version\s+(?!3)(\S+)", text)):
+        raise InputError(f"'{name}' says that it is GFF version {version[1].decode('latin-1')!r}. Only GFF3 and GTF are read; convert it.")
     if found is Format.FASTA and named is not None:
         return named if named in (Format.A3M, Format.TEXT) else found
     if found is not None:
@@ -87,8 +89,7 @@ def _ending(name: str) -> str:
 
 
 def _refuse_odd(head: bytes, name: str) -> None:
-    if (place := head.find(b"\0")) >= 0:
-        raise InputError(f"'{name}' is a binary file (a zero byte at offset {place}); text is expected. Is it the right file?")
+    check_text(head, name)
     if b"\r" in head and b"\n" not in head:
         raise InputError(
             f"'{name}' has old Macintosh line ends (CR only), which are not read. Convert it, for example with tr '\\r' '\\n'."

@@ -6,6 +6,7 @@ Read with gb-io; a record that it does not read (another dialect, a false length
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from biolect.errors import AlphabetError, CoordinateError, InputError
 
 _BLOCK_BYTES = 1 << 24
 _LOCUS, _EMBL = b"\nLOCUS", b"\nID   "
+_ANNOUNCED = re.compile(rb"(?:LOCUS|ID) [^\n]*?(\d+) (?:bp|aa|BP|AA)\b")
 
 
 def read_genbank(path: str | Path | BinaryIO) -> Iterator[Sequence | Gene | Refusal]:
@@ -45,6 +47,9 @@ def read_genbank(path: str | Path | BinaryIO) -> Iterator[Sequence | Gene | Refu
             continue
         if not contig.letters:
             yield Refusal(contig.name, where, "The record has no sequence, only its features. Fetch it together with its sequence.")
+            continue
+        if reason := _cut_short(text, len(contig.letters)):
+            yield Refusal(contig.name, where, reason)
             continue
         try:
             yield contig.sequence
@@ -80,6 +85,14 @@ def _record_texts(path: str | Path | BinaryIO) -> Iterator[bytes]:
         rest = rest[start:]
     if rest.startswith((_LOCUS[1:], _EMBL[1:])):
         yield rest
+
+
+def _cut_short(text: bytes, num_letters: int) -> str:
+    """Return what to say of a record that stops before its end; a wrong length alone is no sign of that."""
+    announced = _ANNOUNCED.match(text)
+    if announced is None or text[-16:].rstrip().endswith(b"//") or num_letters >= int(announced[1]):
+        return ""
+    return f"The record is cut short: it announces {int(announced[1])} letters, {num_letters} are there. Fetch or copy it again."
 
 
 _Parsed = tuple[Contig, list[Feature], list[tuple[Feature, CoordinateError]]]
