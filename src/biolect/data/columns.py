@@ -13,7 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+SPLITS = ("train", "valid", "test")
 _FLUSH_ITEMS = 1 << 18
+
+
+class Place(NamedTuple):
+    """Where a group lies on a genome record: 0-based, half-open, on the forward strand."""
+
+    record: str
+    start: int
+    stop: int
 
 
 class Layout(NamedTuple):
@@ -44,6 +53,9 @@ COLUMNS: dict[str, Layout] = {
     "record_names": Layout("<u1"),
     "record_name_starts": Layout("<i8", counts="record_names"),
 }
+# Columns that grow together, one entry per group and one per member.
+OF_GROUP = ("group_starts", "split", "cluster", "name_starts")
+OF_MEMBER = ("token_starts", "modality", "view", "run_starts", "member_name_starts")
 
 
 class Column:

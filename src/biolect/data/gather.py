@@ -222,10 +222,11 @@ class Gatherer:
 
     def _views(self, gene: Gene) -> Iterator[tuple[View, NDArray[np.uint8], Modality, str]]:
         if "dna" in self.views:
-            coding = gene.reading.letters[: 3 * gene.reading.num_codons]
-            if sum(span.length for span in gene.spans) > LOCUS_RESIDUES:
+            reading, spans = gene.reading, gene.spans
+            coding = reading.letters[: 3 * reading.num_codons]
+            if sum(span.length for span in spans) > LOCUS_RESIDUES:
                 self.tally.unpaired[f"locus alone: over {LOCUS_RESIDUES:,} nucleotides"] += 1
-            elif (locus := gene.contig.read(gene.spans)) != coding:
+            elif (locus := gene.contig.read(spans)) != coding:
                 yield View.LOCUS, self._nucleotides[np.frombuffer(locus, dtype=np.uint8)], Modality.DNA, ""
             yield View.CDS, self._nucleotides[np.frombuffer(coding, dtype=np.uint8)], Modality.DNA, ""
         if "rna" in self.views:

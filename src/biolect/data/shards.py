@@ -14,29 +14,23 @@ from contextlib import ExitStack, closing
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from biolect.bio.coordinates import Run
 from biolect.bio.sequence import MODALITIES, Modality
-from biolect.data.columns import COLUMNS, Column, mapped
+from biolect.data.columns import COLUMNS, OF_GROUP, OF_MEMBER, SPLITS, Column, Place, mapped
 from biolect.data.document import VIEWS, Member, View
 from biolect.errors import CheckpointError, ConfigError, InputError
 from biolect.files import atomic_path
 from biolect.tokens.vocabulary import Vocabulary
 
-SPLITS = ("train", "valid", "test")
+__all__ = ["SPLITS", "MemberStore", "MemberWriter", "Place", "assign"]
+
 FORMAT = 1
-
-
-class Place(NamedTuple):
-    """Where a group lies on a genome record: 0-based, half-open, on the forward strand."""
-
-    record: str
-    start: int
-    stop: int
+_SETTLE_MEMBERS = 1 << 16
 
 
 class MemberWriter:
@@ -60,6 +54,7 @@ class MemberWriter:
         self._extends, self._is_staged = extends, is_staged
         self._open = ExitStack()
         self._columns: dict[str, Column] = {}
+        self._rows: dict[tuple[str, ...], list[int]] = {OF_GROUP: [], OF_MEMBER: []}
         self._records: dict[str, int] = {}
         self._tokens = dict.fromkeys(MODALITIES, 0)
         self._modality: Modality = Modality.DNA
@@ -95,10 +90,7 @@ class MemberWriter:
     def begin_group(self, name: str, *, split: str = "train", cluster: int = -1, places: Iterable[Place] = ()) -> int:
         """Open a group; the members added next belong to it. Returns its index."""
         columns = self._columns
-        columns["group_starts"].append((self.num_members,))
-        columns["split"].append((SPLITS.index(split),))
-        columns["cluster"].append((cluster,))
-        columns["name_starts"].append((columns["names"].total,))
+        self._rows[OF_GROUP].extend((self.num_members, SPLITS.index(split), cluster, columns["names"].total))
         columns["names"].append(name.encode())
         for place in places:
             record = self._records.setdefault(place.record, len(self._records))
@@ -109,15 +101,15 @@ class MemberWriter:
     def add(self, token_ids: NDArray[np.uint8], modality: Modality, view: View, runs: Iterable[Run] = (), name: str = "") -> None:
         """Add a member to the open group."""
         columns = self._columns
-        columns["token_starts"].append((columns["tokens"].total,))
-        columns["modality"].append((modality.index,))
-        columns["view"].append((view.index,))
-        columns["run_starts"].append((columns["runs"].total // 3,))
+        starts = columns["runs"].total // 3, columns["member_names"].total
+        self._rows[OF_MEMBER].extend((columns["tokens"].total, modality.index, view.index, *starts))
         for run in runs:
             columns["runs"].append(run)
-        columns["member_name_starts"].append((columns["member_names"].total,))
-        columns["member_names"].append(name.encode())
+        if name:
+            columns["member_names"].append(name.encode())
         self.num_members += 1
+        if not self.num_members % _SETTLE_MEMBERS:
+            self._settle()
         self._modality = modality
         self.extend(token_ids)
 
@@ -142,6 +134,7 @@ class MemberWriter:
             names: Names of all records, joined, UTF-8.
             name_lengths: Bytes of each name.
         """
+        self._settle()
         columns, count = self._columns, len(lengths)
         columns["group_starts"].extend(self.num_members + np.arange(count))
         columns["token_starts"].extend(columns["tokens"].total + np.cumsum(lengths) - lengths)
@@ -161,7 +154,15 @@ class MemberWriter:
         self._modality = modality
         self.extend(token_ids)
 
+    def _settle(self) -> None:
+        """Deal the rows of groups and members out to their columns."""
+        for names, values in self._rows.items():
+            for name, column in zip(names, np.array(values, dtype=np.int64).reshape(-1, len(names)).T, strict=True):
+                self._columns[name].extend(column)
+            values.clear()
+
     def _finish(self) -> None:
+        self._settle()
         columns = self._columns
         for record in self._records:
             columns["record_name_starts"].append((columns["record_names"].total,))
