@@ -95,6 +95,12 @@ def test_proteins_are_records_without_genes():
     assert read(text) == [Sequence("MACD", Modality.PROTEIN, "TOY1.1", "Toy.")]
 
 
+def test_a_protein_of_embl_is_a_protein():
+    text = b"ID   DI500001       STANDARD;      PRT;   4 AA.\nAC   DI500001;\nSQ   Sequence 4 AA;\n     MACD           4\n//\n"
+
+    assert read(text) == [Sequence("MACD", Modality.PROTEIN, "DI500001", "")]
+
+
 def test_a_record_without_letters_is_refused():
     text = flat_file("", PLAIN).replace(b"ORIGIN", b"CONTIG      join(U1.1:1..9)")
 

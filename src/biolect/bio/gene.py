@@ -38,7 +38,7 @@ class Contig:
     @cached_property
     def sequence(self) -> Sequence:
         """The whole record in canonical letters."""
-        text = self.letters.decode("ascii")
+        text = self.letters.decode("latin-1")
         spelled = text.replace("T", "U") if self.modality is Modality.RNA else text
         return Sequence(spelled, self.modality, self.name, self.description)
 

@@ -114,8 +114,7 @@ def _parse(text: bytes) -> _Parsed:
 def _from_gb_io(record: Any, first_line: bytes) -> _Parsed:
     letters = bytes(record.sequence).upper()
     name = (record.version or record.accession or record.name or _first_word(first_line)).split(" ")[0]
-    molecule = "protein" if b" aa " in first_line else record.molecule_type or "DNA"
-    contig = _contig(name, letters, molecule, record.circular, record.definition or "")
+    contig = _contig(name, letters, _molecule(first_line, record.molecule_type), record.circular, record.definition or "")
     features: list[Feature] = []
     problems: list[tuple[Feature, CoordinateError]] = []
     for found in record.features:
@@ -146,7 +145,8 @@ def _from_biopython(text: bytes) -> _Parsed:
         record = cast(Any, SeqIO).read(io.StringIO(text.decode("latin-1")), "genbank" if text.startswith(b"LOCUS") else "embl")
     is_circular = record.annotations.get("topology") == "circular"
     letters = bytes(record.seq).upper() if record.seq is not None and record.seq.defined else b""
-    contig = _contig(record.id, letters, record.annotations.get("molecule_type") or "DNA", is_circular, record.description)
+    molecule = _molecule(text.split(b"\n", 1)[0], record.annotations.get("molecule_type"))
+    contig = _contig(record.id, letters, molecule, is_circular, record.description)
     features: list[Feature] = []
     problems: list[tuple[Feature, CoordinateError]] = []
     for found in record.features:
@@ -159,6 +159,11 @@ def _from_biopython(text: bytes) -> _Parsed:
         except CoordinateError as error:
             problems.append((Feature(found.type, (), (False, False), qualifiers), error))
     return contig, features, problems
+
+
+def _molecule(first_line: bytes, found: str | None) -> str:
+    """Return what a record is made of; parsers do not say it of proteins, whose length counts `aa`."""
+    return "protein" if re.search(rb"\d aa\b", first_line, re.IGNORECASE) else found or "DNA"
 
 
 def _contig(name: str, letters: bytes, molecule: str, is_circular: bool, description: str) -> Contig:
