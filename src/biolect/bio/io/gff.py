@@ -1,7 +1,8 @@
 """GFF3 and GTF with their FASTA: one gene per transcript that has a coding sequence.
 
 The annotation is held in memory, the FASTA is read contig by contig. Nothing is guessed: contigs are
-matched by name, and coordinates that cannot be those of the FASTA are refused.
+matched by name, coordinates that cannot be those of the FASTA are refused, and a CDS without
+transl_table is read with code 1, as the format has it, whatever its contig is called.
 """
 
 from __future__ import annotations
