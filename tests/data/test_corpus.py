@@ -46,7 +46,7 @@ def test_annotation_becomes_checked_genes_on_shared_coordinates(corpus: Corpus) 
     assert set(regions.records) == set(corpus.collections["genes"].records), "genomes are material, too"
 
     genes = corpus.collections["genes"]
-    for group in range(len(genes)):
+    for group in range(genes.num_groups):
         views = {member.view: member for member in genes.group(group)}
         assert set(views) >= {View.CDS, View.TRANSCRIPT, View.PROTEIN}
         cds, protein = views[View.CDS], views[View.PROTEIN]
@@ -65,7 +65,7 @@ def test_splits_are_disjoint_in_clusters_and_the_report_is_clean(corpus: Corpus)
     corpus.check_leakage()
     homes: dict[int, set[str]] = {}
     for store in corpus.collections.values():
-        for group in range(len(store)):
+        for group in range(store.num_groups):
             homes.setdefault(store.cluster_of(group), set()).add(store.split_of(group))
     assert all(len(splits) == 1 for splits in homes.values()) and -1 not in homes
     genes = corpus.collections["genes"]
@@ -115,7 +115,7 @@ def test_long_dna_without_genes_is_cut_into_blocks(tmp_path: Path) -> None:
     report = prepare([tmp_path / "g.fa"], tmp_path / "c", PrepareOptions(valid=0.2, test=0.2))
 
     store = Corpus.open(tmp_path / "c").collections["sequences"]
-    assert [store.name_of(i) for i in range(2)] == ["short", "chr:50001-100000"] or len(store) == 6
+    assert store.num_groups == 6 and store.name_of(0) == "short"
     assert sorted(store.split_of(i) for i in range(1, 6)) == ["test", "train", "train", "train", "valid"]
     assert report["duplicates"] == 1 and report["records"] == 3 and report["leakage"]["clean"]
 

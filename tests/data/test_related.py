@@ -56,7 +56,7 @@ def test_a_table_says_which_records_belong_to_a_gene(tmp_path: Path) -> None:
     store = MemberStore.open(tmp_path / "related")
 
     # AB_1.1 is the other strand of NM_1.1, so it is the same string; positions 3 to 8 of NC_1.1 are inside.
-    assert [store.name_of(i) for i in range(len(store))] == ["GeneID:6392"]
+    assert [store.name_of(i) for i in range(store.num_groups)] == ["GeneID:6392"]
     assert texts_of(store, 0) == ["ACGUACGG", "MK", "CGGGTT"]
     assert all(member.view is View.RECORD and not member.runs for member in store.group(0))
     assert missing == 1
@@ -89,5 +89,5 @@ def test_genes_of_one_name_on_several_records_are_related(tmp_path: Path) -> Non
         write_same_genes(writer, genes, {"reca": [0, 1], "lone": [2], "same record": [0, 2]})
     store = MemberStore.open(tmp_path / "related")
 
-    assert [store.name_of(i) for i in range(len(store))] == ["gene reca"]
+    assert [store.name_of(i) for i in range(store.num_groups)] == ["gene reca"]
     assert texts_of(store, 0) == ["ATGAAATAA", "MK", "ATGAAGTAA"]

@@ -88,8 +88,8 @@ def test_every_member_is_found_by_index_whatever_the_shape(tmp_path_factory: pyt
 
     store = MemberStore.open(folder)
 
-    assert [[len(m) for m in store.group(i)] for i in range(len(store))] == sizes
-    assert all((m.token_ids == 16 + i).all() for i in range(len(store)) for m in store.group(i))
+    assert [[len(m) for m in store.group(i)] for i in range(store.num_groups)] == sizes
+    assert all((m.token_ids == 16 + i).all() for i in range(store.num_groups) for m in store.group(i))
 
 
 def test_nothing_is_left_when_writing_fails(tmp_path: Path) -> None:

@@ -7,12 +7,11 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from biolect.cli.common import DEFAULTS, Common, finish, split_assignments
+from biolect.errors import ConfigError
 
 
 def prepare(
-    inputs: Annotated[list[str], Parameter(allow_leading_hyphen=True)],
-    /,
-    *,
+    *inputs: Annotated[str, Parameter(allow_leading_hyphen=True)],
     kind: Literal["auto", "sequences", "genes", "interleaved", "families", "molecules"] = "auto",
     views: str = "dna,rna,protein",
     pairing: Literal["matched", "broken"] = "matched",
@@ -37,6 +36,8 @@ def prepare(
     from biolect.data.corpus import prepare as prepare_corpus
 
     paths, assignments = split_assignments(inputs)
+    if not paths:
+        raise ConfigError("No input was given. Name at least one file, or - for standard input.")
     asked = {"kind": kind, "views": views.split(","), "pairing": pairing, "valid": valid, "test": test, "engine": engine}
     options = PrepareOptions.from_dict(asked | {"seed": common.seed or 0, "skip_bad": common.skip_bad}).override(assignments)
     output = common.need_output()

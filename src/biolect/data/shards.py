@@ -101,12 +101,11 @@ class MemberWriter:
     def add(self, token_ids: NDArray[np.uint8], modality: Modality, view: View, runs: Iterable[Run] = (), name: str = "") -> None:
         """Add a member to the open group."""
         columns = self._columns
-        starts = columns["runs"].total // 3, columns["member_names"].total
-        self._rows[OF_MEMBER].extend((columns["tokens"].total, modality.index, view.index, *starts))
+        starts = columns["tokens"].total, modality.index, view.index, columns["runs"].total // 3, columns["member_names"].total
+        self._rows[OF_MEMBER].extend(starts)
         for run in runs:
             columns["runs"].append(run)
-        if name:
-            columns["member_names"].append(name.encode())
+        columns["member_names"].append(name.encode())
         self.num_members += 1
         if not self.num_members % _SETTLE_MEMBERS:
             self._settle()
@@ -219,9 +218,6 @@ class MemberStore:
                 f"'{vocabulary.name}' ({len(vocabulary)}). Use a model with its vocabulary, or run biolect prepare again."
             )
         return cls(folder, facts, columns, vocabulary)
-
-    def __len__(self) -> int:
-        return self.num_groups
 
     def member(self, index: int) -> Member:
         """Return one member; its token ids are a view of the file."""
