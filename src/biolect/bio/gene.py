@@ -14,7 +14,7 @@ from biolect.bio.coordinates import CoordinateMap, Run, Span, compress, expand
 from biolect.bio.genetic_code import GeneticCode
 from biolect.bio.sequence import Modality, Sequence
 from biolect.bio.splicing import Layout, lay_out, spliced_runs
-from biolect.bio.translation import Reading, TranslationCheck, check, is_plain
+from biolect.bio.translation import Reading, TranslationCheck, check, quick_check
 
 _COMPLEMENT = bytes.maketrans(b"ACGTRYKMBVDH", b"TGCAYRMKVBHD")
 
@@ -157,8 +157,10 @@ class Gene:
 
     @cached_property
     def _check(self) -> TranslationCheck:
-        if not self.transl_except and is_plain(self.spliced, self.genetic_code, self.codon_start, self.annotated_protein):
-            return TranslationCheck("equal", is_aligned=True, codon_start=self.codon_start)
+        is_simple = self.codon_start == 1 and not (self.transl_except or self.is_partial_start)
+        found = quick_check(self.spliced, self.genetic_code, self.annotated_protein) if is_simple else None
+        if found:
+            return found
         return check(self._claimed, self.annotated_protein)
 
     @cached_property

@@ -17,6 +17,9 @@ from biolect.bio.genetic_code import GeneticCode
 
 # Where a record announces a difference without saying which, this share of the protein must agree.
 _LEAST_AGREEMENT = 0.9
+# What an edited base can be: C becomes U, U becomes C, and A becomes inosine, which is read as G.
+_EDITED = {"C": "CT", "T": "TC", "A": "AG"}
+_PLAIN = {base: base for base in "ACGT"}
 # A shorter part of a protein can be found in a wrong frame by chance.
 _LEAST_RESIDUES = 8
 
@@ -165,10 +168,19 @@ class Reading:
         return protein.removesuffix("*") if Reason.STOP_COMPLETED in reasons else protein
 
 
-def is_plain(spliced: bytes, code: GeneticCode, codon_start: int, annotated: str) -> bool:
-    """Return whether whole codons and a stop are the annotated protein: the quick answer for most genes."""
-    letters = spliced[codon_start - 1 :]
-    return len(letters) == 3 * len(annotated) + 3 and code.translate(letters) == annotated + "*"
+_EQUAL = TranslationCheck("equal", is_aligned=True)
+_STARTED = TranslationCheck("explained", Reason.ALTERNATIVE_START.value, Reason.ALTERNATIVE_START.value, is_aligned=True)
+
+
+def quick_check(spliced: bytes, code: GeneticCode, annotated: str) -> TranslationCheck | None:
+    """Return what `check` returns for a whole gene without exceptions that is plain or has an alternative start, else None."""
+    if len(spliced) != 3 * len(annotated) + 3:
+        return None
+    protein = code.translate(spliced)
+    if protein == annotated + "*":
+        return _EQUAL
+    has_start = spliced[:3].decode("latin-1") in code.starts
+    return _STARTED if has_start and protein[0] != "M" and "M" + protein[1:] == annotated + "*" else None
 
 
 def check(reading: Reading, annotated: str) -> TranslationCheck:
@@ -248,26 +260,20 @@ def _letter_by_letter(reading: Reading, annotated: str) -> TranslationCheck | No
 def _reason_for(reading: Reading, index: int, annotated: str) -> Reason | None:
     """Return why the codon at an index was read as the annotated amino acid, if that can be verified."""
     codon, announced = reading.codon(index), reading.exception.lower()
-    if "rna editing" in announced and annotated in _edited(reading.code, codon):
+    if "rna editing" in announced and annotated in _meanings(reading.code, codon, _EDITED):
         return Reason.RNA_EDITING
     if index == 0 and annotated == "M":
         return Reason.UNNAMED_START if reading.has_start else Reason.PARTIAL_START
-    if set(codon) - set("ACGT") and (annotated == "X" or annotated in _readings(reading.code, codon)):
+    if set(codon) - set("ACGT") and (annotated == "X" or annotated in _meanings(reading.code, codon, _PLAIN, "ACGT")):
         return Reason.AMBIGUOUS_LETTERS
     if annotated == "X":
         return Reason.MASKED
     return {("TGA", "U"): Reason.UNNAMED_SELENOCYSTEINE, ("TAG", "O"): Reason.UNNAMED_PYRROLYSINE}.get((codon, annotated))
 
 
-def _readings(code: GeneticCode, codon: str) -> set[str]:
-    """Return what a codon can mean when its ambiguous letters are read as any base."""
-    return {code.translate("".join(bases)) for bases in product(*(b if b in "ACGT" else "ACGT" for b in codon))}
-
-
-def _edited(code: GeneticCode, codon: str) -> set[str]:
-    """Return what a codon can mean after editing: C to U, U to C, or A to inosine, which is read as G."""
-    choices = {"C": "CT", "T": "TC", "A": "AG"}
-    return {code.translate("".join(bases)) for bases in product(*(choices.get(b, b) for b in codon))}
+def _meanings(code: GeneticCode, codon: str, choices: dict[str, str], others: str = "") -> set[str]:
+    """Return what a codon can mean if each letter may be one of its choices; letters without any may be `others` or stay."""
+    return {code.translate("".join(bases)) for bases in product(*(choices.get(b, others or b) for b in codon))}
 
 
 def _other_code(reading: Reading, annotated: str) -> TranslationCheck | None:
@@ -282,16 +288,14 @@ def _other_code(reading: Reading, annotated: str) -> TranslationCheck | None:
 def _announced(reading: Reading, annotated: str) -> TranslationCheck:
     """Accept a difference that the record announces, if the two proteins are alike; everything else is unexplained."""
     derived = reading.derived
-    longest, shortest = max(len(derived), len(annotated)), min(len(derived), len(annotated))
+    longest = max(len(derived), len(annotated))
+    same = [a == b for a, b in zip(derived, annotated, strict=False)]
     if len(derived) == len(annotated):
-        agreeing = sum(a == b for a, b in zip(derived, annotated, strict=True))
+        agreeing = sum(same)
     else:
-        same = [a == b for a, b in zip(derived, annotated, strict=False)]
         tail = [a == b for a, b in zip(reversed(derived), reversed(annotated), strict=False)]
-        head = (same + [False]).index(False)
-        agreeing = min(shortest, head + (tail + [False]).index(False))
+        agreeing = min(len(same), [*same, False].index(False) + [*tail, False].index(False))
     detail = f"{agreeing} of {longest} residues agree ({len(derived)} derived, {len(annotated)} annotated)"
     if reading.exception and agreeing >= _LEAST_AGREEMENT * longest:
-        aligned = len(derived) == len(annotated)
-        return _explained(reading, {Reason.EXCEPTION}, f"{reading.exception}; {detail}", is_aligned=aligned)
+        return _explained(reading, {Reason.EXCEPTION}, f"{reading.exception}; {detail}", is_aligned=len(derived) == len(annotated))
     return _unexplained(reading, detail)
