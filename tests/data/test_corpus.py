@@ -196,3 +196,27 @@ def test_annotation_stands_on_the_sequence_of_its_own_folder(tmp_path: Path) -> 
     assert partner_of(tmp_path / "fly" / "slice.gff3", paths[::-1]) == tmp_path / "fly" / "slice.fa.gz"
     assert partner_of(tmp_path / "worm" / "slice.gff3", paths) == tmp_path / "fly" / "slice.fa.gz"
     assert partner_of(tmp_path / "lone.gff3", paths) is None
+
+
+def test_real_phages_are_read_whole_and_split_without_leakage(data_folder: Path, tmp_path: Path) -> None:
+    files = sorted((data_folder / "genbank" / "phage" / "enterobacteria_phage").glob("*.gbk.gz"))
+
+    report = prepare(files, tmp_path / "c", PrepareOptions(valid=0.1, test=0.1))
+
+    assert report["genes"] == report["translations"]["checked"] == 358 and report["translations"]["unexplained"] == []
+    assert report["leakage"]["clean"] and report["refused"] == []
+    assert min(report["splits"]["genes"].values()) > 20
+
+
+@pytest.mark.slow
+def test_two_strains_share_their_clusters_and_no_cluster_swallows_a_genome(data_folder: Path, tmp_path: Path) -> None:
+    folder = data_folder / "genbank" / "bacteria"
+    strains = sorted(folder.glob("Mycoplasma_mycoides*.gbff.gz"))
+
+    report = prepare([*strains, *folder.glob("Escherichia_coli*.gbff.gz")], tmp_path / "c")
+
+    genes = Corpus.open(tmp_path / "c").collections["genes"]
+    of_record = {group: place.record for group, place in genes.places()}
+    first, second = ({genes.cluster_of(g) for g, r in of_record.items() if r == name} for name in sorted(set(of_record.values()))[1:])
+    assert len(first & second) > 0.8 * min(len(first), len(second))
+    assert report["clusters"]["largest_share"] < 0.05 and report["leakage"]["clean"]

@@ -151,3 +151,12 @@ def test_a_store_can_be_extended_while_it_is_read(tmp_path: Path) -> None:
 def test_only_a_store_can_be_extended(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not there to be extended"):
         MemberWriter(tmp_path / "genes", JOINT, extends=True)
+
+
+def test_pages_are_let_go_while_views_of_them_stay_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("biolect.data.shards._RELEASE_RESIDUES", 0)
+    store = write_one_gene(tmp_path / "genes")
+
+    first, again = store.group(0)[0], store.group(0)[0]
+
+    assert first.token_ids.tolist() == again.token_ids.tolist() == CDS.tolist()

@@ -6,6 +6,7 @@ last one ends. Text is UTF-8.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -111,3 +112,18 @@ def mapped(folder: Path, name: str, items: int) -> NDArray[Any]:
     # An empty file cannot be mapped.
     flat = np.asarray(np.memmap(path, dtype=dtype, mode="r")) if items else np.zeros(0, dtype=dtype)
     return flat.reshape(-1, width) if width > 1 else flat
+
+
+def release(column: NDArray[Any]) -> None:
+    """Let go of the pages of a mapped column that were read; they count as memory of the process until then."""
+    base = column.base
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
+
+
+def assign(folder: Path | str, splits: NDArray[np.integer], clusters: NDArray[np.integer]) -> None:
+    """Set the split (index in `SPLITS`) and the cluster of every group of a store that is being made."""
+    for name, values in (("split", splits), ("cluster", clusters)):
+        np.ascontiguousarray(values, dtype=COLUMNS[name].dtype).tofile(Path(folder) / f"{name}.bin")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from biolect.bio.coordinates import Run
 from biolect.bio.sequence import MODALITIES, Modality
-from biolect.data.columns import COLUMNS, OF_GROUP, OF_MEMBER, SPLITS, Column, Place, mapped
+from biolect.data.columns import COLUMNS, OF_GROUP, OF_MEMBER, SPLITS, Column, Place, assign, mapped, release
 from biolect.data.document import VIEWS, Member, View
 from biolect.errors import CheckpointError, ConfigError, InputError
 from biolect.files import atomic_path
@@ -31,6 +31,7 @@ __all__ = ["SPLITS", "MemberStore", "MemberWriter", "Place", "assign"]
 
 FORMAT = 1
 _SETTLE_MEMBERS = 1 << 16
+_RELEASE_RESIDUES = 1 << 27
 
 
 class MemberWriter:
@@ -188,6 +189,7 @@ class MemberStore:
     def __init__(self, folder: Path, facts: dict[str, Any], columns: dict[str, NDArray[Any]], vocabulary: Vocabulary) -> None:
         self.folder, self.vocabulary = folder, vocabulary
         self._facts, self._columns = facts, columns
+        self._handed_out = 0
         self.num_groups: int = facts["groups"]
         self.num_members: int = facts["members"]
 
@@ -226,6 +228,10 @@ class MemberStore:
         first, last = columns["run_starts"][index : index + 2].tolist()
         runs = tuple(Run(*row) for row in columns["runs"][first:last].tolist())
         modality, view = MODALITIES[columns["modality"][index]], VIEWS[columns["view"][index]]
+        self._handed_out += stop - start
+        if self._handed_out > _RELEASE_RESIDUES:
+            release(columns["tokens"])
+            self._handed_out = 0
         return Member(columns["tokens"][start:stop], modality, runs, view)
 
     def members_of(self, group: int) -> range:
@@ -289,9 +295,3 @@ class MemberStore:
     def _text(self, column: str, starts: str, index: int) -> str:
         start, stop = self._columns[starts][index : index + 2].tolist()
         return self._columns[column][start:stop].tobytes().decode()
-
-
-def assign(folder: Path | str, splits: NDArray[np.integer], clusters: NDArray[np.integer]) -> None:
-    """Set the split (index in `SPLITS`) and the cluster of every group of a store that is being made."""
-    for name, values in (("split", splits), ("cluster", clusters)):
-        np.ascontiguousarray(values, dtype=COLUMNS[name].dtype).tofile(Path(folder) / f"{name}.bin")

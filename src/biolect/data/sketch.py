@@ -108,14 +108,20 @@ class WordSet:
         # Most of what is not in the set ends at this table, which is far cheaper to ask than the sorted words.
         self._mask = np.uint64((1 << bits) - 1)
         self._seen = np.zeros(1 << bits, dtype=bool)
-        self._seen[self.words & self._mask] = True
+        for bits in self._probes(self.words):
+            self._seen[bits] = True
 
     def __len__(self) -> int:
         return len(self.words)
 
+    def _probes(self, words: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        return words & self._mask, words >> np.uint64(24) & self._mask
+
     def find(self, words: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return which of some words are in the set (indices, ascending), and their places in `self.words`."""
-        maybe = np.flatnonzero(self._seen[words & self._mask])
+        first, second = self._probes(words)
+        maybe = np.flatnonzero(self._seen[first])
+        maybe = maybe[self._seen[second[maybe]]]
         places = np.minimum(np.searchsorted(self.words, words[maybe]), max(len(self.words) - 1, 0))
         found = self.words[places] == words[maybe] if len(maybe) else np.zeros(0, dtype=bool)
         return maybe[found], places[found]
