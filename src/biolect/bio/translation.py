@@ -49,9 +49,6 @@ class Reason(StrEnum):
     OTHER_FRAME = "codon_start is wrong"
 
 
-_ORDER = list(Reason)
-
-
 @dataclass(frozen=True)
 class TranslationCheck:
     """The verdict on one annotated protein.
@@ -212,7 +209,7 @@ def _unexplained(reading: Reading, detail: str) -> TranslationCheck:
 
 
 def _explained(reading: Reading, reasons: set[Reason], detail: str, *, is_aligned: bool) -> TranslationCheck:
-    ranked = sorted(reasons, key=_ORDER.index)
+    ranked = sorted(reasons, key=list(Reason).index)
     words = "; ".join(ranked) + (f": {detail}" if detail else "")
     return TranslationCheck("explained", ranked[-1].value, words, is_aligned, reading.codon_start)
 
