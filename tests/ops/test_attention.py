@@ -9,8 +9,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from biolect.ops import attention
 from biolect.ops.attention import (
     Stretch,
+    attention_blocked,
     attention_causal,
     attention_continued,
     attention_masked,
@@ -20,6 +22,7 @@ from biolect.ops.attention import (
 )
 
 FLOAT64 = 1e-10
+BFLOAT16 = 0.01
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -92,8 +95,37 @@ def test_causal_attention_equals_the_definition(length: int) -> None:
     torch.testing.assert_close(attention_causal(q, k, v), expected, rtol=0, atol=FLOAT64)
 
 
+@pytest.mark.parametrize(("length", "block_tokens"), [(1, 5), (4, 5), (5, 5), (6, 5), (23, 7), (23, 128)])
+def test_blocked_attention_equals_causal_attention_and_its_gradients(length: int, block_tokens: int) -> None:
+    results = []
+    for blocked in (True, False):
+        q, k, v = (draw(2, length, 3, 5, seed=i).requires_grad_() for i in range(3))
+        out = attention_blocked(q, k, v, block_tokens=block_tokens) if blocked else attention_causal(q, k, v)
+        results.append([out, *torch.autograd.grad(out, (q, k, v), draw(2, length, 3, 5, seed=3))])
+
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=FLOAT64)
+
+
+def test_bfloat16_gradients_on_a_cpu_are_blocked_and_near_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = [draw(2, 257, 3, 16, seed=i).bfloat16().double().requires_grad_() for i in range(3)]
+    coarse = [x.detach().bfloat16().requires_grad_() for x in exact]
+    direction = draw(2, 257, 3, 16, seed=3).bfloat16()
+    calls = []
+    monkeypatch.setattr(attention, "attention_blocked", lambda *x: calls.append(x) or attention_blocked(*x))
+
+    out, expected = attention_causal(*coarse), attention_causal(*exact)
+    with torch.no_grad():
+        attention_causal(*coarse)
+    gradients = zip(torch.autograd.grad(out, coarse, direction), torch.autograd.grad(expected, exact, direction.double()), strict=True)
+
+    assert len(calls) == 1 and out.dtype == torch.bfloat16
+    for found, true in [(out, expected), *gradients]:
+        assert (found.double() - true).norm() < BFLOAT16 * true.norm()
+
+
 @settings(max_examples=40, deadline=None)
-@given(num=st.sampled_from([1, 3]), prefix=st.integers(0, 17), before=st.integers(0, 7), new=st.integers(1, 5))
+@given(num=st.sampled_from([1, 3]), prefix=st.integers(0, 17), before=st.integers(0, 7), new=st.sampled_from([1, 2, 5, 31, 37]))
 def test_continued_attention_equals_causal_attention_over_all_that_was_read(num: int, prefix: int, before: int, new: int) -> None:
     total = prefix + before + new
     q, k, v = (draw(num, total, 3, 5, seed=i) for i in range(3))
