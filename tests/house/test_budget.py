@@ -30,8 +30,18 @@ def test_a_function_is_one_thought(module):
 def test_the_house_stays_small():
     lengths = [len(module.text.splitlines()) for module in modules()]
 
-    assert sum(lengths) < LINES_IN_ALL
+    assert sum(lines_of_code(module.text) for module in modules()) < LINES_IN_ALL
     assert statistics.median(lengths) <= 200
+
+
+def lines_of_code(text: str) -> int:
+    """Lines with a statement: docstrings, comments and blank lines cost nothing, or nobody would write them."""
+    documented = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False) is not None:
+            documented |= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    lines = enumerate(text.splitlines(), start=1)
+    return sum(1 for number, line in lines if line.strip() and not line.strip().startswith("#") and number not in documented)
 
 
 @pytest.mark.parametrize("path", sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")]), ids=lambda path: path.name)
