@@ -66,10 +66,13 @@ def fasta_files(draw: st.DrawFn) -> bytes:
 
 
 @settings(max_examples=150, deadline=None)
-@given(fasta_files(), st.integers(1, 80), st.sampled_from(["refuse", "mask"]), st.booleans())
-def test_blocks_of_any_size_give_what_a_line_by_line_reader_gives(text: bytes, size: int, unknown: blocks.Unknown, strict: bool) -> None:
+@given(fasta_files(), st.integers(1, 80), st.integers(0, 200), st.sampled_from(["refuse", "mask"]), st.booleans())
+def test_blocks_of_any_size_give_what_a_line_by_line_reader_gives(
+    text: bytes, size: int, batch: int, unknown: blocks.Unknown, strict: bool
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "BLOCK_BYTES", size)
+        patch.setattr(blocks, "_BATCH_BYTES", batch)
         assert fast(text, Modality.DNA, unknown, strict) == naive(text, Modality.DNA, unknown, strict)
 
 

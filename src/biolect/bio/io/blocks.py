@@ -1,15 +1,15 @@
 """FASTA straight to codes, block by block, for building shards.
 
-Every step works on a whole record in C, none on a line, so that it runs at a good part of the speed at
-which a file can be read: what stands between two headers goes through one `translate` that maps letters
-and deletes white space, and only what came out flagged (a folded or illegal letter) is looked at twice.
+Every step works on a whole block or record in C, none on a line, so that it runs at a good part of the
+speed at which a file can be read: header lines are cut out, what is left goes through one `translate`
+that maps letters and deletes white space, and only records in which some letter came out flagged
+(folded or illegal) are looked at twice.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from io import BufferedReader
 from typing import Literal, NamedTuple
 
@@ -30,8 +30,9 @@ EMPTY = "The record has no letters. Remove it, or add its sequence."
 _NEWLINE = ord("\n")
 _COMMENTS = re.compile(rb"(?:[#;][^\n]*(?:\n|$)|\s)*")
 _LONGEST_HEADER_BYTES = 1 << 16
-# Set in the code of a letter that is folded, or illegal.
-_FOLDED = 0x80
+_BATCH_BYTES = 1 << 21
+# A byte that no text holds stands where a record begins; its code, and the bit of folded and illegal letters.
+_MARK, _BEGIN, _FOLDED = b"\x01", b"\x7f", 0x80
 
 
 def blocks(stream: BufferedReader, where: str) -> Iterator[tuple[list[bytes], list[bytes]]]:
@@ -86,63 +87,128 @@ def _check_preface(text: bytes, where: str) -> None:
         raise InputError(f"'{where}' has text before its first header: {line[:40]!r}. FASTA begins with '>'.")
 
 
-def record_names(headers: list[bytes]) -> list[str]:
-    """Return the first word of every header line."""
-    lines = b"\n".join(headers).decode("utf-8", errors="replace").split("\n") if headers else []
-    return [(line.split(None, 1) or [""])[0] for line in lines]
+def record_names(headers: list[bytes]) -> list[bytes]:
+    """Return the first word of every header line, in UTF-8."""
+    names = [(header.split(None, 1) or [b""])[0] for header in headers]
+    return names if b"".join(names).isascii() else [name.decode("utf-8", errors="replace").encode() for name in names]
 
 
 class Codes(NamedTuple):
-    """Whole records, one after the other: record i has codes[offsets[i]:offsets[i + 1]]."""
+    """Whole records, one after the other: record i has codes[offsets[i]:offsets[i + 1]]. Names are UTF-8."""
 
-    names: list[str]
+    raw_names: list[bytes]
     offsets: NDArray[np.int64]
     codes: NDArray[np.uint8]
     folds: Folds
 
-
-@dataclass
-class _Record:
-    """What is known of one record; `length` residues, in pieces."""
-
-    name: str
-    pieces: list[bytes] = field(default_factory=list[bytes])
-    length: int = 0
-    folds: Folds = field(default_factory=Folds)
-    reason: str = ""
+    @property
+    def names(self) -> list[str]:
+        """Names as text."""
+        return [name.decode() for name in self.raw_names]
 
 
 class _Coder:
-    """Turns text into codes and says why a record is refused; see `read_codes` for its settings."""
+    """Turns blocks into one long run of codes, and cuts whole records off it; see `read_codes` for its settings.
+
+    Invariant: record i of those at hand begins at the i-th entry of `begins`; the last one may go on.
+    """
 
     def __init__(self, modality: Modality, table: NDArray[np.uint8], unknown: Unknown, strict: bool) -> None:
         self.alphabet, self.unknown, self.strict = modality.alphabet, unknown, strict
         canonical = np.isin(np.arange(256), self.alphabet.symbol_table)
         readable = table != ILLEGAL
-        if table[readable].max() >= _FOLDED:
-            raise AlphabetError(
-                f"The table has code {table[readable].max()}; codes are below {_FOLDED}, because the highest bit marks folded letters."
-            )
-        # One code per letter, without the highest bit if the letter is canonical.
-        self.flagged = np.where(readable & ~canonical, table | _FOLDED, table).tobytes()
+        if table[readable].max() >= ord(_BEGIN):
+            raise AlphabetError(f"The table has code {table[readable].max()}; codes are below {ord(_BEGIN)} here, which marks beginnings.")
+        flagged = np.where(readable & ~canonical, table | _FOLDED, table)
+        flagged[ord(_MARK)] = ord(_BEGIN)
         settled = np.arange(256, dtype=np.uint8) & ~np.uint8(_FOLDED)
         settled[ILLEGAL] = table[ord(self.alphabet.unknown)]
-        self._settled = settled.tobytes()
+        self._flagged, self._settled = flagged.tobytes(), settled.tobytes()
+        self.number, self.total = 1, 0
+        self.names: list[bytes] = []
+        self.begins: list[NDArray[np.int64]] = []
+        self.chunks: list[bytearray] = []
+        self.folds: dict[int, Folds] = {}
+        self.reasons: dict[int, str] = {}
 
-    def add(self, record: _Record, piece: bytes, part: bytes) -> None:
-        """Add codes to a record; count what was folded, or say why the record is refused."""
-        if not piece.isascii():
-            letters = part.translate(None, WHITE)
-            place, verdict = piece.find(ILLEGAL) if self.unknown == "refuse" else -1, "is not in"
-            if place < 0 and self.strict:
-                place, verdict = int((np.frombuffer(piece, dtype=np.uint8) >= _FOLDED).argmax()), "is not a canonical letter of"
-            if place >= 0 and not record.reason:
-                letter = chr(letters[place])
-                record.reason = str(self.alphabet.refusal(letter, record.length + place, record.name, verdict))
-            record.folds += self.alphabet.count_folds(letters)
-            piece = piece.translate(self._settled)
-        record.length += len(piece)
-        record.pieces.append(piece)
+    def add(self, headers: list[bytes], parts: list[bytes]) -> None:
+        """Take in one block."""
+        continued = len(self.names) - 1
+        self.names += record_names(headers)
+        codes, begins = self._code(parts)
+        if not codes.isascii():
+            bounds = [0, *begins.tolist(), len(codes)]
+            for i, part in enumerate(parts):
+                self._look(continued + i, codes[bounds[i] : bounds[i + 1]], part, goes_on=i == 0)
+            codes = codes.translate(self._settled)
+        self.begins.append(begins + self.total)
+        self.chunks.append(codes)
+        self.total += len(codes)
+
+    def _code(self, parts: list[bytes]) -> tuple[bytearray, NDArray[np.int64]]:
+        """Return codes, with the highest bit set where a letter is folded or illegal, and where all parts but the first begin."""
+        # A bytearray is translated 1.4 times as fast as bytes are.
+        coded = bytearray(_MARK).join(parts).translate(self._flagged, WHITE)
+        codes, count = coded.replace(_BEGIN, b""), len(parts) - 1
+        if len(coded) - len(codes) != count:
+            return self._code([part.replace(_MARK, b"\x02") for part in parts])
+        places = _expected(coded, parts)
+        view = np.frombuffer(coded, dtype=np.uint8)
+        if count and not (places[-1] < len(coded) and (view[places] == ord(_BEGIN)).all()):
+            places = np.flatnonzero(view == ord(_BEGIN))
+        return codes, places - np.arange(count)
+
+    def _look(self, record: int, codes: bytearray, part: bytes, *, goes_on: bool) -> None:
+        """Count what was folded in a piece of a record, or say why the record is refused."""
+        if codes.isascii():
+            return
+        letters = part.translate(None, WHITE)
+        place, verdict = codes.find(ILLEGAL) if self.unknown == "refuse" else -1, "is not in"
+        if place < 0 and self.strict:
+            place, verdict = int((np.frombuffer(codes, dtype=np.uint8) >= _FOLDED).argmax()), "is not a canonical letter of"
+        if place >= 0 and record not in self.reasons:
+            before = self.total - int(next(b for b in reversed(self.begins) if len(b))[-1]) if goes_on else 0
+            name = self.names[record].decode()
+            self.reasons[record] = str(self.alphabet.refusal(chr(letters[place]), before + place, name, verdict))
+        self.folds[record] = self.folds.get(record, Folds()) + self.alphabet.count_folds(letters)
+
+    def cut(self, where: str, *, ends: bool = False) -> Iterator[Codes | Refusal]:
+        """Yield the whole records at hand, all of them at the end of the input, and keep the rest."""
+        count = len(self.names) - (not ends)
+        if count < 1:
+            return
+        joined = np.frombuffer(bytearray().join(self.chunks), dtype=np.uint8)
+        offsets = np.concatenate([*self.begins, [self.total]])[: count + 1]
+        codes, lengths, names = joined[offsets[0] : offsets[-1]], np.diff(offsets), self.names[:count]
+        refused = {i: reason for i, reason in self.reasons.items() if i < count}
+        if refused or not lengths.all():
+            refused = dict.fromkeys(np.flatnonzero(lengths == 0).tolist(), EMPTY) | refused
+            for i in sorted(refused):
+                yield Refusal(names[i].decode(), f"{where}, record {self.number + i}", refused[i])
+            kept = np.ones(count, dtype=bool)
+            kept[list(refused)] = False
+            codes, lengths = codes[np.repeat(kept, lengths)], lengths[kept]
+            names = [name for name, keep in zip(names, kept.tolist(), strict=True) if keep]
+        if names:
+            folds = sum((f for i, f in self.folds.items() if i < count and i not in refused), Folds())
+            yield Codes(names, np.concatenate([[0], np.cumsum(lengths)]), codes, folds)
+        rest = bytearray(joined[offsets[-1] :])
+        self.number += count
+        self.names, self.chunks, self.total = self.names[count:], [rest], len(rest)
+        self.begins = [np.zeros(len(self.names), dtype=np.int64)]
+        self.folds = {i - count: f for i, f in self.folds.items() if i >= count}
+        self.reasons = {i - count: reason for i, reason in self.reasons.items() if i >= count}
+
+
+def _expected(coded: bytearray, parts: list[bytes]) -> NDArray[np.int64]:
+    """Return where records begin, marks counted, if all lines of a block are as wide as one of its first."""
+    first = coded.find(_BEGIN)
+    line = parts[1].find(b"\n") + 1 if len(parts) > 1 else 0
+    end = 2 if line > 1 and parts[1][line - 2 : line] == b"\r\n" else 1
+    raw = np.fromiter(map(len, parts[1:-1]), dtype=np.int64, count=max(0, len(parts) - 2))
+    # Never below zero, so that places differ and as many as there are marks are all of them.
+    lengths = np.maximum(raw - end * -(-raw // max(line, 1)), 0)
+    return first + np.concatenate([[0], np.cumsum(lengths + 1)])[: len(parts) - 1]
 
 
 def read_codes(
@@ -156,50 +222,18 @@ def read_codes(
 ) -> Iterator[Codes | Refusal]:
     """Read records as arrays of codes, many at once, never cut in two.
 
-    Equal to `fasta.read` followed by `table[...]` on the residues. Memory: a few blocks, and the
+    Equal to `fasta.read` followed by `table[...]` on the residues. Memory: a few batches, and the
     longest record twice.
 
     Args:
-        table: Byte to code, 256 entries, `ILLEGAL` for what is no letter; codes below 128.
+        table: Byte to code, 256 entries, `ILLEGAL` for what is no letter; codes below 127.
 
-    The rest, what is returned and what is raised are those of `fasta.read`; the refusals of a block
+    The rest, what is returned and what is raised are those of `fasta.read`; the refusals of a batch
     come before its codes.
     """
     coder = _Coder(modality, table, unknown, strict)
-    current: list[_Record] = []
-    number = 1
     for headers, parts in blocks(stream, where):
-        pieces = [part.translate(coder.flagged, WHITE) for part in parts]
-        for record in current:
-            coder.add(record, pieces[0], parts[0])
-        if not headers:
-            continue
-        names = record_names(headers)
-        whole, plain = current, slice(1, -1)
-        if not all(map(bytes.isascii, pieces[1:-1])):
-            whole, plain = [*current, *map(_Record, names[:-1])], slice(0, 0)
-            for record, piece, part in zip(whole[len(current) :], pieces[1:-1], parts[1:-1], strict=True):
-                coder.add(record, piece, part)
-        yield from _emit(whole, ["", *names][plain], pieces[plain], number, where)
-        number += len(current) + len(names) - 1
-        current = [_Record(names[-1])]
-        coder.add(current[0], pieces[-1], parts[-1])
-    yield from _emit(current, [], [], number, where)
-
-
-def _emit(records: list[_Record], names: list[str], pieces: list[bytes], number: int, where: str) -> Iterator[Codes | Refusal]:
-    """Yield whole records: those looked at one by one, then plain ones; `number` is the 1-based place of the first."""
-    lengths = np.array([*(record.length for record in records), *map(len, pieces)], dtype=np.int64)
-    everyone = [*(record.name for record in records), *names]
-    refused = {i: record.reason for i, record in enumerate(records) if record.reason}
-    if refused or not lengths.all():
-        refused = dict.fromkeys(np.flatnonzero(lengths == 0).tolist(), EMPTY) | refused
-        for i in sorted(refused):
-            yield Refusal(everyone[i], f"{where}, record {number + i}", refused[i])
-        kept = [i for i in range(len(everyone)) if i not in refused]
-        everyone, lengths = [everyone[i] for i in kept], lengths[kept]
-        records = [record for record in records if not record.reason]
-    if everyone:
-        codes = b"".join([*(piece for record in records for piece in record.pieces), *pieces])
-        folds = sum((record.folds for record in records), Folds())
-        yield Codes(everyone, np.concatenate([[0], np.cumsum(lengths)]), np.frombuffer(codes, dtype=np.uint8), folds)
+        coder.add(headers, parts)
+        if coder.total > _BATCH_BYTES and headers:
+            yield from coder.cut(where)
+    yield from coder.cut(where, ends=True)

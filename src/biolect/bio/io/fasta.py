@@ -51,7 +51,7 @@ def read(
     for header, letters, line in raw_records(stream, where):
         if is_alignment:
             letters = letters.translate(None, b"-.").upper()
-        name = record_names([header])[0]
+        name = record_names([header])[0].decode()
         try:
             if not letters:
                 raise AlphabetError(EMPTY)
@@ -144,8 +144,7 @@ def read_alignment(stream: BufferedReader, where: str = "input") -> list[tuple[s
         found = len(row) - sum(letter.islower() or letter == "." for letter in row)
         columns = columns or found
         if found != columns or not found:
-            raise InputError(
-                f"Row '{record_names([header])[0]}' of '{where}' (line {line}) has {found} columns, but the first row has {columns}."
-            )
+            name = record_names([header])[0].decode()
+            raise InputError(f"Row '{name}' of '{where}' (line {line}) has {found} columns, but the first row has {columns}.")
         rows.append((header.decode("utf-8", errors="replace").strip(), row))
     return rows
