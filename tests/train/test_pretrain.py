@@ -124,6 +124,20 @@ def test_a_folder_of_something_else_is_left_alone(run, tmp_path):
     assert (tmp_path / "thesis.txt").read_text() == "dear"
 
 
+def test_a_run_refused_before_its_first_step_does_not_hold_its_folder(run, tmp_path):
+    phase = {"name": "R1", "mixture": {"music": 1.0}, "tokens": 4_000, "learning_rate": [1.0, 1.0]}
+
+    with pytest.raises(ConfigError, match="draws on 'music'"):
+        run(toy_config(phases=[phase]), tmp_path / "run")
+
+    assert run(toy_config(), tmp_path / "run", stop_after_steps=1)["steps"] == 1
+
+
+def test_a_model_folder_is_not_taken_for_a_run(run, tmp_path, whole):
+    with pytest.raises(ConfigError, match="not empty and holds no run"):
+        run(toy_config(), whole / "model", overwrite=True)
+
+
 def test_a_run_that_diverges_says_where_and_what_to_change(run, tmp_path):
     phase = {"name": "R1", "mixture": {"single": 1.0}, "tokens": 4_000, "learning_rate": [1e30, 1e30]}
 

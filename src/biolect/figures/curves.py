@@ -39,7 +39,7 @@ def learning_curves(
         by_member: By (modality, 0-based place in the document).
         phase_ends: Phase name to the tokens seen at its end, in order.
     """
-    figure, (left, right) = new_figure(10.0, 4.0, columns=2, shares_y=True)
+    figure, (left, right) = new_figure(11.0, 4.0, columns=2, shares_y=True)
     unit, word = _unit(max(phase_ends.values(), default=0.0))
     for index, (modality, curve) in enumerate(alone.items()):
         left.plot([t / unit for t in curve.tokens], curve.values, color=_color(modality, index), marker="o", markersize=3, label=modality)
@@ -58,7 +58,7 @@ def learning_curves(
         panel.set_xlabel(f"Tokens seen ({word})" if word else "Tokens seen")
         panel.set_title(heading, fontsize=10)
         if panel.lines:
-            panel.legend(frameon=False, fontsize=8)
+            panel.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     left.set_ylabel("Validation loss (bits per residue)")
     left.set_ylim(bottom=0)
     if title:

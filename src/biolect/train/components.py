@@ -29,6 +29,9 @@ from biolect.values import Batch
 _ALONE = {Modality.DNA: (View.LOCUS, View.CDS), Modality.RNA: (View.TRANSCRIPT,), Modality.PROTEIN: (View.PROTEIN,)}
 """Which view of a gene stands for a modality where there are no records of it; the first that exists."""
 
+SIMULATED = ("simulated", "corpus")
+"""What a run folder holds of a simulated organism: its files, and the corpus made of them."""
+
 _VALID_SEED = 1_234_567
 
 
@@ -230,8 +233,8 @@ def run_corpora(config: RunConfig, output: Path, vocabulary: Vocabulary, *, allo
         LeakageError: If training and validation share sequences and that is not allowed.
     """
     if config.corpora.kind == "simulated":
-        folders = {"simulated": str(output / "corpus")}
-        if builds and not (output / "corpus").exists():
+        folders = {"simulated": str(output / SIMULATED[1])}
+        if builds and not (output / SIMULATED[1]).exists():
             _simulate(output, config.corpora.seed)
     else:
         folders = config.corpora.folders
@@ -248,5 +251,5 @@ def _simulate(output: Path, seed: int) -> None:
     from biolect import simulate
     from biolect.data.corpus import PrepareOptions, prepare
 
-    files = simulate.genomes(output / "simulated", seed=seed)
-    prepare(files, output / "corpus", PrepareOptions())
+    files = simulate.genomes(output / SIMULATED[0], seed=seed)
+    prepare(files, output / SIMULATED[1], PrepareOptions())

@@ -93,25 +93,27 @@ def pretrain(
 
 def _claim(config: RunConfig, output: Path, *, resume: bool, overwrite: bool) -> None:
     """Make the run folder ours, or refuse."""
-    held = output / CONFIG
-    if overwrite and not resume and held.is_file():
-        shutil.rmtree(output)
-    if held.is_file():
-        if not resume:
-            raise ConfigError(
-                f"'{output}' holds a run already. Pass --resume to go on with it, --overwrite to replace it, or another --output."
-            )
-        before = RunConfig.from_yaml(held.read_text())
+    there = {path.name for path in output.iterdir()} if output.is_dir() else set()
+    began = {CONFIG, METRICS} <= there
+    if there and not began and not there <= {CONFIG, *components.SIMULATED}:
+        raise ConfigError(f"'{output}' is not empty and holds no run. Choose another --output.")
+    if began and resume:
+        before = RunConfig.from_yaml((output / CONFIG).read_text())
         changed = [name for name in RunConfig.model_fields if getattr(before, name) != getattr(config, name)]
         if changed:
             raise ConfigError(
                 f"The run in '{output}' was started with another config: '{changed[0]}' differs. "
-                f"Resume it with its own, {held}, or start a new run in another folder."
+                f"Resume it with its own, {output / CONFIG}, or start a new run in another folder."
             )
         return
-    if output.is_dir() and any(output.iterdir()):
-        raise ConfigError(f"'{output}' is not empty and holds no run. Choose another --output.")
-    with atomic_path(held) as temporary:
+    if began and not overwrite:
+        raise ConfigError(
+            f"'{output}' holds a run already. Pass --resume to go on with it, --overwrite to replace it, or another --output."
+        )
+    if there:
+        # Replaced by request, or left by a run that was refused before its first step.
+        shutil.rmtree(output)
+    with atomic_path(output / CONFIG) as temporary:
         temporary.write_text(config.to_yaml())
 
 
