@@ -167,7 +167,7 @@ class Gatherer:
 
     def _key(self, name: str, token_ids: NDArray[np.uint8]) -> str:
         """Name a genome record so that equal names of different records stay apart."""
-        digest = blake2b(token_ids.tobytes(), digest_size=16).digest()
+        digest = blake2b(np.ascontiguousarray(token_ids).data, digest_size=16).digest()
         known = self._keys.setdefault(name, [])
         if digest not in known:
             known.append(digest)
