@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biolect.data.packing import Rows, pack
+from biolect.data.packing import Rows, length_batches, pack, windows
 from biolect.tokens.vocabulary import SPECIAL_INDEX
 from biolect.values import Segment
 
@@ -92,3 +92,32 @@ def test_rows_and_devices_of_a_batch() -> None:
     assert batch.rows(1, 2).token_ids.tolist() == [[10, 11, 0]]
     assert batch.to("meta").positions.device.type == "meta"
     assert len(segment(5)) == 5
+
+
+@given(st.lists(st.integers(0, 300), max_size=60), st.integers(1, 900))
+def test_batches_of_like_lengths_hold_every_item_once_within_their_budget(lengths: list[int], batch_tokens: int) -> None:
+    batches = [batch.tolist() for batch in length_batches(lengths, batch_tokens)]
+
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    for batch in batches:
+        sizes = [lengths[index] for index in batch]
+        assert len(batch) == 1 or max(sizes) * len(batch) <= batch_tokens
+        assert min(sizes) >= max(sizes) * 7 // 8 - 8
+
+
+def test_the_longest_come_first_and_equals_keep_their_order() -> None:
+    assert [batch.tolist() for batch in length_batches([5, 100, 5, 99, 5], 200)] == [[1, 3], [0, 2, 4]]
+
+
+@given(st.integers(0, 200), st.integers(1, 50))
+def test_windows_cover_every_residue_once(length: int, room: int) -> None:
+    found = list(windows(length, room))
+
+    fresh = [place for start, stop, new in found for place in range(stop - new, stop)]
+    assert fresh == list(range(length))
+    assert all(stop - start <= room for start, stop, _ in found)
+
+
+def test_windows_overlap_by_half() -> None:
+    assert list(windows(50, 20)) == [(0, 20, 20), (10, 30, 10), (20, 40, 10), (30, 50, 10)]
+    assert list(windows(50, None)) == [(0, 50, 50)]

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -21,6 +21,7 @@ from biolect.errors import ConfigError
 
 if TYPE_CHECKING:
     from biolect.devices import Placement
+    from biolect.infer.reader import Reader
 
 _ASSIGNMENT = re.compile(r"^[A-Za-z_][\w.]*=")
 
@@ -92,6 +93,15 @@ class Common:
         if placement.notice and not self.quiet:
             say(placement.notice)
         return placement
+
+    def reader(self) -> Reader:
+        """Load the model, to be asked in float32 unless another precision was given."""
+        from biolect.infer.reader import BATCH_TOKENS, Reader
+
+        address = self.need_model()
+        placement = (replace(self, dtype="float32") if self.dtype == "auto" else self).placement()
+        batch_tokens = BATCH_TOKENS if self.batch_tokens is None else self.batch_tokens
+        return Reader.load(address, device=placement.device, dtype=placement.dtype, batch_tokens=batch_tokens)
 
     @contextmanager
     def progress(self, label: str, total: float | None = None) -> Iterator[Callable[[float], None]]:

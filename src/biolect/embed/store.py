@@ -125,6 +125,7 @@ def embed(
     """Embed records into a Parquet file (one vector per sequence) or a folder (any other axis).
 
     Args:
+        output: Where vectors of sequences leave as Parquet, a name without ending is a folder for `vectors.parquet`.
         resume: Keep what an earlier, broken run left: the folder, or `NAME.parquet.partial` beside the file.
         advance: Told how many records were done, for a progress bar.
 
@@ -133,6 +134,7 @@ def embed(
         CheckpointError: If what is to be resumed was made by another encoder.
     """
     pooled = encoder.axis == "sequence"
+    output = output / "vectors.parquet" if pooled and not output.suffix else output
     if pooled and output.suffix != ".parquet":
         raise InputError(f"'{output}' is to hold one vector per sequence, which leave as Parquet. End it in .parquet.")
     folder = output.with_name(f"{output.name}.partial") if pooled else output

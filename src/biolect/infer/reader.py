@@ -84,6 +84,10 @@ class Reader:
         """Return a sequence as a member of a document."""
         return Member(self.model.vocabulary.encode(sequence), sequence.modality, runs, view)
 
+    def sequence(self, member: Member, name: str = "") -> bio.Sequence:
+        """Return a member as a sequence; the inverse of `member`."""
+        return bio.Sequence(self.model.vocabulary.decode(member.token_ids, member.modality), member.modality, name)
+
     def write(self, prompt: Prompt, *members: Member, coordinates: bool = False) -> Rendered:
         """Write a prompt with more members behind it, closed by the end token."""
         return write(prompt.with_members(*members), self.grammar, self.model.vocabulary, coordinates=coordinates)

@@ -32,11 +32,16 @@ _CHUNK_BATCHES = 32
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """What is scored: a member, and the partner that it is read after, if any."""
+    """What is scored: a member, and the partner that it is read after, if any.
+
+    Attributes:
+        where: Input that it comes from, for refusals.
+    """
 
     name: str
     member: Member
     given: Member | None = None
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,8 +92,8 @@ class _Reading(NamedTuple):
     follows_coordinates: bool
 
 
-def score(reader: Reader, queries: Iterable[Query], prompt: Prompt | None = None) -> Iterator[Score | Refusal]:
-    """Score records in their order; equal whatever is read beside them, up to rounding.
+def score(reader: Reader, queries: Iterable[Query | Refusal], prompt: Prompt | None = None) -> Iterator[Score | Refusal]:
+    """Score records in their order; equal whatever is read beside them, up to rounding. Refusals are handed on.
 
     A record that is longer than the model's context is read in windows that overlap by half, and every
     residue is scored once. A record that does not fit behind its partner, or behind the prompt, is refused.
@@ -105,8 +110,8 @@ def score(reader: Reader, queries: Iterable[Query], prompt: Prompt | None = None
     chunk: list[Query | Refusal] = []
     size = 0
     for query in queries:
-        chunk.append(_checked(reader, query, room, alone=not prompt.members))
-        size += len(query.member) + (len(query.given) if query.given else 0)
+        chunk.append(query if isinstance(query, Refusal) else _checked(reader, query, room, alone=not prompt.members))
+        size += 0 if isinstance(query, Refusal) else len(query.member) + (len(query.given) if query.given else 0)
         if size >= _CHUNK_BATCHES * reader.batch_tokens:
             yield from _scored(reader, chunk, prompt, contexts, room)
             chunk, size = [], 0
@@ -129,12 +134,12 @@ def _room(reader: Reader, prompt: Prompt) -> int | None:
 def _checked(reader: Reader, query: Query, room: int | None, *, alone: bool) -> Query | Refusal:
     need = reader.grammar.overhead(1 + (query.given is not None)) + len(query.member) + (len(query.given) if query.given else 0)
     if not len(query.member):
-        return Refusal(query.name, "", "The record has no residues, so there is nothing to score. Remove it.")
+        return Refusal(query.name, query.where, "The record has no residues, so there is nothing to score. Remove it.")
     if room is None or need <= room or (alone and query.given is None):
         return query
     behind = " and ".join(part for part, there in (("its partner", query.given is not None), ("the prompt", not alone)) if there)
     reason = f"The record needs {need:,} tokens with {behind}; the model has room for {room:,}. Shorten it, or give less before it."
-    return Refusal(query.name, "", reason)
+    return Refusal(query.name, query.where, reason)
 
 
 def _scored(

@@ -92,6 +92,17 @@ def read_sequences(
             yield Refusal(name, f"{where}, row {row}", str(error))
 
 
+def check_ending(path: str | Path) -> None:
+    """Refuse a name under which no table can be written, before any work is done.
+
+    Raises:
+        InputError: If the name is not `-` and does not end in .parquet, .csv, .tsv, or the latter two with .gz.
+    """
+    name = str(path).lower()
+    if not (name == "-" or name.removesuffix(".gz").endswith((".csv", ".tsv")) or name.endswith(".parquet")):
+        raise InputError(f"'{path}' does not say which kind of table to write. End it in .parquet, .csv or .tsv.")
+
+
 def write_table(path: str | Path, frame: polars.DataFrame) -> None:
     """Write a table as its ending says: `.parquet`, `.tsv` or `.csv`, the latter two also `.gz`.
 
@@ -101,10 +112,9 @@ def write_table(path: str | Path, frame: polars.DataFrame) -> None:
     Raises:
         InputError: If the ending names no table, or the place cannot be written.
     """
+    check_ending(path)
     name = str(path).lower()
     plain = name.removesuffix(".gz")
-    if not (name == "-" or plain.endswith((".csv", ".tsv")) or name.endswith(".parquet")):
-        raise InputError(f"'{path}' does not say which kind of table to write. End it in .parquet, .csv or .tsv.")
     if name.endswith(".parquet"):
         with atomic_path(path) as temporary:
             frame.write_parquet(temporary)

@@ -1,0 +1,85 @@
+"""`biolect generate`: new sequences of one modality."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from cyclopts import Parameter
+
+from biolect.cli.common import DEFAULTS, Common, finish
+from biolect.errors import ConfigError
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Drawing:
+    """How letters are drawn.
+
+    Attributes:
+        max_residues: Most letters drawn for one sample, those of the prefix not counted.
+        temperature: Below 1 sharper, above 1 flatter; 0 takes the likeliest letter.
+        top_k: Draw among so many likeliest letters only.
+        top_p: Draw among the likeliest letters that together have this probability.
+    """
+
+    max_residues: int = 400
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float = 1.0
+
+
+DRAWING = Drawing()
+
+
+def generate(
+    *,
+    modality: Literal["dna", "rna", "protein"] = "protein",
+    prefix: str = "",
+    context: str | None = None,
+    infill: str | None = None,
+    count: int = 10,
+    drawing: Drawing = DRAWING,
+    common: Common = DEFAULTS,
+) -> int:
+    """Draw sequences letter by letter, inside the letters of one modality, and write them as FASTA.
+
+    Args:
+        modality: What to draw.
+        prefix: First letters of every sample.
+        context: Records that are read before, joined into one prompt that is read once for all samples.
+        infill: A sequence with gaps to fill; needs a model that was trained to fill them.
+        count: How many samples.
+    """
+    from biolect.bio.io import write_fasta
+    from biolect.bio.sequence import Modality
+    from biolect.infer.generate import Sampling, quality
+    from biolect.infer.generate import generate as draw
+    from biolect.infer.inputs import read_prompt
+
+    if infill is not None:
+        raise ConfigError("--infill needs a model trained to fill gaps; causal models read from left to right only. Use --prefix instead.")
+    if count < 1:
+        raise ConfigError(f"--count {count} is not a positive number. Say how many samples to draw.")
+    sampling = Sampling.from_dict(asdict(drawing) | {"seed": common.seed or 0})
+    output = common.need_output()
+    if common.dry_run:
+        return finish({"would_draw": count, "would_write": output, "sampling": sampling.to_dict()}, common=common)
+    reader = common.reader()
+    asked = sampling.max_residues + len(prefix) + reader.grammar.overhead(1)
+    room = None if reader.context_tokens is None else reader.context_tokens - asked
+    shown = None if context is None else read_prompt(reader, context, room)
+    with common.progress("generate", count) as advance:
+        made = draw(reader, Modality(modality), count, sampling, prefix=prefix, prompt=shown and shown.prompt, advance=advance)
+    write_fasta(output, made.sequences)
+    seen = [reader.sequence(member) for member in shown.prompt.members] if shown else []
+    result = {
+        "count": len(made.sequences),
+        "tokens_per_second": made.num_tokens / made.seconds,
+        "state_bytes": made.state_bytes,
+        "ended": made.num_ended,
+        "quality": quality(made.sequences, seen),
+    }
+    if shown is not None:
+        result["context"] = shown.report(reader.grammar)
+    return finish(result, shown.refused if shown else [], common)

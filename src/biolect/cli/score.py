@@ -1,0 +1,68 @@
+"""`biolect score`: how likely each record is, alone, after its partner, or after a shared prompt."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from biolect.cli.common import DEFAULTS, Common, finish
+
+
+def score(
+    source: Annotated[str, Parameter(name="INPUT", allow_leading_hyphen=True)],
+    /,
+    *,
+    given: str | None = None,
+    context: str | None = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """Score records by their log-likelihood. Nats, residues only.
+
+    Columns: `log_likelihood`; with `--given` also `log_likelihood_alone` and `pmi`, their difference; and all
+    of them once more as `_coordinate_free`, with ordinary positions, whatever annotation there is.
+
+    Args:
+        source: FASTA, A3M, GenBank or a table with a column `sequence`; `-` is standard input.
+        given: Score each record after its partner: a file of records with the same ids, a column of the
+            table, or, for an annotated genome, `cds`, `locus` or `transcript` of each gene before its protein.
+        context: Records that all others are read after, joined into one prompt that is read once. Where
+            `--given` is a column or a side of genes, the prompt shows pairs of the same kind.
+    """
+    import polars
+
+    from biolect.bio.io import Refusal
+    from biolect.bio.io.tables import check_ending, write_table
+    from biolect.infer.inputs import read_prompt, read_queries
+    from biolect.infer.score import Score, bits_by_modality
+    from biolect.infer.score import score as ask
+
+    output = common.need_output()
+    check_ending(output)
+    if common.dry_run:
+        return finish({"would_read": [source], "would_write": output, "model": common.need_model()}, common=common)
+    reader = common.reader()
+    # Half of what the model reads at once is left for the question.
+    half = None if reader.context_tokens is None else reader.context_tokens // 2
+    shown = None if context is None else read_prompt(reader, context, half, given)
+    started = time.perf_counter()
+    scores: list[Score] = []
+    refused: list[Refusal] = [] if shown is None else shown.refused
+    with common.progress("score") as advance:
+        for one in ask(reader, read_queries(reader, source, given), shown and shown.prompt):
+            if isinstance(one, Refusal):
+                refused.append(one)
+            else:
+                scores.append(one)
+            advance(1)
+    seconds = time.perf_counter() - started
+    write_table(output, polars.DataFrame([one.row() for one in scores], infer_schema_length=None))
+    result = {
+        "records": len(scores),
+        "bits_per_residue": bits_by_modality(scores),
+        "residues_per_second": sum(one.num_residues for one in scores) / seconds,
+    }
+    if shown is not None:
+        result["context"] = shown.report(reader.grammar)
+    return finish(result, refused, common)

@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+import torch
+
+from biolect.bio.sequence import Modality, Sequence
+from biolect.embed.native import NativeEncoder
+from biolect.errors import ConfigError, FrameError
+from biolect.values import Axis
+from tests.infer.conftest import build, dna, protein
+
+TOLERANCE = 1e-4
+MODEL = build()
+
+
+def by_definition(sequence: Sequence) -> np.ndarray:
+    """Hidden states of the residues, read alone; two special tokens stand before them."""
+    words = MODEL.vocabulary
+    ids = [words.begin, words.tag(sequence.modality), *words.encode(sequence).tolist()]
+    with torch.no_grad():
+        return MODEL.hidden(torch.tensor([ids]), torch.arange(len(ids))[None])[0, 2:].numpy()
+
+
+def test_vectors_are_hidden_states_of_real_residues_only():
+    sequences = [protein(n, n, str(n)) for n in (3, 40, 17, 1)]
+
+    made = NativeEncoder(MODEL, axis="residue", batch_tokens=64).encode(sequences)
+
+    assert [e.name for e in made] == ["3", "40", "17", "1"]
+    for embedding, sequence in zip(made, sequences, strict=True):
+        assert embedding.axis == "residue"
+        assert embedding.vectors.shape == (len(sequence), 32)
+        assert embedding.vectors.dtype == np.float32
+        assert np.abs(embedding.vectors - by_definition(sequence)).max() < TOLERANCE
+
+
+def test_an_embedding_does_not_depend_on_its_neighbours():
+    sequences = [protein(n, n) if n % 2 else dna(n, n) for n in (5, 60, 31, 8, 90)]
+
+    together = NativeEncoder(MODEL).encode(sequences)
+    apart = [NativeEncoder(MODEL, batch_tokens=1).encode([s])[0] for s in sequences]
+
+    for one, two in zip(together, apart, strict=True):
+        assert np.abs(one.vectors - two.vectors).max() < TOLERANCE
+
+
+@pytest.mark.parametrize(("pool", "by_hand"), [("mean", lambda v: v.mean(0)), ("max", lambda v: v.max(0)), ("last", lambda v: v[-1])])
+def test_pooling_is_over_residues(pool, by_hand):
+    sequence = dna(21, 3)
+
+    [made] = NativeEncoder(MODEL, pool=pool).encode([sequence])
+
+    assert made.vectors.shape == (1, 32)
+    assert np.abs(made.vectors[0] - by_hand(by_definition(sequence))).max() < TOLERANCE
+
+
+def test_a_codon_is_the_mean_of_its_nucleotides():
+    sequence = dna(21, 3)
+
+    [made] = NativeEncoder(MODEL, axis="codon").encode([sequence])
+
+    assert np.abs(made.vectors - by_definition(sequence).reshape(7, 3, 32).mean(1)).max() < TOLERANCE
+
+
+def test_a_sequence_without_such_an_axis_is_refused():
+    cases: list[tuple[Axis, Sequence, str]] = [
+        ("codon", dna(20, 1, "odd"), "'odd' has 20 nucleotides, which is not a whole number of codons"),
+        ("codon", protein(6, 1, "p"), "'p' is protein, which has no codon axis. Use axis='residue'"),
+        ("residue", dna(6, 1, "d"), "'d' is dna, which has no residue axis. Use axis='nucleotide'"),
+        ("nucleotide", protein(6, 1, "p"), "'p' is protein, which has no nucleotide axis"),
+    ]
+    for axis, sequence, words in cases:
+        with pytest.raises(FrameError, match=words):
+            NativeEncoder(MODEL, axis=axis).encode([sequence])
+
+
+def test_a_layer_can_be_chosen():
+    sequence = protein(9, 1)
+    last = NativeEncoder(MODEL, axis="residue", layer=2).encode([sequence])[0].vectors
+    first = NativeEncoder(MODEL, axis="residue", layer=1).encode([sequence])[0].vectors
+
+    with torch.no_grad():
+        normed = MODEL.backbone.norm(torch.from_numpy(last)).numpy()
+
+    assert np.abs(normed - by_definition(sequence)).max() < TOLERANCE
+    assert np.abs(first - last).max() > 0.1
+    with pytest.raises(ConfigError, match="layer = 3 does not exist: the model has layers 1 to 2"):
+        NativeEncoder(MODEL, layer=3)
+
+
+def test_a_long_sequence_is_read_in_windows_and_keeps_its_length():
+    sequence = dna(50, 3)
+
+    [made] = NativeEncoder(MODEL, axis="nucleotide", context_tokens=23).encode([sequence])
+
+    assert made.vectors.shape == (50, 32)
+    assert np.abs(made.vectors[:20] - by_definition(Sequence(sequence.residues[:20], Modality.DNA))).max() < TOLERANCE
+    assert np.abs(made.vectors[20:30] - by_definition(Sequence(sequence.residues[10:30], Modality.DNA))[10:]).max() < TOLERANCE
+
+
+def test_like_lengths_share_a_batch_so_that_little_is_padding():
+    rng = np.random.default_rng(0)
+    sequences = [protein(int(n), 1) for n in rng.integers(20, 400, size=300)]
+
+    computed, real = NativeEncoder(MODEL, batch_tokens=4_096).count_tokens(sequences)
+
+    assert real == sum(len(s) + 2 for s in sequences)
+    assert 1 - real / computed < 0.05
+
+
+def test_the_digest_knows_everything_that_vectors_depend_on():
+    digest = NativeEncoder(MODEL).digest
+
+    assert digest == NativeEncoder(build(), batch_tokens=7).digest
+    others = [NativeEncoder(build(1)), NativeEncoder(MODEL, layer=1), NativeEncoder(MODEL, pool="max"), NativeEncoder(MODEL, axis="codon")]
+    assert len({digest, *(other.digest for other in others)}) == 5
