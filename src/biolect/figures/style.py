@@ -17,14 +17,16 @@ MEMBER_LINES = ("-", "--", ":")
 """Line styles of the first, second and third member of a document."""
 
 
-def new_figure(width: float = 7.0, height: float = 4.0, *, columns: int = 1, shares_y: bool = False) -> tuple[Figure, list[Axes]]:
-    """Return an empty figure and its panels, left to right. Inches."""
+def new_figure(
+    width: float = 7.0, height: float = 4.0, *, rows: int = 1, columns: int = 1, shares_y: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure and its panels, left to right, then down. Inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = list(figure.subplots(1, columns, sharey=shares_y, squeeze=False)[0])
+    axes = list(figure.subplots(rows, columns, sharey=shares_y, squeeze=False).flat)
     for panel in axes:
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(axis="y", color="#dddddd", linewidth=0.6)

@@ -1,0 +1,35 @@
+"""`biolect demo`: the main job end to end on packaged data, offline."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from biolect.cli.common import DEFAULTS, Common, finish, plain
+
+
+def demo(*, common: Common = DEFAULTS) -> int:
+    """Prepare a corpus, train a small model on it, ask what it learned, and write report.html; a few minutes on two cores.
+
+    Everything goes to the output folder, `biolect-demo` unless named.
+    """
+    from biolect import files
+    from biolect.recipes import demo as recipe
+    from biolect.report.demo import write_report
+
+    output, seed = replace(common, output=common.output or Path("biolect-demo")).need_output(), common.seed or 0
+    if common.dry_run:
+        return finish({"would_run": recipe.demo(str(output / "corpus"), seed=seed).to_dict(), "would_write": output}, common=common)
+    (output / "report.html").unlink(missing_ok=True)
+    how = {"device": common.placement().device.type, "resume": common.resume, "overwrite": common.overwrite}
+    config, found, seconds = recipe.run_demo(output, recipe.FULL, seed, common.progress, **how)
+    began = time.perf_counter()
+    with files.atomic_path(output / "results.json") as temporary:
+        temporary.write_text(json.dumps(plain(found), indent=1) + "\n")
+    files.write_run_json(output, inputs=[output / "corpus" / "report.json"], config=config.to_yaml(), seed=seed, seconds=seconds)
+    drawn = write_report(output, found)
+    seconds["report"] = round(time.perf_counter() - began, 3)
+    steps = [{"name": name, "seconds": spent, "figures": drawn.get(name, [])} for name, spent in seconds.items()]
+    return finish({"report": output / "report.html", "steps": steps}, common=common)

@@ -1,0 +1,80 @@
+"""Bars with intervals, and heat maps: measured values side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biolect.figures.style import OTHERS, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Estimate = Sequence[float]
+"""A value with the ends of its interval: value, low, high."""
+
+# Intervals are drawn in black, so no bar is.
+_FILLS = (OTHERS[0], OTHERS[1], OTHERS[3])
+
+
+def bars(groups: Sequence[str], series: Mapping[str, Sequence[Estimate]], quantity: str, grouping: str) -> Figure:
+    """Draw one bar per group and series, each with its interval and its value.
+
+    Args:
+        series: By name, one estimate per group.
+        quantity: What the height of a bar is, with its unit.
+        grouping: What the groups are.
+    """
+    figure, (panel,) = new_figure(7.5, 3.8)
+    width = 0.84 / len(series)
+    for index, (name, estimates) in enumerate(series.items()):
+        value, low, high = np.array(estimates, dtype=float).T
+        places = np.arange(len(groups)) + (index - (len(series) - 1) / 2) * width
+        panel.bar(places, value, 0.92 * width, color=_FILLS[index % len(_FILLS)], label=name, edgecolor="#444444")
+        panel.errorbar(places, value, np.abs([value - low, high - value]), fmt="none", ecolor="#333333", capsize=3, linewidth=1)
+        for place, top, number in zip(places, np.maximum(value, high), value, strict=True):
+            panel.annotate(f"{number:.2f}", (place, top), (0, 2), textcoords="offset points", ha="center", fontsize=8)
+    panel.set_xticks(np.arange(len(groups)), list(groups))
+    panel.set_xlabel(grouping)
+    panel.set_ylabel(quantity)
+    panel.set_ylim(0, 1.1 * panel.get_ylim()[1])
+    figure.legend(loc="outside upper center", ncols=len(series), frameon=False, fontsize=8)
+    return figure
+
+
+def heat_maps(
+    panels: Mapping[str, NDArray[np.floating]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    labels: tuple[str, str, str],
+    marks: NDArray[np.bool_],
+    size: tuple[float, float],
+) -> Figure:
+    """Draw matrices one under the other on one scale of color; NaN is left white.
+
+    Args:
+        panels: Matrices by title. A scale that has values on both sides of 0 is centred there.
+        columns: Those without a name have no tick.
+        labels: What columns are, what rows are, and what the color means, with its unit.
+        marks: Cells that carry a dot.
+        size: Width, and height of one panel. Inches.
+    """
+    figure, axes = new_figure(size[0], size[1] * len(panels), rows=len(panels))
+    low, high = min(np.nanmin(v) for v in panels.values()), max(np.nanmax(v) for v in panels.values())
+    most = max(-low, high)
+    scale = {"cmap": "RdBu", "vmin": -most, "vmax": most} if low < 0 < high else {"cmap": "Blues", "vmin": 0, "vmax": most}
+    for panel, (title, values) in zip(axes, panels.items(), strict=True):
+        image = panel.imshow(values, aspect="auto", interpolation="nearest", **scale)
+        y, x = np.nonzero(marks)
+        panel.plot(x, y, ".", color="#000000", markersize=3)
+        panel.set_xticks([i for i, name in enumerate(columns) if name], [name for name in columns if name], fontsize=7, rotation=90)
+        panel.set_yticks(range(len(rows)), list(rows), fontsize=7)
+        panel.set_title(title, fontsize=10)
+        panel.set_xlabel(labels[0])
+        panel.set_ylabel(labels[1])
+        panel.grid(visible=False)
+        figure.colorbar(image, ax=panel, label=labels[2], pad=0.01)
+    return figure

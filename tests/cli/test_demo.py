@@ -1,0 +1,107 @@
+"""The whole demo on next to nothing: it runs, and what it leaves is whole. That it learns is seen in the full one."""
+
+import base64
+import io
+import json
+import re
+from contextlib import redirect_stdout
+
+import numpy as np
+import pytest
+
+from biolect.bio.sequence import Modality
+from biolect.cli import main
+from biolect.data.corpus import Corpus
+from biolect.recipes import demo
+
+STEPS = ["prepare", "pretrain", "score", "translate", "code", "variants", "generate", "report"]
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory):
+    """The folder and the JSON object of one small demo."""
+    folder, out = tmp_path_factory.mktemp("demo") / "out", io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out):
+        patch.setattr(demo, "FULL", demo.Sizes(genes=40, families=40, tokens=4_000, asked=8))
+        assert main(["demo", "-o", str(folder), "--json", "--seed", "3"]) == 0
+    return folder, json.loads(out.getvalue())
+
+
+def test_the_object_is_that_of_the_contract(left):
+    folder, result = left
+
+    assert result["report"] == str(folder / "report.html")
+    assert [step["name"] for step in result["steps"]] == STEPS
+    assert all(set(step) == {"name", "seconds", "figures"} and step["seconds"] >= 0 for step in result["steps"])
+    assert all((folder / file).is_file() for step in result["steps"] for file in step["figures"])
+
+
+def test_everything_has_its_final_name(left):
+    folder, _ = left
+
+    assert {"report.html", "results.json", "run.json", "run", "corpus", "phix174", "figures"} <= {path.name for path in folder.iterdir()}
+    assert not [path for path in folder.rglob("*") if path.suffix == ".tmp"]
+
+
+def test_the_report_stands_alone_and_every_figure_has_labelled_axes(left):
+    text = (left[0] / "report.html").read_text()
+    drawings = [base64.b64decode(code).decode() for code in re.findall(r"svg\+xml;base64,([^\"]+)", text)]
+
+    assert not re.search(r"https?:|<script|<link", text)
+    assert len(drawings) == 5
+    for labels, drawing in zip(
+        (("Tokens seen", "bits per residue"), ("Held-out", "Bits"), ("scored", "Bits"), ("Codon", "Amino acid"), ("Position", "nats")),
+        drawings,
+        strict=True,
+    ):
+        assert all(label in drawing for label in labels)
+    assert "nan" not in re.sub(r"base64,[^\"]+", "", text).replace("provenance", "")
+
+
+def test_untrained_the_model_is_not_said_to_translate(left):
+    text = (left[0] / "report.html").read_text()
+
+    assert "translation was learned" not in text
+    assert text.count("translation was not shown to be learned") + text.count("a trace of translation was learned") == 4
+
+
+def test_no_letter_of_phix174_is_trained_on(left):
+    config = demo.RunConfig.from_yaml((left[0] / "run" / "config.yaml").read_text())
+    trained = Corpus.open(config.corpora.folders["simulated"])
+    seen = b"\n".join(store.column("tokens").tobytes() for store in trained.collections.values())
+    phix = Corpus.open(left[0] / "phix174").collections["genes"]
+    proteins = [m.token_ids.tobytes() for group in range(phix.num_groups) for m in phix.group(group) if m.modality is Modality.PROTEIN]
+
+    assert len(proteins) == 11
+    assert not any(protein[start : start + 8] in seen for protein in proteins for start in range(len(protein) - 8))
+
+
+def test_stretches_cover_a_gene_once_and_a_part_of_another_protein_is_left_out(left):
+    phix = Corpus.open(left[0] / "phix174").collections["genes"]
+    found = list(demo.crops(phix, range(phix.num_groups), codons=50))
+
+    assert {crop.name.split()[0] for crop in found} == set("ABKCDEJFGH")
+    assert sum(len(crop.protein) for crop in found) == 513 + 120 + 56 + 86 + 152 + 91 + 38 + 427 + 175 + 328
+    assert all(len(crop.gene) == 3 * len(crop.protein) <= 150 for crop in found)
+    assert all(crop.protein.coordinates.tolist() == list(range(3, 3 * len(crop.protein) + 1, 3)) for crop in found)
+
+
+def test_a_foreign_gene_stands_exactly_where_the_own_one_would(left):
+    phix = Corpus.open(left[0] / "phix174").collections["genes"]
+    found = list(demo.crops(phix, range(phix.num_groups)))
+    foreign = [demo._stranger(found, index) for index in range(len(found))]
+
+    for crop, stranger in zip(found, foreign, strict=True):
+        assert stranger.runs == crop.gene.runs and len(stranger) == len(crop.gene)
+        assert not np.array_equal(stranger.token_ids, crop.gene.token_ids)
+
+
+def test_what_is_there_is_not_overwritten_unasked(left, biolect_command):
+    assert biolect_command("demo", "-o", left[0]).code == 2
+
+
+def test_a_dry_run_writes_nothing(tmp_path, biolect_command):
+    outcome = biolect_command("demo", "-o", tmp_path / "out", "--dry-run", "--json")
+
+    assert outcome.code == 0 and outcome.result["would_run"]["name"] == "demo"
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from biolect.figures.panels import bars, heat_maps
+
+LABELS = ("Position (1-based)", "Letter", "Ratio (nats)")
+
+
+def test_every_bar_carries_its_value_and_its_interval():
+    (panel,) = bars(["one", "two"], {"a": [(1.0, 0.5, 1.5), (2.0, 1.9, 2.1)], "b": [(3.0, 3.0, 3.0), (4.0, 3.0, 5.0)]}, "Bits", "Set").axes
+
+    assert [panel.get_xlabel(), panel.get_ylabel()] == ["Set", "Bits"]
+    assert sorted(text.get_text() for text in panel.texts) == ["1.00", "2.00", "3.00", "4.00"]
+    assert [round(bar.get_height(), 2) for bar in panel.patches] == [1, 2, 3, 4]
+    assert len(panel.containers) == 4
+
+
+@pytest.mark.parametrize(("values", "limits"), [([[0.0, 0.5]], (0, 0.5)), ([[-3.0, 1.0]], (-3, 3)), ([[np.nan, 2.0]], (0, 2))])
+def test_a_scale_is_centred_only_where_values_lie_on_both_sides(values, limits):
+    figure = heat_maps({"map": np.array(values)}, ["A"], ["1", ""], LABELS, np.array([[True, False]]), (4, 2))
+    panel, scale = figure.axes
+
+    assert panel.images[0].get_clim() == limits
+    assert [panel.get_xlabel(), panel.get_ylabel(), scale.get_ylabel()] == list(LABELS)
+    assert [text.get_text() for text in panel.get_xticklabels()] == ["1"]
+
+
+def test_maps_under_each_other_share_one_scale():
+    figure = heat_maps({"a": np.array([[-1.0]]), "b": np.array([[4.0]])}, ["A"], ["1"], LABELS, np.array([[False]]), (4, 2))
+
+    assert [panel.images[0].get_clim() for panel in figure.axes if panel.images] == [(-4, 4), (-4, 4)]
+    assert [panel.get_title() for panel in figure.axes[:2]] == ["a", "b"]
