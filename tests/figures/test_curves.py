@@ -1,5 +1,7 @@
 import sys
 
+import numpy as np
+
 from biolect.figures.curves import Curve, learning_curves
 from biolect.figures.style import COLORS, save
 
@@ -21,7 +23,7 @@ def test_every_modality_has_its_color_and_every_place_its_line():
 
     assert [line.get_color() for line in left.lines] == [COLORS["dna"], COLORS["protein"]]
     assert [line.get_linestyle() for line in right.lines] == ["-", "--"]
-    assert left.lines[0].get_xdata().tolist() == [1, 2]
+    assert np.array_equal(left.lines[0].get_xdata(), [1, 2])
 
 
 def test_a_run_without_validation_still_has_a_figure():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ def corpus(corpus_folder: Path) -> ToyCorpus:
 
 
 @pytest.fixture
-def run(corpus: ToyCorpus, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+def run(corpus: ToyCorpus, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, Any]]]:
     """`pretrain` on the toy corpus, on one CPU thread."""
     monkeypatch.setattr(components, "run_corpora", lambda *args, **flags: {"main": corpus})
     before = torch.get_num_threads()

@@ -16,10 +16,10 @@ def shard_on_cpu() -> None:
     """Let Accelerate shard with FSDP2 on CPUs, which works but which it offers on accelerators only."""
     from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 
-    plain = Runtime.__init__
+    plain: Any = Runtime.__init__
 
-    def sharded(self: Runtime, *args: Any) -> None:
-        plain(self, *args)
+    def sharded(self: Any, device: Any, dtype: str) -> None:
+        plain(self, device, dtype)
         state: Any = self.engine.state
         state.fsdp_plugin = FullyShardedDataParallelPlugin(
             fsdp_version=2, auto_wrap_policy="transformer_based_wrap", reshard_after_forward=True, cpu_ram_efficient_loading=False

@@ -1,6 +1,9 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
+from biolect.data.sources import Source
 from biolect.errors import ConfigError
 from biolect.tokens.vocabulary import Vocabulary
 from biolect.train import components
@@ -10,7 +13,7 @@ from tests.train.toy import NUM_GENES, ToyCorpus, toy_config
 VOCABULARY = Vocabulary.joint()
 
 
-class Items:
+class Items(Source):
     """A source of nothing but a length."""
 
     def __init__(self, count: int) -> None:
@@ -18,6 +21,9 @@ class Items:
 
     def __len__(self) -> int:
         return self.count
+
+    def document(self, item: int, *rest: Any) -> Any:
+        return item
 
 
 def _pools(**counts: int) -> dict[str, Pool]:
@@ -65,11 +71,7 @@ def test_sources_shrink_to_the_unique_tokens_of_the_run():
 
 
 def test_a_subset_is_spread_over_the_whole_source():
-    class Recorder(Items):
-        def document(self, item: int, *rest: object) -> int:
-            return item
-
-    subset = components.Subset(Recorder(10), 4)
+    subset: Any = components.Subset(Items(10), 4)
 
     assert [subset.document(i, None, 0, None) for i in range(4)] == [0, 2, 5, 7]
 

@@ -4,7 +4,7 @@ from torch import nn
 from biolect.train.optimizer import AdamW, split_by_decay
 
 
-def _model() -> nn.Module:
+def _model() -> nn.Sequential:
     return nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 7), nn.RMSNorm(7))
 
 

@@ -34,7 +34,6 @@ def test_rows_that_cannot_be_divided_are_refused():
 
 def test_optimizer_state_goes_there_and_back_without_pickle():
     runtime, config = Runtime("cpu", "float32"), toy_config()
-    model, optimizer = runtime.prepare(config.model.build(), AdamW().build(config.model.build()))
     model = config.model.build()
     model, optimizer = runtime.prepare(model, AdamW().build(model))
     ids = torch.arange(8)[None]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from biolect.cli.common import DEFAULTS, Common, finish
 
 
@@ -24,14 +26,15 @@ def pretrain(recipe: str, *assignments: str, tokens: int | None = None, allow_le
     config = config.override([*(f"{key}={value}" for key, value in flags.items() if value is not None), *assignments])
     if common.dry_run:
         return finish({"would_run": config.to_dict(), "parameters": config.model.build().num_parameters}, common=common)
-    placement = common.placement()
+    precision = "bfloat16" if config.dtype == "bfloat16" else "float32"
+    replace(common, dtype=precision).placement()
     with common.progress(f"pretrain {config.name}", config.total_tokens) as advance:
         result = run(
             config,
             output,
             resume=common.resume,
             overwrite=common.overwrite,
-            device=placement.device.type,
+            device=common.device,
             allow_leakage=allow_leakage,
             advance=advance,
         )

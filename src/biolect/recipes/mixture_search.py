@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from biolect.devices import DeviceName
 from biolect.files import atomic_path
 from biolect.recipes.bsm import rounds_of
 from biolect.train.curriculum import Phase, RunConfig
@@ -37,7 +38,7 @@ def mixture_search(
     steps: tuple[int, int] = (1_000, 500),
     second: Sequence[Mix] = SECOND_ROUND,
     third: Sequence[Mix] = THIRD_ROUND,
-    device: str = "auto",
+    device: DeviceName = "auto",
 ) -> list[dict[str, Any]]:
     """Try every mix, write `mixtures.csv`, and return its rows, best of each round first.
 

@@ -28,6 +28,7 @@ from biolect.train.loop import Trainer, whole_model
 from biolect.train.runtime import Runtime, stop_signals
 
 if TYPE_CHECKING:
+    from biolect.devices import DeviceName
     from biolect.figures.curves import Curve
 
 CONFIG = "config.yaml"
@@ -41,7 +42,7 @@ def pretrain(
     *,
     resume: bool = False,
     overwrite: bool = False,
-    device: str = "auto",
+    device: DeviceName = "auto",
     allow_leakage: bool = False,
     advance: Callable[[int], None] = lambda tokens: None,
     stop_after_steps: int | None = None,
