@@ -70,8 +70,9 @@ def raw_records(stream: BufferedReader, where: str) -> Iterator[tuple[bytes, byt
     line = number = 1
     for headers, parts in blocks(stream, where):
         for part, following in zip(parts, [*headers, None], strict=True):
-            letters.append(part.translate(None, WHITE))
-            number += part.count(b"\n")
+            text = bytes(part)
+            letters.append(text.translate(None, WHITE))
+            number += text.count(b"\n")
             if following is not None:
                 if header is not None:
                     yield header, b"".join(letters), line
