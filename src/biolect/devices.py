@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -80,3 +81,23 @@ def cache_folder() -> Path:
     named = os.environ.get("BIOLECT_CACHE")
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(named) if named else base / "biolect"
+
+
+def compiler_cache() -> Path:
+    """Return the folder of compiled kernels, after making torch's compiler use it.
+
+    Ours alone: torch's shared folder may hold what a killed process left half written.
+    """
+    folder = cache_folder() / f"compiled-torch-{torch.__version__}"
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
+    return folder
+
+
+def forget_compiled() -> None:
+    """Remove all compiled kernels, from disk and from this process."""
+    from torch._inductor.utils import clear_caches
+
+    shutil.rmtree(compiler_cache(), ignore_errors=True)
+    clear_caches()
+    compiler_cache()

@@ -106,6 +106,8 @@ def _grown(store: Keys, need: int) -> Keys:
 class TransformerBlock(nn.Module):
     """Norm, attention, residual; norm, feed-forward, residual."""
 
+    compiled_parts = ("project", "finish")
+
     def __init__(self, config: Transformer.Config) -> None:
         super().__init__()
         self.heads = config.heads
