@@ -10,11 +10,9 @@ Bits are per residue. Intervals are 95 %, by bootstrap over test clusters and se
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import multiprocessing
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +23,6 @@ import torch
 from translation_arms import ARMS, FLANK, Arm, ArmSource, flanked_members, misplaced, zipped
 
 from biolect.bio.coordinates import Run
-from biolect.bio.sequence import Modality
 from biolect.data.corpus import Corpus, PrepareOptions, prepare
 from biolect.data.document import Document, Grammar, View
 from biolect.data.loader import Loader
@@ -33,6 +30,7 @@ from biolect.data.packing import Rows
 from biolect.data.pairing import Pairing, PairSource
 from biolect.data.shards import MemberStore
 from biolect.files import atomic_path
+from biolect.models.compiled import compile_blocks
 from biolect.models.language_model import LanguageModel
 from biolect.models.transformer import Transformer
 from biolect.objectives.causal import Causal
@@ -214,6 +212,8 @@ def train_one(name: str, seed: int, output: Path) -> None:
     if saved:
         model.load_state_dict(saved.weights, assign=True)
         position = saved.position
+    with runtime.autocast():
+        compile_blocks(model, ROWS, CONTEXT)
     wrapped, optimizer = runtime.prepare(model.train(), config.optimizer.build(model))
     if saved:
         runtime.load_optimizer(wrapped, saved.optimizer)
