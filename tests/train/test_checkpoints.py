@@ -11,7 +11,7 @@ CONFIG = toy_config()
 
 def _save(folder, step: int) -> None:
     model = CONFIG.model.build(seed=step)
-    checkpoints.save(folder, model, {"head.weight/step": torch.tensor(float(step))}, Position(step=step), [[0.1]], CONFIG.to_yaml())
+    checkpoints.save(folder, model, {"head.weight/step": torch.tensor(float(step))}, Position(step=step), [[0.1]], CONFIG)
 
 
 def test_the_newest_checkpoint_comes_back_whole(tmp_path):

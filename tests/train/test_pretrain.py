@@ -47,6 +47,7 @@ def test_a_run_learns_and_reports(run, tmp_path):
     assert by_phase["R1"] > by_phase["R3"] == result["bits_per_residue"]["protein"]["valid"] > 1.58
     model = checkpoint.load(result["model"])
     assert model.num_parameters == toy_config().model.build().num_parameters
+    assert checkpoint.read_facts(tmp_path / "run" / "model").items() >= toy_config().reading_facts.items()
     for name in ("config.yaml", "run.json", "learning_curves.png", "learning_curves.svg"):
         assert (tmp_path / "run" / name).stat().st_size > 0
 

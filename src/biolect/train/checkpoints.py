@@ -25,6 +25,7 @@ from biolect.errors import CheckpointError
 from biolect.files import atomic_path
 from biolect.models import checkpoint
 from biolect.models.language_model import LanguageModel
+from biolect.train.curriculum import RunConfig
 
 KEPT = 2
 _OPTIMIZER = "optimizer.safetensors"
@@ -53,15 +54,15 @@ class Saved(NamedTuple):
 
 
 def save(
-    folder: Path, model: LanguageModel, optimizer: Mapping[str, Tensor], position: Position, pending: list[list[float]], config_text: str
+    folder: Path, model: LanguageModel, optimizer: Mapping[str, Tensor], position: Position, pending: list[list[float]], config: RunConfig
 ) -> None:
     """Write the checkpoint of a position and keep the last two."""
     path = folder / f"step-{position.step:08d}"
     if not path.exists():
         with atomic_path(path) as temporary:
-            checkpoint.save(model, temporary / "model", {"tokens": position.tokens, "step": position.step})
+            checkpoint.save(model, temporary / "model", {"tokens": position.tokens, "step": position.step} | config.reading_facts)
             checkpoint.write_tensors(temporary / _OPTIMIZER, optimizer)
-            (temporary / "config.yaml").write_text(config_text)
+            (temporary / "config.yaml").write_text(config.to_yaml())
             (temporary / _STATE).write_text(json.dumps({"position": asdict(position), "pending": pending}))
     tidy(folder)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import pydantic
 
@@ -135,6 +135,11 @@ class RunConfig(Config):
     def context_of(self, phase: Phase) -> int:
         """Row length in a phase. Tokens."""
         return phase.context_tokens or self.context_tokens
+
+    @property
+    def reading_facts(self) -> dict[str, Any]:
+        """What must be known of a model to ask it: how its documents are written, and how long they are."""
+        return {"grammar": self.grammar.to_dict(), "context_tokens": max(self.context_of(phase) for phase in self.phases)}
 
     @property
     def total_tokens(self) -> int:

@@ -136,9 +136,7 @@ class Trainer:
         weights, optimizer = self.runtime.weights(self.model), self.runtime.optimizer_tensors(self.model)
         pending = self.runtime.sum(self.table.sums).tolist()
         if self.runtime.is_main:
-            checkpoints.save(
-                self.folder / "checkpoints", whole_model(self.config, weights), optimizer, self.position, pending, self.config.to_yaml()
-            )
+            checkpoints.save(self.folder / "checkpoints", whole_model(self.config, weights), optimizer, self.position, pending, self.config)
         self.runtime.wait()
 
     def _log_training(self, rate: float, norm: Tensor) -> None:

@@ -193,8 +193,8 @@ def _publish(config: RunConfig, output: Path, model: LanguageModel, result: Mapp
     from biolect.figures.curves import learning_curves
     from biolect.figures.style import save
 
-    facts = {"recipe": config.name, "tokens": result["tokens"], "steps": result["steps"], "bits_per_residue": result["bits_per_residue"]}
-    checkpoint.save(model, output / MODEL, facts)
+    facts = {"recipe": config.name, **{name: result[name] for name in ("tokens", "steps", "bits_per_residue")}}
+    checkpoint.save(model, output / MODEL, facts | config.reading_facts)
     alone, by_member, ends = curves(MetricsLog(output / METRICS).read("valid"))
     save(learning_curves(alone, by_member, ends, title=config.name), output / "learning_curves")
     folders = config.corpora.folders if config.corpora.kind == "folders" else {}
