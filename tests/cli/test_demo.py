@@ -66,8 +66,8 @@ def test_untrained_the_model_is_not_said_to_translate(left):
 
 
 def test_no_letter_of_phix174_is_trained_on(left):
-    config = demo.RunConfig.from_yaml((left[0] / "run" / "config.yaml").read_text())
-    trained = Corpus.open(config.corpora.folders["simulated"])
+    config = demo.RunConfig.from_yaml((left[0] / "run" / "config.yaml").read_text()).to_dict()
+    (trained,) = (Corpus.open(folder) for folder in config["corpora"]["folders"].values())
     seen = b"\n".join(store.column("tokens").tobytes() for store in trained.collections.values())
     phix = Corpus.open(left[0] / "phix174").collections["genes"]
     proteins = [m.token_ids.tobytes() for group in range(phix.num_groups) for m in phix.group(group) if m.modality is Modality.PROTEIN]

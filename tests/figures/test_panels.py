@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from matplotlib.patches import Rectangle
 
 from biolect.figures.panels import bars, heat_maps
 
@@ -11,7 +12,7 @@ def test_every_bar_carries_its_value_and_its_interval():
 
     assert [panel.get_xlabel(), panel.get_ylabel()] == ["Set", "Bits"]
     assert sorted(text.get_text() for text in panel.texts) == ["1.00", "2.00", "3.00", "4.00"]
-    assert [round(bar.get_height(), 2) for bar in panel.patches] == [1, 2, 3, 4]
+    assert [round(bar.get_height(), 2) for bar in panel.patches if isinstance(bar, Rectangle)] == [1, 2, 3, 4]
     assert len(panel.containers) == 4
 
 

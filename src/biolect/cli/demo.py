@@ -28,7 +28,7 @@ def demo(*, common: Common = DEFAULTS) -> int:
     began = time.perf_counter()
     with files.atomic_path(output / "results.json") as temporary:
         temporary.write_text(json.dumps(plain(found), indent=1) + "\n")
-    files.write_run_json(output, inputs=[output / "corpus" / "report.json"], config=config.to_yaml(), seed=seed, seconds=seconds)
+    files.write_run_json(output, inputs=[output / "simulated"], config=config.to_yaml(), seed=seed, seconds=seconds)
     drawn = write_report(output, found)
     seconds["report"] = round(time.perf_counter() - began, 3)
     steps = [{"name": name, "seconds": spent, "figures": drawn.get(name, [])} for name, spent in seconds.items()]

@@ -66,10 +66,10 @@ def _learned(name: str, found: Facts, suffix: str) -> str:
         else "a trace of translation was learned"
     )
     own, alone, foreign = (told(found[kind + suffix]) for kind in ("own", "alone", "foreign"))
-    how = "without them" if suffix else "with gene coordinates"
+    how = "without" if suffix else "with"
     return (
-        f"{SETS[name][0].upper()}{SETS[name][1:]}, {how}: {verdict}. An amino acid costs {own} bits after its own gene, {alone} alone, "
-        f"{foreign} after a foreign gene."
+        f"{SETS[name][0].upper()}{SETS[name][1:]}, {how} gene coordinates: {verdict}. An amino acid costs {own} bits after its own gene, "
+        f"{alone} alone, {foreign} after a foreign gene."
     )
 
 
@@ -195,7 +195,8 @@ def _variants(found: Facts) -> Section:
 
 
 def _samples(found: Facts) -> Section:
-    rates = " and ".join(f"{told(found['greedy'][name])} of the stretches ({SETS[name]})" for name in SETS)
+    parts = [(found["exact"][name], found["letters"][name], SETS[name]) for name in SETS]
+    rates = " and ".join(f"{told(exact)} of the stretches, {told(letters, 3)} of the letters ({name})" for exact, letters, name in parts)
     size = found["quality"]["residues"]
     text = (
         "When it always takes the likeliest letter, the model writes the protein of a stretch of gene, to the letter and to its end, for a "
@@ -214,6 +215,7 @@ def _samples(found: Facts) -> Section:
 def _provenance(output: Path) -> Section:
     run = json.loads((output / "run.json").read_text())
     shown = {k: run[k] for k in ("version", "git_commit", "command", "seed", "config_sha256", "wall_seconds", "peak_memory_bytes")}
+    shown["command"] = " ".join(run["command"])
     shown |= run["host"] | {f"seconds of {name}": spent for name, spent in run["seconds"].items()}
     rows = [("what", "value"), *((key.replace("_", " "), str(value)) for key, value in shown.items())]
     rows += [("sha256 of " + name, str(digest)) for name, digest in run["inputs"].items()]
