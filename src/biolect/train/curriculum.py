@@ -84,7 +84,7 @@ class RunConfig(Config):
         accumulation: Forward passes that make up one step, on each device.
         dtype: Of the computation; weights and optimizer are float32, or float64 when that is asked.
         recomputes: Trade a third more work for the memory of activations.
-        compiles: Compile the model; needs a C++ compiler.
+        compiles: Compile the blocks; where no compiler is found, the run goes on without and its metrics say so.
         start_from: Model folder whose weights to begin with; None draws them from the seed.
         log_steps: Steps between two lines of metrics.
         evaluate_tokens: Tokens between two evaluations; each phase ends with one.

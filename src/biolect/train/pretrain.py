@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from biolect.errors import ConfigError
 from biolect.files import atomic_path, write_run_json
 from biolect.models import checkpoint
+from biolect.models.compiled import compile_blocks
 from biolect.models.language_model import LanguageModel
 from biolect.train import checkpoints, components
 from biolect.train.checkpoints import Position, Saved
@@ -134,16 +135,18 @@ def _assemble(config: RunConfig, output: Path, runtime: Runtime, *, allow_leakag
     loaders = [components.loader(config, i, phase, found, vocabulary) for i, phase in enumerate(config.phases)]
     rows = config.batch_tokens // config.context_tokens // config.accumulation
     valid = components.valid_batches(config, corpora, vocabulary, rows)
+    log = MetricsLog(output / METRICS, writes=runtime.is_main)
+    log.open_at(position.step)
     if config.compiles:
-        model.compile()
+        with runtime.autocast():
+            line = compile_blocks(model.to(runtime.device, runtime.weights_dtype), max(1, rows // runtime.num_ranks), config.context_tokens)
+        log.write("notice", step=position.step, text=line)
     wrapped, optimizer = runtime.prepare(model, config.optimizer.build(model))
     table = LossTable(runtime.device)
     if saved:
         runtime.load_optimizer(wrapped, saved.optimizer)
         if runtime.is_main:
             table.restore(saved.pending)
-    log = MetricsLog(output / METRICS, writes=runtime.is_main)
-    log.open_at(position.step)
     return Trainer(config, runtime, wrapped, optimizer, loaders, valid, log, output, position, table), found
 
 

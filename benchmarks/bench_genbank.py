@@ -4,7 +4,9 @@ Both read the records, extract every coding sequence, translate it with its own 
 with the annotated protein, and write the pairs that agree as token ids with their positions on the
 gene. Runs alternate, so that a change of the machine's mood meets both. The bar is 4x.
 
-    python benchmarks/genbank.py FILE.gbff.gz... [--rounds 5]
+    python benchmarks/bench_genbank.py [FILE.gbff.gz...] [--rounds 5]
+
+Without files: the E. coli genome of the folder of real data (BIOLECT_DATA).
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import numpy as np
 from biolect.bio.sequence import Modality
 from biolect.data.gather import Gatherer
 from biolect.data.shards import MemberStore
+from biolect.devices import data_folder
 from biolect.tokens.vocabulary import Vocabulary
 
 BAR = 4.0
@@ -84,10 +87,14 @@ def timed(work: Callable[[list[Path], Path], tuple[int, int]], paths: list[Path]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("paths", nargs="+", type=Path)
+    parser.add_argument("paths", nargs="*", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
+    if not arguments.paths:
+        arguments.paths = sorted((data_folder() / "genbank" / "bacteria").glob("Escherichia*.gbff.gz"))
+    if not arguments.paths:
+        raise SystemExit("No GenBank file given, and no real data found; name files or set BIOLECT_DATA.")
 
     seconds: dict[str, list[float]] = {"biolect": [], "biopython": []}
     counts: dict[str, tuple[int, int]] = {}
