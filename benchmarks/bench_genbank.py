@@ -92,7 +92,8 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     if not arguments.paths:
-        arguments.paths = sorted((data_folder() / "genbank" / "bacteria").glob("Escherichia*.gbff.gz"))
+        real = data_folder() or Path(__file__).resolve().parents[2] / "shared" / "data"
+        arguments.paths = sorted((real / "genbank" / "bacteria").glob("Escherichia*.gbff.gz"))
     if not arguments.paths:
         raise SystemExit("No GenBank file given, and no real data found; name files or set BIOLECT_DATA.")
 
