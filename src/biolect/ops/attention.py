@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 _LONGEST_BLOCKED = 2_048
-"""Tokens; the weights that blocked attention keeps are then 4 MiB a head."""
+"""Tokens; the weights that blocked attention keeps are then 5 MB a head and row."""
 
 _MANY_QUERIES = 32
 """A joined prefix costs 2K numbers a key and continuation, written-out weights 3T; heads are 32 to 64 wide."""
@@ -89,8 +89,9 @@ def attention_causal(q: Float[Tensor, "B T H K"], k: Float[Tensor, "B T H K"], v
     """Attend within rows that are one segment each.
 
     Chooses `attention_blocked` where a gradient is needed in bfloat16 on a CPU: torch's own kernel is slow
-    there. Forward and backward on one thread, four heads of 64, in its favour: 175 to 100 ms at 4 x 1,024
-    tokens, 21 to 11 ms at 640, 3.3 to 2.0 ms at 200; a whole training step of 4M parameters, 1.3 times.
+    there. Forward and backward on one thread, four heads of 64, in its favour: 158 to 94 ms at 4 x 1,024
+    tokens, 30 to 13 ms at 640, 4.4 to 3.1 ms at 200; a whole training step of 4M parameters, 1.3 times.
+    In float32 it gains a tenth at 1,024 and loses a tenth at 200, so it stays out there.
     """
     needs_gradient = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)
     if needs_gradient and q.dtype == torch.bfloat16 and q.device.type == "cpu" and q.shape[1] <= _LONGEST_BLOCKED:
@@ -100,7 +101,7 @@ def attention_causal(q: Float[Tensor, "B T H K"], k: Float[Tensor, "B T H K"], v
 
 
 def attention_blocked(
-    q: Float[Tensor, "B T H K"], k: Float[Tensor, "B T H K"], v: Float[Tensor, "B T H K"], *, block_tokens: int = 128
+    q: Float[Tensor, "B T H K"], k: Float[Tensor, "B T H K"], v: Float[Tensor, "B T H K"], *, block_tokens: int = 256
 ) -> Float[Tensor, "B T H K"]:
     """Attend a block of queries at a time, each to the keys up to its end, and keep the weights for the gradient.
 
