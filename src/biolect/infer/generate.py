@@ -142,34 +142,34 @@ def _draw(
     sampling: Sampling,
 ) -> tuple[list[NDArray[np.int64]], int]:
     """Draw the samples of some numbers; return their token ids, end token included, and the bytes of the state."""
-    device = reader.model.device
-    choices = torch.from_numpy(allowed.astype(np.int64)).to(device)
+    # Letters are chosen on the CPU in float64, wherever the model is, so that all devices draw alike.
+    device, num_letters = reader.model.device, len(allowed) - 2
+    choices = torch.from_numpy(allowed.astype(np.int64))
     uniform = np.stack([np.random.default_rng((sampling.seed, number)).random(sampling.max_residues) for number in numbers])
-    randoms = torch.from_numpy(uniform).to(device)
-    found = torch.full((len(numbers), sampling.max_residues), -1, dtype=torch.int64, device=device)
+    randoms = torch.from_numpy(uniform)
+    found = torch.full((len(numbers), sampling.max_residues), -1)
     state = context.state.fork(len(numbers))
-    alive = torch.arange(len(numbers), device=device)
+    alive = torch.arange(len(numbers))
     logits = context.logits.expand(len(numbers), -1)
-    num_ended = len(allowed) - 2
-    going = torch.ones(len(numbers), dtype=torch.bool, device=device)
+    going = torch.ones(len(numbers), dtype=torch.bool)
     most_bytes = 0
     for step in range(sampling.max_residues):
-        open_to = choices if step >= sampling.min_residues else choices[:num_ended]
-        choice = pick(logits[:, open_to], randoms[alive, step], sampling)
+        open_to = choices if step >= sampling.min_residues else choices[:num_letters]
+        choice = pick(logits.cpu()[:, open_to], randoms[alive, step], sampling)
         tokens = choices[choice]
         found[alive, step] = torch.where(going, tokens, -1)
-        going &= choice < num_ended
+        going &= choice < num_letters
         left = int(going.sum())
         if not left or step + 1 == sampling.max_residues:
             break
         if left <= _FEWER * len(alive):
             rows = going.nonzero()[:, 0]
             most_bytes = max(most_bytes, state.num_bytes)
-            state.keep(rows)
+            state.keep(rows.to(device))
             alive, tokens, going = alive[rows], tokens[rows], going[rows]
         positions = torch.full_like(tokens, place + stride * step)
-        logits = reader.model.step(tokens, positions, state)
-    ids = found.cpu().numpy()
+        logits = reader.model.step(tokens.to(device), positions.to(device), state)
+    ids = found.numpy()
     return [row[row >= 0] for row in ids], max(most_bytes, state.num_bytes)
 
 

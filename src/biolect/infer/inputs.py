@@ -18,6 +18,7 @@ from biolect.bio.io.tables import read_sequences, read_table
 from biolect.bio.sequence import Modality, Sequence
 from biolect.bio.variant import Variant
 from biolect.data.document import Grammar, Member, View
+from biolect.data.gather import partner_of
 from biolect.data.tally import why_not_paired
 from biolect.errors import BiolectError, ConfigError, InputError
 from biolect.infer.prompt import Prompt
@@ -70,9 +71,14 @@ def read_queries(reader: Reader, path: str, given: str | None = None) -> Iterato
         )
 
 
+def _partner(path: str) -> Path | None:
+    """Return the FASTA that an annotation without sequences stands on, if it lies beside it."""
+    return partner_of(Path(path), ()) if detect(path) in (Format.GFF3, Format.GTF) else None
+
+
 def _gene_queries(reader: Reader, path: str, side: View) -> Iterator[Query | Refusal]:
     asked = View.CDS if side is View.PROTEIN else View.PROTEIN
-    for record in read_genes(path):
+    for record in read_genes(path, _partner(path)):
         if isinstance(record, Refusal):
             yield record
         elif isinstance(record, Gene):
@@ -182,7 +188,7 @@ def read_partner(reader: Reader, path: str, reference: Sequence) -> tuple[Member
     """
     if not detect(path).holds_genes:
         return reader.member(read_one(path)), reader.member(reference)
-    for gene in read_genes(path):
+    for gene in read_genes(path, _partner(path)):
         if isinstance(gene, Gene) and reference.modality is Modality.PROTEIN and gene.protein.residues == reference.residues:
             return view_of(reader, gene, View.CDS), view_of(reader, gene, View.PROTEIN)
     raise InputError(f"No gene in '{path}' has exactly the protein '{reference.name}'. Give its coding sequence as FASTA instead.")
@@ -230,7 +236,7 @@ def read_mutations(path: str, reference: Sequence, label: str | None = None) -> 
             variant.check(reference)
             number = float("nan" if value is None else str(value))
         except BiolectError as error:
-            read.refused.append(Refusal(str(text), f"{path}, row {row}", str(error)))
+            read.refused.append(Refusal("" if text is None else str(text), f"{path}, row {row}", str(error)))
             continue
         except ValueError:
             raise InputError(f"Column '{label}' of '{path}' has {value!r} in row {row}, which is no number. Name another column.") from None

@@ -144,4 +144,4 @@ class _Walk:
             places = self.positions[:, stop:-1].expand(len(tokens), -1)
             following = self.model.extend(tokens[:, :-1], places, self.state.fork(len(tokens)))
             logits = torch.cat([logits, following], dim=1)
-        return -token_losses(logits.contiguous(), tokens).double().sum(dim=1).cpu().numpy()
+        return -token_losses(logits.contiguous(), tokens).cpu().double().sum(dim=1).numpy()
