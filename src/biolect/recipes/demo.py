@@ -57,7 +57,7 @@ class Sizes:
 
     genes: int = 300
     families: int = 200
-    tokens: int = 800_000
+    tokens: int = 700_000
     asked: int = 120
 
 
@@ -72,17 +72,17 @@ def demo(corpus: str, tokens: int = FULL.tokens, seed: int = 0) -> RunConfig:
         corpora=Folders(folders={"simulated": corpus}),
         phases=(
             Phase(name="R1", mixture={"single": 1.0}, tokens=60_000, learning_rate=(2e-3, 2e-3), warmup_tokens=30_000),
-            Phase(name="R2", mixture={"single": 1.0, "genes": 4.0}, tokens=400_000, learning_rate=(2e-3, 2e-3)),
-            Phase(name="R3", mixture={"single": 1.0, "genes": 9.0}, tokens=340_000, learning_rate=(2e-3, 2e-4)),
+            Phase(name="R2", mixture={"single": 1.0, "genes": 4.0}, tokens=350_000, learning_rate=(2e-3, 2e-3)),
+            Phase(name="R3", mixture={"single": 1.0, "genes": 9.0}, tokens=290_000, learning_rate=(2e-3, 2e-4)),
         ),
         grammar=Grammar(coordinate_dropout=0.1),
         pairing=Pairing(order="gene_first", crop_codons=(10, 60), truncated_share=0.0, dna_views=(0.7, 0.2, 0.1), rna_context=10),
         context_tokens=256,
         batch_tokens=512,
         seed=seed,
-        evaluate_tokens=60_000,
-        checkpoint_tokens=800_000,
-        valid_tokens=10_000,
+        evaluate_tokens=50_000,
+        checkpoint_tokens=700_000,
+        valid_tokens=5_000,
     ).scaled(tokens)
 
 
