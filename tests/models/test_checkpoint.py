@@ -46,6 +46,13 @@ def test_the_folder_explains_itself(folder: Path) -> None:
     assert LanguageModel.Config.from_yaml((folder / "config.yaml").read_text()) == CONFIG
 
 
+def test_the_card_says_numbers_as_a_reader_wants_them(tmp_path: Path) -> None:
+    save(CONFIG.build(seed=5), tmp_path / "model", {"tokens": 44797, "bits_per_residue": {"dna": {"valid": 3.9531612}}})
+
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "- tokens: 44,797\n- bits per residue, dna, valid: 3.953\n" in card and "{" not in card
+
+
 def test_weights_can_be_stored_and_read_in_another_precision(tmp_path: Path) -> None:
     save(CONFIG.build(seed=5), tmp_path / "half", dtype=torch.bfloat16)
 
@@ -62,7 +69,7 @@ def test_a_saved_model_replaces_the_one_before(folder: Path) -> None:
 
 
 def test_a_folder_without_a_config_is_no_model(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="is no model folder: it has no config.yaml. Pass the folder that pretrain or finetune wrote"):
+    with pytest.raises(CheckpointError, match="is no model folder: it has no config.yaml. Pass the folder that pretrain wrote"):
         load(tmp_path)
 
 

@@ -32,9 +32,9 @@ def resolve(address: str | Path) -> Path:
         held = f"It holds {', '.join(found)}." if found else "It is empty."
         raise CheckpointError(f"'{address}' holds no model: neither it nor its folder 'model' has {WEIGHTS}. {held} Has the run finished?")
     if folder.exists():
-        raise CheckpointError(f"'{address}' is a file; a model is a folder. Pass the folder that pretrain or finetune wrote.")
+        raise CheckpointError(f"'{address}' is a file; a model is a folder. Pass the folder that pretrain wrote.")
     names = shipped()
     if str(address) in names:
         return names[str(address)]
     known = f" Shipped names: {', '.join(names)}." if names else ""
-    raise CheckpointError(f"There is no model '{address}'. Pass the folder that pretrain or finetune wrote.{known}")
+    raise CheckpointError(f"There is no model '{address}'. Pass the folder that pretrain wrote.{known}")
