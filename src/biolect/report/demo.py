@@ -216,7 +216,8 @@ def _provenance(output: Path) -> Section:
     run = json.loads((output / "run.json").read_text())
     shown = {k: run[k] for k in ("version", "git_commit", "command", "seed", "config_sha256", "wall_seconds", "peak_memory_bytes")}
     shown["command"] = " ".join(run["command"])
-    shown |= run["host"] | {f"seconds of {name}": spent for name, spent in run["seconds"].items()}
+    shown |= {f"host, {key}": value for key, value in run["host"].items()}
+    shown |= {f"seconds of {name}": spent for name, spent in run["seconds"].items()}
     rows = [("what", "value"), *((key.replace("_", " "), str(value)) for key, value in shown.items())]
     rows += [("sha256 of " + name, str(digest)) for name, digest in run["inputs"].items()]
     text = (
