@@ -54,6 +54,26 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert names(tmp_path) == ["corpus"]
 
 
+def test_a_folder_is_not_replaced_by_a_file_nor_a_file_by_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "genes.fa").touch()
+
+    with pytest.raises(InputError, match="is a folder, and a file is to be written"), atomic_path(tmp_path / "model") as temporary:
+        temporary.touch()
+    with pytest.raises(InputError, match="is a file, and a folder is to be written"), atomic_path(tmp_path / "genes.fa") as temporary:
+        temporary.mkdir()
+
+    assert names(tmp_path) == ["genes.fa", "model"]
+
+
+def test_a_full_disk_is_known_in_the_words_of_other_libraries(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="The disk is full"), atomic_path(tmp_path / "x") as temporary:
+        temporary.touch()
+        raise RuntimeError("parquet: underlying IO error: No space left on device (os error 28)")
+
+    assert names(tmp_path) == []
+
+
 def test_a_failed_folder_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="stop"), atomic_path(tmp_path / "corpus") as temporary:
         temporary.mkdir()

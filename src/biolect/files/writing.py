@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 from biolect.errors import BiolectError, InputError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_SYSTEM_ERROR = re.compile(r"\(os error (\d+)\)")
 _DENIED = (errno.EACCES, errno.EPERM)
 
 
@@ -23,9 +25,13 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     An existing file or folder is replaced only then. If the block fails, what it wrote is removed.
 
     Raises:
-        InputError: If the disk is full or the place cannot be written.
+        InputError: If the disk is full, the place cannot be written, or what is there is a folder and a
+            file is written, or the other way round.
     """
     path = Path(path)
+    path = path if path.name not in ("", "..") else path.resolve()
+    if not path.name:
+        raise InputError(f"'{path}' is the root of the file system. Write elsewhere with --output.")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,13 +41,16 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             _publish(temporary, path)
     except OSError as error:
         _remove(temporary)
-        raise (_write_error(error, path) or error) from None
-    except BaseException:
+        raise (_write_error(error, path, temporary) or error) from None
+    except BaseException as error:
         _remove(temporary)
+        # Libraries written in Rust name the error of the system in their own exceptions.
+        if isinstance(error, Exception) and (number := _SYSTEM_ERROR.search(str(error))):
+            raise _write_error(OSError(int(number[1]), str(error)), path, temporary) or error from None
         raise
 
 
-def _write_error(error: OSError, path: Path) -> InputError | None:
+def _write_error(error: OSError, path: Path, temporary: Path) -> InputError | None:
     """Say in one sentence why writing failed; None for errors that are not about the output."""
     if isinstance(error, BiolectError):
         return None
@@ -54,10 +63,15 @@ def _write_error(error: OSError, path: Path) -> InputError | None:
     blamed = Path(error.filename) if isinstance(error.filename, str) else None
     if error.errno in _DENIED and (blamed is None or path.parent in (blamed, *blamed.parents) or blamed in path.parents):
         return InputError(f"'{path}' cannot be written: permission denied in '{path.parent}'. Write elsewhere with --output.")
+    if blamed is not None and temporary in (blamed, *blamed.parents):
+        return InputError(f"'{path}' cannot be written: {error.strerror}. Write elsewhere with --output.")
     return None
 
 
 def _publish(temporary: Path, path: Path) -> None:
+    if path.exists() and path.is_dir() != temporary.is_dir():
+        there, wanted = ("folder", "file") if path.is_dir() else ("file", "folder")
+        raise InputError(f"'{path}' is a {there}, and a {wanted} is to be written. Choose another --output.")
     files = [p for p in temporary.rglob("*") if p.is_file()] if temporary.is_dir() else [temporary]
     for file in files:
         with open(file, "rb") as stream:
