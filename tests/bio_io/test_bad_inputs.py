@@ -80,6 +80,12 @@ FILES = {
         "x.csv",
         "'{}' has no column 'sequence'; it has 'id', 'seq'.",
     ),
+    "no letters at all": (b">a\n>b\n", "x.fa", "No record of '{}' has letters. Check how it was made."),
+    "table in Latin-1": (
+        b"id,sequence\ng\xe8ne,ACGT\n",
+        "x.csv",
+        "'{}' cannot be read as a table: invalid utf-8 sequence. Save it as UTF-8.",
+    ),
     "table without rows": (b"id,sequence\n", "x.csv", "'{}' has a header but no rows. Check how it was made."),
 }
 

@@ -98,6 +98,8 @@ def guess_modality(head: bytes, where: str) -> Modality:
         return Modality.PROTEIN
     if total and sum(counts[letter] for letter in "ACGTUN") >= 0.9 * total:
         return Modality.RNA if counts["U"] and not counts["T"] else Modality.DNA
+    if not total:
+        raise InputError(f"No record of '{where}' has letters. Check how it was made.")
     raise InputError(
         f"Whether '{where}' holds DNA, RNA or protein cannot be told from its letters. Say it, for example with modality='dna'."
     )
@@ -128,8 +130,12 @@ def write_rows(path: str | Path, rows: Iterable[tuple[str, str]], *, width: int 
     if str(path) == "-":
         return written(sys.stdout.buffer)
     with atomic_path(path) as temporary:
-        with gzip.open(temporary, "wb", 6) if str(path).endswith(".gz") else open(temporary, "wb") as stream:
-            return written(stream)
+        with open(temporary, "wb") as stream:
+            if not str(path).endswith(".gz"):
+                return written(stream)
+            # Neither name nor time, so that the same records are the same bytes.
+            with gzip.GzipFile("", "wb", 6, stream, mtime=0) as packed:
+                return written(packed)
 
 
 def read_alignment(stream: BufferedReader, where: str = "input") -> list[tuple[str, str]]:

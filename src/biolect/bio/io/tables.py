@@ -51,8 +51,10 @@ def read_table(source: str | Path | io.BufferedReader, columns: Iterable[str] = 
         else:
             raise InputError(f"'{where}' is {found.upper()}, not a table. Give a CSV, TSV or Parquet file.")
     except polars.exceptions.PolarsError as error:
-        text = str(error).strip().split("\n")[0]
-        raise InputError(f"'{where}' cannot be read as a table: {text}. Do all rows have as many fields as the header?") from None
+        text = str(error).strip().split("\n")[0].rstrip(".")
+        advice = "Is it whole?" if found is Format.PARQUET else "Do all rows have as many fields as the header?"
+        advice = "Save it as UTF-8." if "utf-8" in text else advice
+        raise InputError(f"'{where}' cannot be read as a table: {text}. {advice}") from None
     if not len(frame):
         raise InputError(f"'{where}' has a header but no rows. Check how it was made.")
     for column in columns:
@@ -124,4 +126,4 @@ def write_table(path: str | Path, frame: polars.DataFrame) -> None:
         sys.stdout.buffer.write(data)
         return
     with atomic_path(path) as temporary:
-        temporary.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+        temporary.write_bytes(gzip.compress(data, mtime=0) if name.endswith(".gz") else data)
