@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from biolect.errors import DownloadError, InputError
+from biolect.errors import ConfigError, DownloadError, InputError
 from biolect.files import download
 
 LICENCE = "public domain as far as NCBI is concerned (no restrictions on use; submitters may hold rights of their own)"
@@ -58,7 +58,9 @@ class Servers:
 
     @classmethod
     def at(cls, base: str) -> Servers:
-        """Return the servers of a mirror."""
+        """Return the servers of a mirror. Raises ConfigError if its address is neither http nor https."""
+        if not base.startswith(("http://", "https://")):
+            raise ConfigError(f"The address of a mirror begins with http:// or https://, not '{base}'.")
         base = base.rstrip("/")
         return cls(f"{base}/entrez/eutils", f"{base}/genomes/all")
 

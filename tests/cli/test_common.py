@@ -82,6 +82,29 @@ def test_an_output_that_exists_is_not_replaced_unasked(tmp_path):
     assert Common(output=tmp_path / "empty").need_output() == tmp_path / "empty"
 
 
+def test_a_file_never_takes_the_place_of_a_folder_nor_the_other_way_round(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "genes.fa").touch()
+
+    with pytest.raises(ConfigError, match="is a folder; this verb writes a file"):
+        Common(output=tmp_path / "model", overwrite=True).need_file()
+    with pytest.raises(ConfigError, match="is a file; this verb writes a folder"):
+        Common(output=tmp_path / "genes.fa", overwrite=True).need_folder()
+    with pytest.raises(ConfigError, match="writes a folder"):
+        Common(output=Path("-")).need_folder()
+
+
+def test_resume_replaces_nothing(tmp_path):
+    taken = tmp_path / "scores.csv"
+    taken.touch()
+
+    with pytest.raises(ConfigError, match="nothing in it is left to resume"):
+        Common(output=taken, resume=True).need_file()
+    with pytest.raises(ConfigError, match="nothing in it is left to resume"):
+        Common(output=tmp_path, resume=True).need_folder()
+    assert Common(output=tmp_path, resume=True).need_folder(resumes=True) == tmp_path
+
+
 def test_what_a_verb_needs_is_named():
     with pytest.raises(ConfigError, match="Pass --output PATH"):
         Common().need_output()
@@ -106,6 +129,15 @@ def test_no_bar_is_shown_where_no_one_looks(capsys):
         (["doctor", "--device", "abacus"], 'Invalid value "abacus" for --device'),
         (["simulate", "genomes"], "No output was given"),
         (["simulate", "weather", "-o", "x"], 'Invalid value "weather"'),
+        (["simulate", "genomes", "-o", "x", "--seed", "-1"], 'Invalid value "-1" for --seed. Must be >= 0.'),
+        (["simulate", "genomes", "-o", "x", "--genes", "2.7"], "'2.7' is not a whole number"),
+        (["simulate", "genomes", "-o", "-"], "this verb writes a folder"),
+        (["doctor", "--threads", "0"], 'Invalid value "0" for --threads. Must be >= 1.'),
+        (["doctor", "--batch-tokens", "-1"], 'Invalid value "-1" for --batch-tokens'),
+        (["pretrain", "bsm-tiny", "-o", "x", "--tokens", "0"], 'Invalid value "0" for --tokens'),
+        (["prepare", "x.fa", "-o", "x", "--nonsense"], "Unknown option: --nonsense"),
+        (["data", "get", "phix174", "-o", "x", "--server", "nonsense"], "begins with http:// or https://, not 'nonsense'"),
+        (["generate", "-o", ".", "-m", "x", "--overwrite"], "'.' is a folder; this verb writes a file"),
     ],
 )
 def test_a_wrong_request_is_one_message_and_exit_code_two(biolect_command, words, message):

@@ -1,3 +1,4 @@
+import io
 import json
 from pathlib import Path
 
@@ -44,6 +45,44 @@ def test_wrong_requests_end_with_two_and_one_sentence(proteins, tmp_path, capsys
     assert main(["prepare", str(proteins), "-o", str(tmp_path / "c"), *words]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "c").exists()
+
+
+def test_a_folder_with_other_things_in_it_is_never_replaced(proteins, tmp_path, capsys):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "thesis.tex").touch()
+
+    assert main(["prepare", str(proteins), "-o", str(tmp_path / "work"), "--overwrite"]) == 2
+    assert "is not empty and holds no corpus" in capsys.readouterr().err
+    assert (tmp_path / "work" / "thesis.tex").exists()
+
+
+def test_a_corpus_with_the_input_in_it_is_not_replaced(proteins, tmp_path, capsys):
+    assert main(["prepare", str(proteins), "-o", str(tmp_path / "c"), "--quiet", "--skip-bad"]) == 0
+    inside = proteins.rename(tmp_path / "c" / "p.fa")
+
+    assert main(["prepare", str(inside), "-o", str(tmp_path / "c"), "--overwrite"]) == 2
+    assert "which would be replaced" in capsys.readouterr().err
+    assert inside.exists()
+
+
+def test_standard_input_goes_by_its_own_name(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(FASTA.encode())))
+    main(["prepare", "-", "-o", str(tmp_path / "c"), "--json"])
+    assert json.loads(capsys.readouterr().out)["refused"][0]["where"] == "-, record 2"
+
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    assert main(["prepare", "-", "-o", str(tmp_path / "d")]) == 2
+    assert capsys.readouterr().err == "biolect: '-' is empty. Check how it was made.\n"
+
+
+def test_a_dry_run_looks_whether_its_inputs_are_there(tmp_path, capsys):
+    assert main(["prepare", str(tmp_path / "gone.fa"), "-o", str(tmp_path / "c"), "--dry-run"]) == 2
+    assert "There is no file" in capsys.readouterr().err
+
+
+def test_fasta_alone_holds_no_genes(proteins, tmp_path, capsys):
+    assert main(["prepare", str(proteins), "-o", str(tmp_path / "c"), "--kind", "genes"]) == 2
+    assert "is FASTA without annotation" in capsys.readouterr().err
 
 
 def test_nothing_to_read_is_said(tmp_path, capsys):

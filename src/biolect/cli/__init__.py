@@ -64,6 +64,9 @@ def main(words: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if words is None else words)
     try:
         code = build(describe=not words or words[0].startswith("-"))(words, exit_on_error=False, print_error=False)
+        if sys.stdout is not None:
+            # Here a full disk or a reader that went away still becomes an exit code.
+            sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except KeyboardInterrupt:
         return _refuse("Interrupted. What was saved is whole.", words, INTERRUPTED)
@@ -89,5 +92,10 @@ def _refuse(message: str, words: Sequence[str], code: int) -> int:
     if "--json" in words:
         import json
 
-        sys.stdout.write(json.dumps({"error": message.strip()}) + "\n")
+        try:
+            sys.stdout.write(json.dumps({"error": message.strip()}) + "\n")
+            sys.stdout.flush()
+        except OSError:
+            # Standard output itself may be what failed; the line above has said so.
+            sys.stdout = None
     return code

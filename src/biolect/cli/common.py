@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
+from cyclopts.validators import Number
 
 from biolect.errors import ConfigError
 
@@ -24,6 +25,23 @@ if TYPE_CHECKING:
     from biolect.infer.reader import Reader
 
 _ASSIGNMENT = re.compile(r"^[A-Za-z_][\w.]*=")
+
+
+def whole_number(type_: Any, tokens: Sequence[Token]) -> int:
+    """Read a whole number; 2.7 is refused, not rounded."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"'{tokens[0].value}' is not a whole number.") from None
+
+
+WHOLE = Parameter(converter=whole_number)
+"""For options that count."""
+
+POSITIVE = Parameter(converter=whole_number, validator=Number(gte=1))
+"""For options that count from 1."""
+
+SEED = Parameter(converter=whole_number, validator=Number(gte=0, lt=1 << 63))
 
 
 @Parameter(name="*")
@@ -51,9 +69,9 @@ class Common:
     output: Annotated[Path | None, Parameter(name=("--output", "-o"), allow_leading_hyphen=True)] = None
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    seed: int | None = None
-    batch_tokens: int | None = None
-    threads: int | None = None
+    seed: Annotated[int | None, SEED] = None
+    batch_tokens: Annotated[int | None, POSITIVE] = None
+    threads: Annotated[int | None, POSITIVE] = None
     resume: bool = False
     overwrite: bool = False
     dry_run: bool = False
@@ -84,6 +102,40 @@ class Common:
         if taken and not (self.overwrite or self.resume):
             raise ConfigError(f"'{self.output}' exists. Pass --overwrite to replace it, or another --output.")
         return self.output
+
+    def need_file(self) -> Path:
+        """Return the file, or `-`, that the result goes to, made from the beginning.
+
+        Raises:
+            ConfigError: Like `need_output`; also if a folder is there, or --resume meets a whole file.
+        """
+        output = self.need_output()
+        if output.is_dir():
+            raise ConfigError(f"'{output}' is a folder; this verb writes a file. Choose another --output.")
+        return self._from_the_beginning(output)
+
+    def need_folder(self, *, resumes: bool = False) -> Path:
+        """Return the folder that the result goes to.
+
+        Args:
+            resumes: Whether the verb goes on with what is there under --resume.
+
+        Raises:
+            ConfigError: Like `need_output`; also if it is standard output or a file, or --resume meets a
+                whole folder that this verb cannot go on with.
+        """
+        output = self.need_output()
+        if str(output) == "-":
+            raise ConfigError("--output - is standard output, but this verb writes a folder. Give the folder a path.")
+        if output.exists() and not output.is_dir():
+            raise ConfigError(f"'{output}' is a file; this verb writes a folder. Choose another --output.")
+        return output if resumes else self._from_the_beginning(output)
+
+    def _from_the_beginning(self, output: Path) -> Path:
+        taken = any(output.iterdir()) if output.is_dir() else output.exists()
+        if taken and not self.overwrite:
+            raise ConfigError(f"'{output}' is there already, and nothing in it is left to resume. Pass --overwrite, or another --output.")
+        return output
 
     def placement(self) -> Placement:
         """Return device, dtype and threads, and say on standard error what was chosen."""
@@ -137,6 +189,15 @@ DEFAULTS = Common()
 def say(text: str) -> None:
     """Write a line for eyes: to standard error."""
     sys.stderr.write(f"{text}\n")
+
+
+def check_inputs(paths: Sequence[str]) -> None:
+    """Raise InputError for an input that is missing or a folder, before any work is done."""
+    from biolect.files import open_input
+
+    for path in paths:
+        if path != "-":
+            open_input(path, text=False).close()
 
 
 def split_assignments(words: Sequence[str]) -> tuple[list[str], list[str]]:

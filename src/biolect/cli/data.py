@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -37,7 +38,8 @@ def data(
         return finish({"data": rows, "licence": catalogue.LICENCE}, (), common)
     if not names:
         raise ConfigError("Nothing to get was named. Give a name that `biolect data list` shows, or an accession.")
-    folder = common.output or common.need_output()
+    # What is there already is checked and kept, so a folder that is not empty is no obstacle.
+    folder = replace(common, resume=True).need_folder(resumes=True)
     servers = catalogue.Servers.at(server) if server else catalogue.Servers()
     fetcher = catalogue.Fetcher(servers, shows_progress=not common.quiet)
     plans = [fetcher.plan(name, tuple(part or catalogue.PARTS)) for name in names]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from biolect.cli.common import DEFAULTS, Common, finish
+from biolect.cli.common import DEFAULTS, POSITIVE, WHOLE, Common, finish, say
 from biolect.errors import ConfigError
 
 
@@ -23,9 +23,9 @@ class Drawing:
         top_p: Draw among the likeliest letters that together have this probability.
     """
 
-    max_residues: int = 400
+    max_residues: Annotated[int, POSITIVE] = 400
     temperature: float = 1.0
-    top_k: int | None = None
+    top_k: Annotated[int | None, WHOLE] = None
     top_p: float = 1.0
 
 
@@ -36,9 +36,9 @@ def generate(
     *,
     modality: Literal["dna", "rna", "protein"] = "protein",
     prefix: str = "",
-    context: str | None = None,
+    context: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     infill: str | None = None,
-    count: int = 10,
+    count: Annotated[int, WHOLE] = 10,
     drawing: Drawing = DRAWING,
     common: Common = DEFAULTS,
 ) -> int:
@@ -62,12 +62,15 @@ def generate(
     if count < 1:
         raise ConfigError(f"--count {count} is not a positive number. Say how many samples to draw.")
     sampling = Sampling.from_dict(asdict(drawing) | {"seed": common.seed or 0})
-    output = common.need_output()
+    output = common.need_file()
+    address = common.need_model()
     if common.dry_run:
-        return finish({"would_draw": count, "would_write": output, "sampling": sampling.to_dict()}, common=common)
+        return finish({"would_draw": count, "would_write": output, "model": address, "sampling": sampling.to_dict()}, common=common)
     reader = common.reader()
     asked = sampling.max_residues + len(prefix) + reader.grammar.overhead(1)
     room = None if reader.context_tokens is None else reader.context_tokens - asked
+    if room is not None and room < 0 and not common.quiet:
+        say(f"The model reads {reader.context_tokens} tokens, {asked} are asked for: what goes beyond is unlike what it was trained on.")
     shown = None if context is None else read_prompt(reader, context, room)
     with common.progress("generate", count) as advance:
         made = draw(reader, Modality(modality), count, sampling, prefix=prefix, prompt=shown and shown.prompt, advance=advance)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from biolect.cli.common import DEFAULTS, Common, finish, split_assignments
+from biolect.cli.common import DEFAULTS, Common, check_inputs, finish, split_assignments
 from biolect.errors import ConfigError
 
 
@@ -36,12 +37,15 @@ def prepare(
     from biolect.data.corpus import prepare as prepare_corpus
 
     paths, assignments = split_assignments(inputs)
+    if unknown := [path for path in paths if path.startswith("--") and not Path(path).exists()]:
+        raise ConfigError(f"Unknown option: {unknown[0]}. `biolect prepare --help` lists them.")
     if not paths:
         raise ConfigError("No input was given. Name at least one file, or - for standard input.")
     asked = {"kind": kind, "views": views.split(","), "pairing": pairing, "valid": valid, "test": test, "engine": engine}
     options = PrepareOptions.from_dict(asked | {"seed": common.seed or 0, "skip_bad": common.skip_bad}).override(assignments)
-    output = common.need_output()
+    output = common.need_folder()
     if common.dry_run:
+        check_inputs(paths)
         return finish({"would_read": paths, "would_write": output, "options": options.to_dict()}, common=common)
     report = prepare_corpus(paths, output, options, common.progress)
     return finish(report, report["refused"], common)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
-from biolect.cli.common import DEFAULTS, Common, finish
+from biolect.cli.common import DEFAULTS, POSITIVE, Common, finish
 
 
-def pretrain(recipe: str, *assignments: str, tokens: int | None = None, allow_leakage: bool = False, common: Common = DEFAULTS) -> int:
+def pretrain(
+    recipe: str,
+    *assignments: str,
+    tokens: Annotated[int | None, POSITIVE] = None,
+    allow_leakage: bool = False,
+    common: Common = DEFAULTS,
+) -> int:
     """Run a curriculum.
 
     Args:
@@ -19,7 +26,7 @@ def pretrain(recipe: str, *assignments: str, tokens: int | None = None, allow_le
     from biolect.recipes import resolve
     from biolect.train.pretrain import pretrain as run
 
-    output = common.need_output()
+    output = common.need_folder(resumes=True)
     config = resolve(recipe)
     config = config.scaled(tokens) if tokens is not None else config
     flags = {"seed": common.seed, "batch_tokens": common.batch_tokens, "dtype": None if common.dtype == "auto" else common.dtype}

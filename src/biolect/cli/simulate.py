@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from biolect.cli.common import DEFAULTS, Common, finish
+from biolect.cli.common import DEFAULTS, WHOLE, Common, finish
 
 
-def simulate(what: Literal["genomes"], *, genes: int = 200, families: int = 40, common: Common = DEFAULTS) -> int:
+def simulate(
+    what: Literal["genomes"],
+    *,
+    genes: Annotated[int, WHOLE] = 200,
+    families: Annotated[int, WHOLE] = 40,
+    common: Common = DEFAULTS,
+) -> int:
     """Write toy data with known truth, in the same formats as the real thing.
 
     Args:
@@ -18,7 +24,7 @@ def simulate(what: Literal["genomes"], *, genes: int = 200, families: int = 40, 
     from biolect import files
     from biolect.simulate import genomes
 
-    folder = common.need_output()
+    folder = common.need_folder()
     if common.dry_run:
         return finish({"files": [], "would_write": folder}, common=common)
     seed = common.seed or 0

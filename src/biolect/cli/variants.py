@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from biolect.cli.common import DEFAULTS, Common, finish
 from biolect.errors import ConfigError
 
 
 def variants(
-    wildtype: str,
+    wildtype: Annotated[str, Parameter(allow_leading_hyphen=True)],
     /,
     *,
-    mutations: str | None = None,
+    mutations: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     all_single: bool = False,
-    context: str | None = None,
+    context: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     given: str | None = None,
     label: str | None = None,
     common: Common = DEFAULTS,
@@ -22,7 +25,7 @@ def variants(
     """Score variants by their log-likelihood ratio to the wild type. Nats; positive favours the variant.
 
     Args:
-        wildtype: A file with one record, the reference.
+        wildtype: A file with one record, the reference; `-` is standard input.
         mutations: Table with a column `mutant`: A42G, or K8R:Q9E for several changes at once.
         all_single: Every substitution of one residue.
         context: Records that are read before, for example homologs.
@@ -40,7 +43,7 @@ def variants(
 
     if (mutations is None) != all_single or (label is not None and all_single):
         raise ConfigError("Say which variants: either --mutations TABLE, perhaps with --label COLUMN, or --all-single.")
-    output = common.need_output()
+    output = common.need_file()
     check_ending(output)
     reference = inputs.read_one(wildtype)
     table = inputs.every_mutation(reference) if mutations is None else inputs.read_mutations(mutations, reference, label)

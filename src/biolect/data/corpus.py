@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -38,6 +38,7 @@ from biolect.files import atomic_path, write_run_json
 from biolect.tokens.vocabulary import Vocabulary
 
 COLLECTIONS = ("sequences", "genes", "related", "interleaved")
+_SPOOL = "standard_input"
 Progress = Callable[[str, float | None], AbstractContextManager[Callable[[float], None]]]
 
 
@@ -96,7 +97,7 @@ def prepare(
 
     Args:
         inputs: Files in any mix of formats; `-` is standard input.
-        output: Replaced if it exists.
+        output: Replaced if it is a corpus.
         progress: Given a label and the bytes to read, returns a context manager that gives a function to advance by bytes.
 
     Returns:
@@ -104,8 +105,10 @@ def prepare(
 
     Raises:
         InputError: If a file cannot be read, or nothing at all was read.
+        ConfigError: If the output is a folder with other things in it, or holds an input.
     """
     options, began = options or PrepareOptions(), time.perf_counter()
+    _check_place(Path(output), inputs)
     vocabulary = Vocabulary.joint()
     with atomic_path(output) as folder:
         stages = folder / "stages"
@@ -115,7 +118,12 @@ def prepare(
         asked = {name: getattr(options, name) for name in ("views", "kind", "unknown", "strict", "skip_bad")}
         gatherer = Gatherer(stages, vocabulary, **asked)
         with progress("reading", size) as advance, gatherer:
-            gatherer.read(paths, advance)
+            try:
+                gatherer.read(paths, advance)
+            except InputError as error:
+                raise InputError(_shown(str(error), stages)) from None
+        refused = gatherer.tally.refused
+        refused[:] = [replace(one, where=_shown(one.where, stages), reason=_shown(one.reason, stages)) for one in refused]
         missing = _write_related(stages, gatherer)
         report = gatherer.tally.report()
         with progress("splitting", None):
@@ -123,7 +131,7 @@ def prepare(
         shutil.rmtree(stages)
         stores = _open_all(folder, vocabulary)
         if not stores:
-            raise InputError(_nothing(paths, gatherer.tally))
+            raise InputError(_shown(_nothing(paths, gatherer.tally), stages))
         report |= _totals(stores) | {"clusters": summary, "missing_accessions": missing}
         with progress("checking splits", None):
             report["leakage"] = leakage_report(stores)
@@ -135,16 +143,32 @@ def prepare(
     return report
 
 
+def _check_place(output: Path, inputs: Sequence[Path | str]) -> None:
+    """Raise ConfigError where replacing the output would remove what is no corpus, or an input."""
+    if not output.is_dir():
+        return
+    if any(output.iterdir()) and not (output / "corpus.json").is_file():
+        raise ConfigError(f"'{output}' is not empty and holds no corpus, so it is not replaced. Choose another --output.")
+    for path in inputs:
+        if str(path) != "-" and Path(path).resolve().is_relative_to(output.resolve()):
+            raise ConfigError(f"'{path}' lies in '{output}', which would be replaced. Choose another --output.")
+
+
 def _present(path: Path, stages: Path) -> Path:
     """Return the path of a file that can be read more than once."""
     if str(path) == "-":
-        spool = stages / "standard_input"
+        spool = stages / _SPOOL
         with open(spool, "wb") as stream:
             shutil.copyfileobj(sys.stdin.buffer, stream)
         return spool
     if not path.is_file():
         raise InputError(f"'{path}' is {'a folder' if path.is_dir() else 'not there'}. Give the files themselves.")
     return path
+
+
+def _shown(text: str, stages: Path) -> str:
+    """Return a message with the name that the user knows for what came by standard input."""
+    return text.replace(str(stages / _SPOOL), "-")
 
 
 def _write_related(stages: Path, gatherer: Gatherer) -> int:
@@ -226,7 +250,7 @@ class Corpus:
         try:
             facts = json.loads((folder / "corpus.json").read_text())
             options = PrepareOptions.from_dict(facts["options"])
-        except (OSError, KeyError, json.JSONDecodeError, ConfigError) as error:
+        except (OSError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"'{folder}' is no whole corpus ({error}). Make one with biolect prepare.") from None
         stores = _open_all(folder, vocabulary)
         if list(stores) != facts["collections"]:
@@ -238,7 +262,12 @@ class Corpus:
     @cached_property
     def report(self) -> dict[str, Any]:
         """What `prepare` returned."""
-        return json.loads((self.folder / "report.json").read_text())
+        try:
+            return dict(json.loads((self.folder / "report.json").read_text()))
+        except (OSError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"The report of '{self.folder}' cannot be read ({error}). Copy the corpus again, or prepare it."
+            ) from None
 
     def check_leakage(self, allow: bool = False) -> None:
         """Stop if training and evaluation share sequences; raises LeakageError unless `allow`."""

@@ -89,6 +89,10 @@ class Gatherer:
         for path, found in formats.items():
             if path not in partners.values():
                 with self._guard(path):
+                    if self.kind == "genes" and found is Format.FASTA:
+                        raise InputError(
+                            f"'{path}' is FASTA without annotation, which holds no genes. Give its GFF, too, or leave out --kind."
+                        )
                     self._read(path, found, partners.get(path))
             advance(path.stat().st_size)
         if self._texts:

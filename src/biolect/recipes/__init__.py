@@ -49,7 +49,11 @@ def resolve(name_or_path: str) -> RunConfig:
     if path.is_file():
         from biolect.train.curriculum import RunConfig
 
-        return RunConfig.from_yaml(path.read_text(encoding="utf-8"))
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise ConfigError(f"'{path}' is no YAML file: it is not UTF-8 text. Is it the right file?") from None
+        return RunConfig.from_yaml(text)
     if path.suffix in (".yaml", ".yml"):
         raise ConfigError(f"There is no file '{path}'. Check the path, or pass the name of a recipe: {', '.join(names())}.")
     return named(name_or_path)
