@@ -68,3 +68,25 @@ def test_what_is_nothing_is_refused(biolect_command, tmp_path, monkeypatch, name
 
     assert outcome.code == 2
     assert message in outcome.err
+
+
+@pytest.mark.parametrize("text", ["{", "[1]"])
+def test_a_damaged_record_of_a_run_is_named(biolect_command, tmp_path, text):
+    (tmp_path / "run.json").write_text(text)
+
+    outcome = biolect_command("info", str(tmp_path))
+
+    assert outcome.code == 2
+    assert "run.json' is damaged" in outcome.err
+
+
+@pytest.mark.parametrize(("name", "message"), [("corpus.json", "is no whole corpus"), ("report.json", "cannot be read")])
+def test_a_damaged_corpus_is_named(biolect_command, tmp_path, name, message):
+    (tmp_path / "a.fa").write_text(">a\nMKVLEF\n")
+    biolect_command("prepare", str(tmp_path / "a.fa"), "-o", str(tmp_path / "c"))
+    (tmp_path / "c" / name).write_text("[1]")
+
+    outcome = biolect_command("info", str(tmp_path / "c"))
+
+    assert outcome.code == 2
+    assert message in outcome.err

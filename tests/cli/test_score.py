@@ -143,3 +143,16 @@ def test_wrong_requests_are_refused_in_one_sentence(biolect_command, model_folde
     assert outcome.code == 2
     assert message in outcome.err
     assert not Path("out.csv").exists()
+
+
+def test_nothing_scored_is_a_wrong_request_and_leaves_no_table(biolect_command, model_folder: Path, tmp_path: Path):
+    (tmp_path / "a.fa").write_text(">a\nMKVLEF\n")
+    (tmp_path / "b.fa").write_text(">b\nACGT\n")
+
+    outcome = biolect_command(
+        "score", str(tmp_path / "a.fa"), "--given", str(tmp_path / "b.fa"), "-m", str(model_folder), "-o", str(tmp_path / "s.csv")
+    )
+
+    assert outcome.code == 2
+    assert "Not one of the 1 records" in outcome.err
+    assert not (tmp_path / "s.csv").exists()

@@ -108,3 +108,14 @@ def test_no_records_make_an_empty_table(tmp_path: Path):
 def test_the_same_letters_in_another_modality_are_another_sequence():
     assert sequence_digest(Sequence("ACG", Modality.DNA, "x")) == sequence_digest(Sequence("ACG", Modality.DNA, "y"))
     assert sequence_digest(Sequence("ACG", Modality.DNA)) != sequence_digest(Sequence("ACG", Modality.PROTEIN))
+
+
+def test_an_input_that_cannot_be_read_leaves_nothing(tmp_path: Path):
+    def broken():
+        raise InputError("The file is empty.")
+        yield
+
+    with pytest.raises(InputError):
+        embed(NativeEncoder(MODEL), broken(), tmp_path / "out.parquet")
+
+    assert not list(tmp_path.iterdir())

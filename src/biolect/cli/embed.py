@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from biolect.cli.common import DEFAULTS, Common, finish
+from biolect.cli.common import DEFAULTS, WHOLE, Common, check_inputs, finish
+from biolect.errors import ConfigError
 
 
 def embed(
@@ -15,7 +17,7 @@ def embed(
     *,
     axis: Literal["nucleotide", "codon", "residue", "sequence"] = "sequence",
     pool: Literal["mean", "max", "last"] = "mean",
-    layer: int | None = None,
+    layer: Annotated[int | None, WHOLE] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """Turn sequences into vectors: one per sequence as Parquet, or one per place as safetensors with an index.
@@ -33,8 +35,12 @@ def embed(
     from biolect.embed.native import NativeEncoder
     from biolect.embed.store import embed as fill
 
-    output = common.need_output()
+    is_file = axis == "sequence" and common.output is not None and common.output.suffix != ""
+    output = common.need_output() if is_file else common.need_folder(resumes=True)
+    if str(output) == "-" or (is_file and output.is_dir()):
+        raise ConfigError(f"'{output}' cannot hold vectors. Name a .parquet file, or a folder.")
     if common.dry_run:
+        check_inputs([source])
         return finish({"would_read": [source], "would_write": output, "model": common.need_model()}, common=common)
     reader = common.reader()
     encoder = NativeEncoder(
@@ -51,6 +57,7 @@ def embed(
     if output.is_dir():
         inputs = [source] if source != "-" else []
         files.write_run_json(output, inputs=inputs, weights={"encoder_sha256": encoder.digest}, layer=layer, seed=common.seed)
+    refused = [replace(one, where=one.where or source) for one in done.refused]
     result = {
         "records": len(done.rows),
         "axis": axis,
@@ -58,4 +65,4 @@ def embed(
         "sequences_per_second": done.num_computed / done.seconds,
         "padding_fraction": done.padding_fraction,
     }
-    return finish(result, done.refused, common)
+    return finish(result, refused, common)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from biolect.bio.sequence import Modality
 from biolect.cli.common import DEFAULTS, Common, finish
-from biolect.errors import InputError
+from biolect.errors import CheckpointError, InputError
 from biolect.files import sha256
 
 if TYPE_CHECKING:
@@ -72,8 +72,15 @@ def _folder(folder: Path) -> dict[str, Any]:
     if (folder / "corpus.json").is_file():
         return _corpus(folder)
     if (folder / "run.json").is_file():
-        return {"kind": "output", **json.loads((folder / "run.json").read_text(encoding="utf-8"))}
+        return {"kind": "output", **_read_json(folder / "run.json")}
     raise InputError(f"'{folder}' is no model, run or corpus. Pass a folder that biolect wrote, or a file inside it.")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"'{path}' is damaged: {error}. Copy the folder again, whole.") from None
 
 
 def _model(folder: Path) -> dict[str, Any]:
@@ -122,7 +129,7 @@ def _run(folder: Path) -> dict[str, Any]:
 
     config = resolve(str(folder))
     record = folder / "run.json"
-    done = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+    done = _read_json(record) if record.is_file() else {}
     state = {"finished": True, **done.get("report", {})} if done else {"finished": False}
     return {"kind": "run", "recipe": config.name, **_shape(config.model, config.context_tokens), **state}
 

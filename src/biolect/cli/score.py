@@ -7,7 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from biolect.cli.common import DEFAULTS, Common, finish
+from biolect.cli.common import DEFAULTS, Common, check_inputs, finish
+from biolect.errors import InputError
 
 
 def score(
@@ -15,7 +16,7 @@ def score(
     /,
     *,
     given: str | None = None,
-    context: str | None = None,
+    context: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     common: Common = DEFAULTS,
 ) -> int:
     """Score records by their log-likelihood. Nats, residues only.
@@ -38,9 +39,10 @@ def score(
     from biolect.infer.score import Score, bits_by_modality
     from biolect.infer.score import score as ask
 
-    output = common.need_output()
+    output = common.need_file()
     check_ending(output)
     if common.dry_run:
+        check_inputs([source] if context is None else [source, context])
         return finish({"would_read": [source], "would_write": output, "model": common.need_model()}, common=common)
     reader = common.reader()
     # Half of what the model reads at once is left for the question.
@@ -57,6 +59,8 @@ def score(
                 scores.append(one)
             advance(1)
     seconds = time.perf_counter() - started
+    if not scores and refused:
+        raise InputError(f"Not one of the {len(refused)} records in '{source}' could be scored. The first: {refused[0].reason}")
     write_table(output, polars.DataFrame([one.row() for one in scores], infer_schema_length=None))
     result = {
         "records": len(scores),

@@ -142,8 +142,14 @@ def embed(
         for name in (_ENCODER, _INDEX, "shard-*.safetensors"):
             for old in folder.glob(name):
                 old.unlink()
+    was_there = folder.exists()
     store = EmbeddingStore(folder, encoder)
-    done = fill(store, encoder, records, advance)
+    try:
+        done = fill(store, encoder, records, advance)
+    except BaseException:
+        if not was_there and not any(folder.glob("shard-*")):
+            shutil.rmtree(folder)
+        raise
     if pooled:
         write_pooled(store, done.rows, output, encoder.width)
         shutil.rmtree(folder)
