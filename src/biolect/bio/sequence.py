@@ -114,4 +114,6 @@ class Sequence:
     def _respell(self, modality: Modality) -> Sequence:
         if self.modality not in (Modality.DNA, Modality.RNA):
             raise AlphabetError(f"'{self.name}' is a {self.modality} sequence; only DNA and RNA can be spelled as {modality}.")
-        return Sequence(self.residues.translate(str.maketrans("TU", "UU" if modality is Modality.RNA else "TT")), modality, self.name, self.description)
+        return Sequence(
+            self.residues.translate(str.maketrans("TU", "UU" if modality is Modality.RNA else "TT")), modality, self.name, self.description
+        )
