@@ -19,16 +19,20 @@ def demo(*, common: Common = DEFAULTS) -> int:
     from biolect.recipes import demo as recipe
     from biolect.report.demo import write_report
 
-    output, seed = replace(common, output=common.output or Path("biolect-demo")).need_output(), common.seed or 0
+    output = replace(common, output=common.output or Path("biolect-demo")).need_folder(resumes=True)
+    dtype = "bfloat16" if common.dtype == "auto" else common.dtype
+    config = recipe.demo(str(output / "corpus"), recipe.FULL.tokens, common.seed or 0, dtype)
     if common.dry_run:
-        return finish({"would_run": recipe.demo(str(output / "corpus"), seed=seed).to_dict(), "would_write": output}, common=common)
+        return finish({"would_run": config.to_dict(), "would_write": output}, common=common)
     (output / "report.html").unlink(missing_ok=True)
-    how = {"device": common.placement().device.type, "resume": common.resume, "overwrite": common.overwrite}
-    config, found, seconds = recipe.run_demo(output, recipe.FULL, seed, common.progress, **how)
+    # Measured: steps this small gain nothing from a second thread, and wait for it where the machine is busy.
+    placement = replace(common, dtype=dtype, threads=common.threads or 1).placement()
+    how = {"device": placement.device.type, "resume": common.resume, "overwrite": common.overwrite}
+    found, seconds = recipe.run_demo(output, recipe.FULL, config, common.progress, **how)
     began = time.perf_counter()
     with files.atomic_path(output / "results.json") as temporary:
         temporary.write_text(json.dumps(plain(found), indent=1) + "\n")
-    files.write_run_json(output, inputs=[output / "simulated"], config=config.to_yaml(), seed=seed, seconds=seconds)
+    files.write_run_json(output, inputs=[output / "simulated"], config=config.to_yaml(), seed=config.seed, seconds=seconds)
     drawn = write_report(output, found)
     seconds["report"] = round(time.perf_counter() - began, 3)
     steps = [{"name": name, "seconds": spent, "figures": drawn.get(name, [])} for name, spent in seconds.items()]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -64,7 +64,7 @@ class Sizes:
 FULL = Sizes()
 
 
-def demo(corpus: str, tokens: int = FULL.tokens, seed: int = 0) -> RunConfig:
+def demo(corpus: str, tokens: int = FULL.tokens, seed: int = 0, dtype: Literal["float32", "bfloat16"] = "bfloat16") -> RunConfig:
     """Return three rounds that teach a million parameters to translate; small steps, short crops and genes first make it quick."""
     return RunConfig(
         name="demo",
@@ -79,6 +79,7 @@ def demo(corpus: str, tokens: int = FULL.tokens, seed: int = 0) -> RunConfig:
         pairing=Pairing(order="gene_first", crop_codons=(10, 60), truncated_share=0.0, dna_views=(0.7, 0.2, 0.1), rna_context=10),
         context_tokens=256,
         batch_tokens=512,
+        dtype=dtype,
         seed=seed,
         evaluate_tokens=50_000,
         checkpoint_tokens=700_000,
@@ -96,8 +97,8 @@ def build(output: Path, sizes: Sizes, seed: int) -> dict[str, Any]:
     return {"simulated": report, "phiX174": natural}
 
 
-def run_demo(output: Path, sizes: Sizes, seed: int, progress: Progress, **how: Any) -> tuple[RunConfig, dict[str, Any], dict[str, float]]:
-    """Take every step; return the config of the training, what each step found, and its wall time.
+def run_demo(output: Path, sizes: Sizes, config: RunConfig, progress: Progress, **how: Any) -> tuple[dict[str, Any], dict[str, float]]:
+    """Take every step; return what each step found, and its wall time.
 
     Args:
         progress: As for `prepare`; units of the training are tokens.
@@ -112,13 +113,12 @@ def run_demo(output: Path, sizes: Sizes, seed: int, progress: Progress, **how: A
             found[name] = step(advance) if total else step()
         seconds[name] = round(time.perf_counter() - began, 3)
 
-    take("prepare", lambda: build(output, sizes, seed))
-    config = demo(str(output / "corpus"), sizes.tokens, seed)
+    take("prepare", lambda: build(output, sizes, config.seed))
     take("pretrain", lambda advance: pretrain(config, output / "run", advance=advance, **how), config.total_tokens)
     ask = Questions(output, config, sizes, how.get("device", "cpu"))
     for step in (ask.score, ask.translate, ask.code, ask.variants, ask.generate):
         take(step.__name__, step)
-    return config, found, seconds
+    return found, seconds
 
 
 @dataclass(frozen=True, eq=False)
