@@ -62,7 +62,11 @@ def test_a_minus_is_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         assert stream.read() == b">a\nAC\n"
 
 
-CUT, HURT, TRAILED = gzip.compress(NOISE, mtime=0)[:-100_000], bytearray(gzip.compress(NOISE, mtime=0)), gzip.compress(TEXT, mtime=0) + b"more"
+CUT, HURT, TRAILED = (
+    gzip.compress(NOISE, mtime=0)[:-100_000],
+    bytearray(gzip.compress(NOISE, mtime=0)),
+    gzip.compress(TEXT, mtime=0) + b"more",
+)
 HURT[50_000] ^= 0xFF
 
 
