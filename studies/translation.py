@@ -3,7 +3,8 @@
 usage: python studies/translation.py prepare|train|report [--output DIR] [--workers 2] [--only ARM,ARM] [--seeds N]
 
 `prepare` builds cluster-disjoint corpora from BIOLECT_DATA; `train` runs every arm that has not been run,
-resuming what was cut short; `report` writes the table and the figures from what there is.
+resuming what was cut short; `report` writes the table and the figures from what there is. Corpora and
+checkpoints go to the output folder; the scores of every run, from which the table is made, to studies/translation.
 Bits are per residue. Intervals are 95 %, by bootstrap over test clusters and seeds.
 """
 
@@ -13,6 +14,7 @@ import argparse
 import math
 import multiprocessing
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +54,7 @@ TRAINED = ("bacteria/Escherichia*.gbff.gz", "bacteria/Haemophilus*", "bacteria/S
 UNSEEN_CODE = ("bacteria/Mycoplasma*023685*",)
 MITOCHONDRION = "NC_001224"
 VOCABULARY = Vocabulary.joint()
+RESULTS = Path(__file__).with_suffix("")
 
 
 def data_folder() -> Path:
@@ -185,6 +188,7 @@ def run_config(arm: Arm, seed: int) -> RunConfig:
         pairing=arm.pairing,
         context_tokens=CONTEXT,
         batch_tokens=ROWS * CONTEXT,
+        dtype="float32",
         seed=seed,
         evaluate_tokens=1_000_000_000,
         checkpoint_tokens=250_000,
@@ -257,8 +261,10 @@ def finish(model: LanguageModel, arm: Arm, folder: Path, output: Path) -> None:
         crops = evaluation_pairs(pairs, count, 2, codons)
         arrays[f"{label}/clusters"] = np.array([crop[0] for crop in crops])
         arrays |= {f"{label}/{name}": values for name, values in measure(model, arm, crops).items()}
-    with atomic_path(folder / "final.npz") as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **arrays)
+    RESULTS.mkdir(exist_ok=True)
+    shutil.copyfile(folder / "curve.jsonl", RESULTS / f"{folder.name}.jsonl")
+    with atomic_path(RESULTS / f"{folder.name}.npz") as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **{name: values.astype(np.float32) for name, values in arrays.items()})
 
 
 def _train_job(job: tuple[str, int, Path]) -> None:
@@ -266,15 +272,14 @@ def _train_job(job: tuple[str, int, Path]) -> None:
 
 
 def train_all(output: Path, workers: int, only: list[str], seeds: int | None) -> None:
-    """Run what has not been run: first seeds of all arms first, the long arms last."""
+    """Run what has not been run: the first seeds of all arms before the second ones."""
     jobs = [
         (arm.name, seed)
         for seed in range(5)
         for arm in ARMS.values()
         if seed < min(arm.seeds, seeds or 5) and (not only or arm.name in only)
     ]
-    jobs.sort(key=lambda job: ARMS[job[0]].millions)
-    waiting = [(name, seed, output) for name, seed in jobs if not (output / "runs" / f"{name}-{seed}" / "final.npz").exists()]
+    waiting = [(name, seed, output) for name, seed in jobs if not (RESULTS / f"{name}-{seed}.npz").exists()]
     with multiprocessing.get_context("spawn").Pool(workers, maxtasksperchild=1) as pool:
         for _ in pool.imap_unordered(_train_job, waiting, chunksize=1):
             pass

@@ -1,4 +1,4 @@
-"""The table, the intervals and the figures of the translation study, from the runs that are there."""
+"""The table, the intervals and the figures of the translation study, from the runs that have ended."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ KIND = {"protein alone": 1, "gene alone": 0, "given own": 1, "given foreign": 1,
 
 
 def report(output: Path) -> None:
-    """Write results.json, results.md and the figures beside the runs."""
-    runs = {arm: load(output, arm) for arm in ARMS}
+    """Write results.json, results.md and the figures beside the scores of the runs."""
+    from translation import RESULTS
+
+    runs = {arm: load(RESULTS, arm) for arm in ARMS}
     runs = {arm: found for arm, found in runs.items() if found["final"]}
     table = {arm: {key: summarize(found["final"], key) for key in keys_of(found["final"])} for arm, found in runs.items()}
     results = {
@@ -31,21 +33,20 @@ def report(output: Path) -> None:
         "baselines": baselines(output),
         "curves": {arm: found["curves"] for arm, found in runs.items()},
     }
-    (output / "results.json").write_text(json.dumps(results, indent=1))
-    (output / "results.md").write_text(markdown(results))
-    figures(runs, output)
-    print((output / "results.md").read_text())
+    (RESULTS / "results.json").write_text(json.dumps(results, indent=1))
+    (RESULTS / "results.md").write_text(markdown(results))
+    figures(runs, RESULTS)
+    print((RESULTS / "results.md").read_text())
 
 
-def load(output: Path, arm: str) -> dict[str, Any]:
+def load(results: Path, arm: str) -> dict[str, Any]:
     """Return the final scores and the curves of the seeds of an arm that have ended."""
     final, curves = {}, {}
-    for folder in sorted((output / "runs").glob(f"{arm}-?")):
-        seed = int(folder.name.rpartition("-")[2])
-        if (folder / "final.npz").exists():
-            with np.load(folder / "final.npz") as file:
-                final[seed] = {key: file[key] for key in file.files}
-            curves[seed] = [json.loads(line) for line in (folder / "curve.jsonl").read_text().splitlines()]
+    for path in sorted(results.glob(f"{arm}-?.npz")):
+        seed = int(path.stem.rpartition("-")[2])
+        with np.load(path) as file:
+            final[seed] = {key: file[key].astype(np.float64) for key in file.files}
+        curves[seed] = [json.loads(line) for line in path.with_suffix(".jsonl").read_text().splitlines()]
     return {"final": final, "curves": curves}
 
 
