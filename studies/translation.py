@@ -206,7 +206,14 @@ def train_one(name: str, seed: int, output: Path) -> None:
     source = ArmSource(arm, pairs_of(store, "train", arm.pairing))
     config = run_config(arm, seed)
     loader = Loader(
-        {name: source}, {name: 1.0}, arm.grammar, VOCABULARY, config.objective.build(), context_tokens=CONTEXT, num_rows=ROWS, seed=seed
+        {name: source},
+        {name: 1.0},
+        arm.grammar,
+        VOCABULARY,
+        config.objective.build(VOCABULARY),
+        context_tokens=CONTEXT,
+        num_rows=ROWS,
+        seed=seed,
     )
     crops = evaluation_pairs(pairs_of(store, "test", arm.pairing), CURVE_GENES, 1, (20, 300))
     runtime = Runtime("cpu", config.dtype)

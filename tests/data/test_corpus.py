@@ -161,7 +161,7 @@ def test_a_damaged_corpus_and_another_vocabulary_are_refused(corpus: Corpus, tmp
     with pytest.raises(CheckpointError, match="no whole corpus"):
         Corpus.open(tmp_path)
     with pytest.raises(CheckpointError, match="written with vocabulary 'joint-64'"):
-        Corpus.open(corpus.folder, Vocabulary("dna-12", Vocabulary.joint().tokens[:12]))
+        Corpus.open(corpus.folder, Vocabulary.named("dna-12"))
 
 
 def test_two_corpora_that_share_records_across_splits_are_refused_together(corpus: Corpus, simulated: Path, tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_an_existing_folder_is_not_overwritten(tmp_path: Path) -> None:
 
 def test_another_vocabulary_is_refused_with_both_names(tmp_path: Path) -> None:
     write_one_gene(tmp_path / "genes")
-    other = Vocabulary("dna-12", JOINT.tokens[:12])
+    other = Vocabulary.named("dna-12")
 
     with pytest.raises(CheckpointError, match=r"vocabulary 'joint-64' \(64 tokens\); the reader has 'dna-12' \(12\)"):
         MemberStore.open(tmp_path / "genes", other)

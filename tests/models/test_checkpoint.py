@@ -91,7 +91,7 @@ def test_missing_files_are_named(folder: Path, name: str) -> None:
 
 
 def test_another_vocabulary_is_refused_with_both_names(folder: Path) -> None:
-    small = Vocabulary("dna-12", Vocabulary.joint().tokens[:12])
+    small = Vocabulary.named("dna-12")
     (folder / "vocabulary.json").write_text(json.dumps({"name": small.name, "digest": small.digest, "tokens": small.tokens}))
 
     with pytest.raises(CheckpointError) as caught:
@@ -113,9 +113,9 @@ def test_a_damaged_vocabulary_is_refused(folder: Path, text: str) -> None:
 
 
 def test_a_config_that_cannot_be_is_refused(folder: Path) -> None:
-    (folder / "config.yaml").write_text("vocabulary: dna-12\nbackbone: {kind: transformer, layers: 2, width: 28, heads: 7, inner: 41}\n")
+    (folder / "config.yaml").write_text("vocabulary: dna-13\nbackbone: {kind: transformer, layers: 2, width: 28, heads: 7, inner: 41}\n")
 
-    with pytest.raises(ConfigError, match="There is no vocabulary 'dna-12'. Known: joint-64"):
+    with pytest.raises(ConfigError, match="There is no vocabulary 'dna-13'. Known: joint-64"):
         load(folder)
 
 

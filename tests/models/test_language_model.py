@@ -43,5 +43,5 @@ def test_building_leaves_other_random_numbers_alone() -> None:
 
 
 def test_an_unknown_vocabulary_is_refused() -> None:
-    with pytest.raises(ConfigError, match="There is no vocabulary 'dna-12'"):
-        LanguageModel(LanguageModel.Config(vocabulary="dna-12", backbone=CONFIG.backbone))
+    with pytest.raises(ConfigError, match="There is no vocabulary 'dna-13'"):
+        LanguageModel(LanguageModel.Config(vocabulary="dna-13", backbone=CONFIG.backbone))

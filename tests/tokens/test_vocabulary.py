@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,35 @@ from biolect.errors import AlphabetError, ConfigError
 from biolect.tokens.vocabulary import Vocabulary
 
 JOINT = Vocabulary.joint()
-TABLE = Path(__file__).with_name("joint-64.txt")
+TABLES = Path(__file__).parent
 MODALITIES = (Modality.DNA, Modality.RNA, Modality.PROTEIN)
 
 
-def test_ids_are_those_of_the_table_and_never_move() -> None:
-    assert "".join(f"{i}\t{token}\n" for i, token in enumerate(JOINT.tokens)) == TABLE.read_text()
-    assert JOINT.digest == "7158163b4e90cb48bc73564fb67d66e311648012a42984b3eac3cc2b5e607383"
+@pytest.mark.parametrize(
+    ("name", "digest"), [("joint-64", "91a39bcce72300b3"), ("dna-12", "cdf0e19e12b00951"), ("prot-38", "86785861bf19bed4")]
+)
+def test_ids_are_those_of_the_table_and_never_move(name: str, digest: str) -> None:
+    vocabulary = Vocabulary.named(name)
+
+    assert "".join(f"{i}\t{token}\n" for i, token in enumerate(vocabulary.tokens)) == (TABLES / f"{name}.txt").read_text()
+    assert vocabulary.digest.startswith(digest)
+
+
+def test_published_vocabularies_have_their_roles_where_the_papers_put_them() -> None:
+    dna, protein = Vocabulary.named("dna-12"), Vocabulary.named("prot-38")
+
+    assert (dna.begin, dna.separator, dna.end, dna.mask, dna.pad, dna.unknown, dna.holes) == (2, 1, 1, 3, 4, 6, ())
+    assert (protein.begin, protein.separator, protein.end, protein.pad, protein.fill, protein.mask) == (0, 0, 0, 1, 2, 32)
+    assert protein.holes == (33, 34, 35, 36, 37) and JOINT.holes == (45, 46, 47, 48, 49)
+    assert not dna.has_tags and not protein.has_tags and JOINT.has_tags
+
+
+def test_a_letter_without_a_token_of_its_own_is_read_as_unknown_or_refused() -> None:
+    protein = Vocabulary.named("prot-38")
+
+    assert protein.decode(protein.encode(Sequence("MKJX", Modality.PROTEIN)), Modality.PROTEIN) == "MKXX"
+    with pytest.raises(AlphabetError, match=r"Symbol '\*' at index 2 \(0-based\) of 'p' has no token in vocabulary 'prot-38'"):
+        protein.encode(Sequence("MK*", Modality.PROTEIN, "p"))
 
 
 def test_there_are_sixty_four_different_tokens() -> None:
@@ -110,7 +133,7 @@ def test_molecules_have_no_place_in_the_joint_vocabulary() -> None:
 
 def test_vocabularies_are_values() -> None:
     assert Vocabulary.named("joint-64") == JOINT and hash(Vocabulary.joint()) == hash(JOINT)
-    assert Vocabulary("other", JOINT.tokens).digest == JOINT.digest
-    assert Vocabulary("joint-64", JOINT.tokens[:63]).digest != JOINT.digest
-    with pytest.raises(ConfigError, match="There is no vocabulary 'joint-65'. Known: joint-64"):
+    assert replace(JOINT, name="other").digest == JOINT.digest
+    assert replace(JOINT, tokens=JOINT.tokens[:63]).digest != JOINT.digest
+    with pytest.raises(ConfigError, match="There is no vocabulary 'joint-65'. Known: joint-64, dna-12, prot-38"):
         Vocabulary.named("joint-65")

@@ -16,11 +16,12 @@ def demo(*, common: Common = DEFAULTS) -> int:
     Everything goes to the output folder, `biolect-demo` unless named.
     """
     from biolect import files
+    from biolect.devices import choose, training_dtype
     from biolect.recipes import demo as recipe
     from biolect.report.demo import write_report
 
     output = replace(common, output=common.output or Path("biolect-demo")).need_folder(resumes=True)
-    dtype = "bfloat16" if common.dtype == "auto" else common.dtype
+    dtype = training_dtype(common.dtype, choose(common.device).device)
     config = recipe.demo(str(output / "corpus"), recipe.FULL.tokens, common.seed or 0, dtype)
     if common.dry_run:
         return finish({"would_run": config.to_dict(), "would_write": output}, common=common)

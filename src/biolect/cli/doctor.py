@@ -43,9 +43,10 @@ def _python() -> Iterator[Check]:
 def _torch() -> Iterator[Check]:
     import torch
 
+    from biolect.devices import fast_bfloat16
+
     yield "torch", True, f"{torch.__version__}, {torch.get_num_threads()} threads, CPU {torch.backends.cpu.get_cpu_capability()}"
-    flags = _cpu_flags()
-    fast = sorted(flags & {"avx512_bf16", "amx_bf16", "bf16"})
+    fast = sorted(fast_bfloat16())
     yield "bfloat16", bool(fast), f"in hardware ({', '.join(fast)})" if fast else "only emulated on this CPU; float32 is faster"
     if torch.cuda.is_available():
         memory = torch.cuda.get_device_properties(0).total_memory / 2**30
@@ -54,13 +55,6 @@ def _torch() -> Iterator[Check]:
         yield "gpu", True, "Apple GPU (mps)"
     else:
         yield "gpu", False, "none found; everything runs on the CPU"
-
-
-def _cpu_flags() -> set[str]:
-    try:
-        return set(Path("/proc/cpuinfo").read_text().split())
-    except OSError:
-        return set()
 
 
 def _compiler() -> Iterator[Check]:

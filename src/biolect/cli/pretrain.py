@@ -23,6 +23,7 @@ def pretrain(
         tokens: Budget over all phases; their shares stay.
         allow_leakage: Train although training and validation share sequences.
     """
+    from biolect.devices import choose, training_dtype
     from biolect.recipes import resolve
     from biolect.train.pretrain import pretrain as run
 
@@ -33,8 +34,8 @@ def pretrain(
     config = config.override([*(f"{key}={value}" for key, value in flags.items() if value is not None), *assignments])
     if common.dry_run:
         return finish({"would_run": config.to_dict(), "parameters": config.model.build().num_parameters}, common=common)
-    precision = "bfloat16" if config.dtype == "bfloat16" else "float32"
-    replace(common, dtype=precision).placement()
+    precision = training_dtype(config.dtype, choose(common.device).device)
+    replace(common, dtype="bfloat16" if precision == "bfloat16" else "float32").placement()
     with common.progress(f"pretrain {config.name}", config.total_tokens) as advance:
         result = run(
             config,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biolect.config import Config
+from biolect.tokens.vocabulary import Vocabulary
 from biolect.values import Segment
 
 
@@ -35,8 +36,8 @@ class Causal:
 
         kind: Literal["causal"] = "causal"
 
-        def build(self) -> Causal:
-            """Return the objective."""
+        def build(self, vocabulary: Vocabulary) -> Causal:
+            """Return the objective; it needs nothing of the vocabulary."""
             return Causal()
 
     def __call__(self, rendered: RenderedDocument, rng: np.random.Generator) -> Segment:

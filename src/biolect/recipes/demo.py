@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,7 +64,7 @@ class Sizes:
 FULL = Sizes()
 
 
-def demo(corpus: str, tokens: int = FULL.tokens, seed: int = 0, dtype: Literal["float32", "bfloat16"] = "bfloat16") -> RunConfig:
+def demo(corpus: str, tokens: int = FULL.tokens, seed: int = 0, dtype: str = "auto") -> RunConfig:
     """Return three rounds that teach a million parameters to translate; small steps, short crops and genes first make it quick."""
     return RunConfig(
         name="demo",

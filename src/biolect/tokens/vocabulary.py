@@ -21,41 +21,94 @@ SPECIAL_INDEX = len(Modality)
 """Stands where a modality index would, for tokens that are no residue."""
 
 _JOINT = (
-    "<pad> <bos> <eos> <sep> <unk> <dna> <rna> <prot> <pos> <neg> a c g t n u A C D E F G H I K L M N P Q R S T V W Y X B Z J U O *"
+    "<pad> <bos> <eos> <sep> <unk> <dna> <rna> <prot> <pos> <neg> a c g t n u A C D E F G H I K L M N P Q R S T V W Y X B Z J U O * "
+    "<mask> <fill> <hole1> <hole2> <hole3> <hole4> <hole5>"
 ).split()
+_DNA = "<class> <sep> <bos> <mask> <pad> <reserved> <unk> A C G T N".split()
+_PROTEIN = (
+    "<class> <pad> <eos> <unk> L A G V S E R T I D P K Q N F Y M H W C X B U Z O . - <null> <mask> <hole1> <hole2> <hole3> <hole4> <hole5>"
+).split()
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which token of a vocabulary plays which part; empty where none does.
+
+    Attributes:
+        fill: Stands between a sequence with holes and what belongs into them.
+    """
+
+    pad: str = "<pad>"
+    begin: str = "<bos>"
+    end: str = "<eos>"
+    separator: str = "<sep>"
+    unknown: str = "<unk>"
+    fill: str = ""
+
+
+_AMINO = "ACDEFGHIKLMNPQRSTVWYXBZJUO*"
+_WITHOUT_J = (_AMINO.replace("J", "").replace("*", "") + "J", _AMINO.replace("J", "").replace("*", "") + "X")
+
+Spellings = tuple[tuple[Modality, str, str], ...]
+"""By modality: canonical letters, and the token of each; where two letters share a token, the first is read back."""
+
+_TABLES: dict[str, tuple[tuple[str, ...], Roles, Spellings]] = {
+    "joint-64": (
+        (*_JOINT, *(f"<reserved{i}>" for i in range(len(_JOINT), 64))),
+        Roles(fill="<fill>"),
+        ((Modality.DNA, "ACGTN", "acgtn"), (Modality.RNA, "ACGUN", "acgtn"), (Modality.PROTEIN, _AMINO, _AMINO)),
+    ),
+    "dna-12": (tuple(_DNA), Roles(end="<sep>"), ((Modality.DNA, "ACGTN", "ACGTN"),)),
+    "prot-38": (
+        tuple(_PROTEIN),
+        Roles(begin="<class>", end="<class>", separator="<class>", fill="<eos>"),
+        ((Modality.PROTEIN, *_WITHOUT_J),),
+    ),
+}
 
 
 @dataclass(frozen=True)
 class Vocabulary:
     """Tokens in id order. Frozen, hashable, and known by digest.
 
-    Nucleotide and amino-acid ids are disjoint, so a letter alone says which of the two it is; DNA and
-    RNA share their nucleotides (U is read as t) and are told apart by the tag before them.
+    In the joint vocabulary, nucleotide and amino-acid ids are disjoint, so a letter alone says which of the
+    two it is; DNA and RNA share their nucleotides (U is read as t) and are told apart by the tag before them.
+
+    Attributes:
+        spellings: Which letters it reads.
     """
 
     name: str
     tokens: tuple[str, ...]
+    roles: Roles = Roles()
+    spellings: Spellings = ()
 
     JOINT_NAME: ClassVar[str] = "joint-64"
 
     @classmethod
     def joint(cls) -> Vocabulary:
-        """Return the 64-slot vocabulary over DNA, RNA and protein; slots 43 to 63 are reserved.
+        """Return the 64-slot vocabulary over DNA, RNA and protein; slots 50 to 63 are reserved.
 
         Source: the table in the design of mixed-modal models; arXiv:2410.11499 names only `<sep>`.
         """
-        return cls(cls.JOINT_NAME, (*_JOINT, *(f"<reserved{i}>" for i in range(len(_JOINT), 64))))
+        return cls.named(cls.JOINT_NAME)
 
     @classmethod
     def named(cls, name: str) -> Vocabulary:
-        """Return a vocabulary by name.
+        """Return a vocabulary by name: joint-64, dna-12 or prot-38.
+
+        `dna-12` and `prot-38` have the ids of the published DNA and protein models, which are of one modality
+        and know no tags. In `prot-38`, every sequence begins with the class token, which therefore separates
+        and ends them, too.
 
         Raises:
             ConfigError: If there is none of that name.
+
+        Source: arXiv:2411.04165 for `dna-12` and `prot-38`.
         """
-        if name == cls.JOINT_NAME:
-            return cls.joint()
-        raise ConfigError(f"There is no vocabulary '{name}'. Known: {cls.JOINT_NAME}.")
+        if name not in _TABLES:
+            raise ConfigError(f"There is no vocabulary '{name}'. Known: {', '.join(_TABLES)}.")
+        return cls(name, *_TABLES[name])
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -82,27 +135,42 @@ class Vocabulary:
     @property
     def pad(self) -> int:
         """Id that fills rows."""
-        return self._ids["<pad>"]
+        return self._ids[self.roles.pad]
 
     @property
     def begin(self) -> int:
         """Id that opens a document."""
-        return self._ids["<bos>"]
+        return self._ids[self.roles.begin]
 
     @property
     def end(self) -> int:
         """Id that closes a document."""
-        return self._ids["<eos>"]
+        return self._ids[self.roles.end]
 
     @property
     def separator(self) -> int:
         """Id between two members of a document."""
-        return self._ids["<sep>"]
+        return self._ids[self.roles.separator]
 
     @property
     def unknown(self) -> int:
         """Id of a letter that is not read."""
-        return self._ids["<unk>"]
+        return self._ids[self.roles.unknown]
+
+    @property
+    def mask(self) -> int:
+        """Id that stands for a residue to be guessed. Raises AlphabetError where there is none."""
+        return self.id_of("<mask>")
+
+    @property
+    def fill(self) -> int:
+        """Id between a sequence with holes and what belongs into them. Raises AlphabetError where there is none."""
+        return self.id_of(self.roles.fill)
+
+    @property
+    def holes(self) -> tuple[int, ...]:
+        """Ids of the numbered holes of infilling, in order; empty where there are none."""
+        return tuple(i for i, token in enumerate(self.tokens) if token.startswith("<hole"))
 
     def tag(self, modality: Modality) -> int:
         """Return the id that announces a modality. Raises AlphabetError where there is none."""
@@ -121,11 +189,9 @@ class Vocabulary:
     @cached_property
     def _residue_tables(self) -> dict[Modality, NDArray[np.uint8]]:
         tables: dict[Modality, NDArray[np.uint8]] = {}
-        for modality in (Modality.DNA, Modality.RNA, Modality.PROTEIN):
-            canonical = modality.alphabet.canonical_bytes
-            letters = [chr(b) if modality is Modality.PROTEIN else chr(b).lower().replace("u", "t") for b in canonical]
-            ids = [ILLEGAL if b == ILLEGAL else self._ids[letter] for b, letter in zip(canonical, letters, strict=True)]
-            tables[modality] = np.array(ids, dtype=np.uint8)
+        for modality, letters, tokens in self.spellings:
+            ids = {ord(letter): self._ids[token] for letter, token in zip(letters, tokens, strict=True)}
+            tables[modality] = np.array([ids.get(byte, ILLEGAL) for byte in modality.alphabet.canonical_bytes], dtype=np.uint8)
         return tables
 
     def residue_ids(self, modality: Modality) -> NDArray[np.uint8]:
@@ -134,8 +200,19 @@ class Vocabulary:
         return np.unique(table[table != ILLEGAL])
 
     def encode(self, sequence: Sequence) -> NDArray[np.uint8]:
-        """Return one id per residue, without special tokens."""
-        return self.residue_table(sequence.modality)[np.frombuffer(sequence.residues.encode("ascii"), dtype=np.uint8)]
+        """Return one id per residue, without special tokens.
+
+        Raises:
+            AlphabetError: If the vocabulary lacks the modality, or one of the letters.
+        """
+        ids = self.residue_table(sequence.modality)[np.frombuffer(sequence.residues.encode("ascii"), dtype=np.uint8)]
+        if ILLEGAL in ids:
+            index = int(np.argmax(ids == ILLEGAL))
+            raise AlphabetError(
+                f"Symbol {sequence.residues[index]!r} at index {index} (0-based) of '{sequence.name}' has no token in vocabulary "
+                f"'{self.name}'. Remove it, or use a model with another vocabulary."
+            )
+        return ids
 
     def decode(self, token_ids: NDArray[np.integer], modality: Modality) -> str:
         """Return residues in canonical letters; the inverse of `encode`.
@@ -155,8 +232,13 @@ class Vocabulary:
     def _letters(self) -> dict[Modality, NDArray[np.uint8]]:
         """Token id to the canonical letter of a modality, as a byte; `ILLEGAL` where it is no residue."""
         tables: dict[Modality, NDArray[np.uint8]] = {}
-        for modality, ids in self._residue_tables.items():
-            symbols = modality.alphabet.symbol_table
+        for modality, letters, tokens in self.spellings:
             tables[modality] = np.full(256, ILLEGAL, dtype=np.uint8)
-            tables[modality][ids[symbols]] = symbols
+            for letter, token in reversed(list(zip(letters, tokens, strict=True))):
+                tables[modality][self._ids[token]] = ord(letter)
         return tables
+
+    @property
+    def has_tags(self) -> bool:
+        """Whether members are announced by their modality."""
+        return "<prot>" in self._ids

@@ -168,7 +168,7 @@ def loader(config: RunConfig, index: int, phase: Phase, found: Mapping[str, Pool
         document_weights(sources, parts, context + 1, config.grammar),
         config.grammar,
         vocabulary,
-        config.objective.build(),
+        config.objective.build(vocabulary),
         context_tokens=context,
         num_rows=config.batch_tokens // context,
         seed=config.seed * 1_000 + index,
@@ -207,7 +207,7 @@ def valid_batches(config: RunConfig, corpora: Mapping[str, CorpusLike], vocabula
 
 def _packed(config: RunConfig, name: str, pool: Pool, grammar: Grammar, vocabulary: Vocabulary, num_rows: int) -> list[Batch]:
     """Return every item of a pool once, or as many as the token limit allows."""
-    finish, context = config.objective.build(), config.context_tokens
+    finish, context = config.objective.build(vocabulary), config.context_tokens
     draw = Loader(
         {name: pool.source}, {name: 1.0}, grammar, vocabulary, finish, context_tokens=context, num_rows=num_rows, seed=_VALID_SEED
     )

@@ -82,7 +82,8 @@ class RunConfig(Config):
         single_shares: How `single` divides its tokens among the modalities that are there.
         batch_tokens: Tokens of one step over all devices, padding counted: rows times `context_tokens`.
         accumulation: Forward passes that make up one step, on each device.
-        dtype: Of the computation; weights and optimizer are float32, or float64 when that is asked.
+        dtype: Of the computation; weights and optimizer are float32, or float64 when that is asked. `auto` is
+            bfloat16 where the processor has it, float32 elsewhere.
         recomputes: Trade a third more work for the memory of activations.
         compiles: Compile the blocks; where no compiler is found, the run goes on without and its metrics say so.
         start_from: Model folder whose weights to begin with; None draws them from the seed.
@@ -105,7 +106,7 @@ class RunConfig(Config):
     context_tokens: int = pydantic.Field(default=1_024, gt=1)
     batch_tokens: int = pydantic.Field(gt=0)
     accumulation: int = pydantic.Field(default=1, gt=0)
-    dtype: Literal["float32", "bfloat16", "float64"] = "bfloat16"
+    dtype: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
     recomputes: bool = False
     compiles: bool = False
     start_from: str | None = None

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.checkpoint import state_dict as distributed
 
+from biolect.devices import training_dtype
 from biolect.errors import CheckpointError, ConfigError
 from biolect.values import Batch
 
@@ -26,7 +27,7 @@ class Runtime:
 
     Args:
         device: Kind of device; on many, each process takes its own.
-        dtype: `bfloat16` computes in it and keeps weights in float32; `float64` keeps everything in float64.
+        dtype: `auto` decides by the device; `bfloat16` computes in it and keeps weights in float32; `float64` keeps everything in float64.
     """
 
     def __init__(self, device: torch.device | str, dtype: str) -> None:
@@ -37,7 +38,7 @@ class Runtime:
         self.device: torch.device = self.engine.device
         self.rank: int = self.engine.process_index
         self.num_ranks: int = self.engine.num_processes
-        self.dtype = dtype
+        self.dtype = training_dtype(dtype, self.device)
         self.weights_dtype = torch.float64 if dtype == "float64" else torch.float32
         self._optimizer: torch.optim.Optimizer | None = None
 
