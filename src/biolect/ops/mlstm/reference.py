@@ -1,0 +1,153 @@
+"""The mLSTM by definition: one position at a time, and all against all."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from biolect.ops.segments import segment_starts
+
+
+class MLSTMState(NamedTuple):
+    """What an mLSTM keeps of all it has read.
+
+    Memory and normalizer are divided by exp(max_log). Float64 for float64 inputs, float32 for all others.
+    """
+
+    memory: Float[Tensor, "B H K V"]
+    normalizer: Float[Tensor, "B H K"]
+    max_log: Float[Tensor, "B H"]
+
+
+def empty_state(
+    rows: int, heads: int, key_size: int, value_size: int, *, dtype: torch.dtype = torch.float32, device: torch.device | str | None = None
+) -> MLSTMState:
+    """Return the state before the first position.
+
+    Args:
+        dtype: Dtype of the queries; the state is float32 at least.
+    """
+    new = torch.zeros(rows, heads, key_size, value_size + 2, dtype=torch.promote_types(dtype, torch.float32), device=device)
+    return MLSTMState(new[..., :value_size].contiguous(), new[..., value_size].contiguous(), new[:, :, 0, 0].contiguous())
+
+
+def mlstm_step(
+    q: Float[Tensor, "B H K"],
+    k: Float[Tensor, "B H K"],
+    v: Float[Tensor, "B H V"],
+    input_gate_logit: Float[Tensor, "B H"],
+    forget_gate_logit: Float[Tensor, "B H"],
+    state: MLSTMState,
+    *,
+    epsilon: float = 1e-6,
+) -> tuple[Float[Tensor, "B H V"], MLSTMState]:
+    """Read one position.
+
+    Args:
+        input_gate_logit: The gate is the exponential of this.
+        forget_gate_logit: The gate is the sigmoid of this.
+        state: State after the position before.
+        epsilon: Added to the denominator after the maximum, in units of exp(max_log).
+
+    Returns:
+        Hidden values in the dtype of v, and the next state.
+
+    Source: xLSTM, arXiv:2405.04517, equations of section 2.3 in stabilized form; the query is scaled, not the key.
+    """
+    dtype = v.dtype
+    q, k, v, log_input, forget = (x.to(state.memory.dtype) for x in (q, k, v, input_gate_logit, forget_gate_logit))
+    log_decay = functional.logsigmoid(forget) + state.max_log
+    max_log = torch.maximum(log_decay, log_input)
+    decay, weight = (log_decay - max_log).exp(), (log_input - max_log).exp()
+    memory = decay[..., None, None] * state.memory + (weight[..., None] * k)[..., None] * v[..., None, :]
+    normalizer = decay[..., None] * state.normalizer + weight[..., None] * k
+    q = q * q.shape[-1] ** -0.5
+    hidden = normalized((q[..., None] * memory).sum(-2), (q * normalizer).sum(-1), max_log, epsilon)
+    return hidden.to(dtype), MLSTMState(memory, normalizer, max_log)
+
+
+def mlstm_parallel(
+    q: Float[Tensor, "B T H K"],
+    k: Float[Tensor, "B T H K"],
+    v: Float[Tensor, "B T H V"],
+    input_gate_logit: Float[Tensor, "B T H"],
+    forget_gate_logit: Float[Tensor, "B T H"],
+    segment_ids: Int[Tensor, "B T"] | None = None,
+    *,
+    epsilon: float = 1e-6,
+) -> Float[Tensor, "B T H V"]:
+    """Let every position read all before it, by definition; time and memory are quadratic.
+
+    Equal to applying `mlstm_step` from the empty state along every segment, up to rounding.
+
+    Source: xLSTM, arXiv:2405.04517, appendix on the parallel form; the stabilizer is that of the recurrence.
+    """
+    log_weights, floor = _log_weights(input_gate_logit, forget_gate_logit, segment_ids)
+    return _read_all(q, k, v, log_weights, floor, epsilon)
+
+
+def mlstm_two_sided_parallel(
+    q: Float[Tensor, "B T H K"],
+    k: Float[Tensor, "B T H K"],
+    v: Float[Tensor, "B T H V"],
+    input_gate_logit: Float[Tensor, "B T H"],
+    forget_gate_logit: Float[Tensor, "B T H"],
+    segment_ids: Int[Tensor, "B T"] | None = None,
+    *,
+    epsilon: float = 1e-6,
+) -> Float[Tensor, "B T H V"]:
+    """Let every position read its whole segment: what comes after it decays as what comes before.
+
+    Both sides share one maximum and one normalizer, and a position counts itself once.
+
+    Source: Bio-xLSTM, arXiv:2411.04165; the stabilizer is the larger one of both directions.
+    """
+    before, floor = _log_weights(input_gate_logit, forget_gate_logit, segment_ids)
+    flipped = (None if x is None else x.flip(1) for x in (input_gate_logit, forget_gate_logit, segment_ids))
+    after, floor_after = _log_weights(*flipped)
+    log_weights = torch.maximum(before, after.flip(2, 3))
+    return _read_all(q, k, v, log_weights, torch.maximum(floor, floor_after.flip(2)), epsilon)
+
+
+def normalized(
+    numerator: Float[Tensor, "*places V"], denominator: Float[Tensor, "*places"], max_log: Float[Tensor, "*places"], epsilon: float
+) -> Float[Tensor, "*places V"]:
+    """Divide as the definition does. All arguments are in units of exp(max_log)."""
+    # Beyond this the quotient is 0 either way, and an infinity would make the gradient undefined.
+    largest = 0.9 * math.log(torch.finfo(max_log.dtype).max)
+    one = max_log.neg().clamp_max(largest).exp()
+    return numerator / (torch.maximum(denominator.abs(), one) + epsilon)[..., None]
+
+
+def _log_weights(
+    input_gate_logit: Float[Tensor, "B T H"], forget_gate_logit: Float[Tensor, "B T H"], segment_ids: Int[Tensor, "B T"] | None
+) -> tuple[Float[Tensor, "B H T T"], Float[Tensor, "B H T"]]:
+    """Return the log weight of position s (last axis) as read from t >= s, and what m_0 = 0 has decayed to."""
+    dtype = torch.promote_types(input_gate_logit.dtype, torch.float32)
+    log_input, log_forget = input_gate_logit.to(dtype).transpose(1, 2), functional.logsigmoid(forget_gate_logit.to(dtype)).transpose(1, 2)
+    rows, length = input_gate_logit.shape[:2]
+    causal = torch.ones(length, length, dtype=torch.bool, device=log_input.device).tril()
+    same = causal.expand(rows, 1, length, length)
+    if segment_ids is not None:
+        starts, is_real = segment_starts(segment_ids)
+        number = starts.long().cumsum(1)
+        log_forget = log_forget * is_real[:, None]
+        same = (causal & (number[:, :, None] == number[:, None, :]) & is_real[:, None] & is_real[:, :, None])[:, None]
+    # A running sum for every s: differences of one sum over all positions would lose digits.
+    decays = torch.where(causal.tril(-1), log_forget[..., None], 0).cumsum(2)
+    floor = torch.where(same, log_forget[:, :, None], 0).sum(-1)
+    return (decays + log_input[:, :, None]).masked_fill(~same, -math.inf), floor
+
+
+def _read_all(
+    q: Tensor, k: Tensor, v: Tensor, log_weights: Float[Tensor, "B H T T"], floor: Float[Tensor, "B H T"], epsilon: float
+) -> Float[Tensor, "B T H V"]:
+    max_log = torch.maximum(log_weights.amax(-1), floor) if log_weights.numel() else floor
+    q, k, wide_v = (x.to(log_weights.dtype).transpose(1, 2) for x in (q, k, v))
+    weights = (q * q.shape[-1] ** -0.5 @ k.transpose(2, 3)) * (log_weights - max_log[..., None]).exp()
+    return normalized(weights @ wide_v, weights.sum(-1), max_log, epsilon).transpose(1, 2).to(v.dtype)
