@@ -1,7 +1,8 @@
 """One training step of 4M parameters at length 1,024: ours beside transformers' Llama of the same shape.
 
 Bars: 1.0x in float32, both uncompiled; 2.2x for our best mode (bfloat16, compiled blocks where there is a
-compiler) against Llama in float32; bfloat16 is left out where the CPU only emulates it. A step is forward, loss, backward and fused AdamW on 4 full rows.
+compiler) against Llama in float32; bfloat16 is left out where the CPU only emulates it. A step is forward,
+loss, backward and fused AdamW on 4 full rows.
 
     python benchmarks/bench_training.py [--rounds 9] [--threads 2] [--rows 4] [--cpu-time]
 """
