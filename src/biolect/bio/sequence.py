@@ -64,8 +64,9 @@ class Sequence:
         object.__setattr__(self, "modality", Modality(self.modality))
         if self.modality is not Modality.MOLECULE:
             canonical, folds = self.modality.alphabet.canonical(self.residues, name=self.name)
-            object.__setattr__(self, "residues", canonical)
-            object.__setattr__(self, "folds", self.folds + folds)
+            if canonical is not self.residues:
+                object.__setattr__(self, "residues", canonical)
+                object.__setattr__(self, "folds", self.folds + folds)
 
     @classmethod
     def read(

@@ -60,6 +60,10 @@ def lay_out(coding: Sequence[Span], exons: Sequence[Span], *, circle: int = 0, t
         turns: A trans-spliced gene: going backwards begins a new stretch, not a way around the circle.
         slips: The ribosome slips: the few nucleotides that it skips belong to the transcript.
     """
+    if len(coding) == 1 and not exons:
+        # Nearly all bacterial genes; the same as below, but quick.
+        whole = ((0, coding[0].length),)
+        return Layout(tuple(coding), whole, whole)
     around = 0 if turns else circle
     for pieces in (exons, coding):
         stretches = _stretches(pieces, around)
@@ -67,9 +71,9 @@ def lay_out(coding: Sequence[Span], exons: Sequence[Span], *, circle: int = 0, t
         if pieces and None not in offsets:
             break
     placed = tuple((o, o + span.length) for o, span in zip(offsets, coding, strict=True) if o is not None)
-    whole = [(o, o + span.length) for span in pieces if (o := _offset(stretches, span, circle)) is not None]
+    located = [(o, o + span.length) for span in pieces if (o := _offset(stretches, span, circle)) is not None]
     spans = tuple(span for stretch in stretches for span in _spans(stretch, circle))
-    return Layout(spans, _merge(whole, _SLIP_NUCLEOTIDES if slips else 0), placed)
+    return Layout(spans, _merge(located, _SLIP_NUCLEOTIDES if slips else 0), placed)
 
 
 def holds(exons: Sequence[Span], coding: Sequence[Span]) -> bool:

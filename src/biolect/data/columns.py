@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 SPLITS = ("train", "valid", "test")
 _FLUSH_ITEMS = 1 << 18
+_FEW_ITEMS = 1 << 13
 
 
 class Place(NamedTuple):
@@ -84,10 +85,15 @@ class Column:
 
     def extend(self, values: NDArray[Any]) -> None:
         """Add many values."""
+        self.total += values.size
+        if isinstance(self.waiting, bytearray) and values.dtype == self.dtype and values.size < _FEW_ITEMS:
+            self.waiting += values.data
+            if len(self.waiting) > _FLUSH_ITEMS:
+                self.flush()
+            return
         if self.waiting:
             self.flush()
         self.file.write(np.ascontiguousarray(values, dtype=self.dtype).data)
-        self.total += values.size
 
     def flush(self) -> None:
         """Hand what waits to the file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -56,7 +57,7 @@ class Gatherer:
         self.folder, self.vocabulary, self.views, self.kind = folder, vocabulary, views, kind
         self.unknown, self.strict, self.skip_bad = unknown, strict, skip_bad
         # Letters of a record were found readable when the record itself was read, so genes need no second look.
-        self._nucleotides = vocabulary.residue_table(Modality.DNA)
+        self._nucleotides = vocabulary.residue_table(Modality.DNA).tobytes()
         self.tally = Tally()
         self.same_gene: dict[str, list[int]] = defaultdict(list)
         self.link_tables: list[Path] = []
@@ -68,6 +69,9 @@ class Gatherer:
         self.writers: dict[str, MemberWriter] = {}
 
     def __enter__(self) -> Gatherer:
+        # Genes are many small values without circles: looking for circles every 700 of them costs a tenth of the time.
+        self._open.callback(gc.set_threshold, *gc.get_threshold())
+        gc.set_threshold(100_000)
         for stage in STAGES:
             self.writers[stage] = self._open.enter_context(MemberWriter(self.folder / stage, self.vocabulary, is_staged=True))
         return self
@@ -231,8 +235,8 @@ class Gatherer:
             if sum(span.length for span in spans) > LOCUS_RESIDUES:
                 self.tally.unpaired[f"locus alone: over {LOCUS_RESIDUES:,} nucleotides"] += 1
             elif (locus := gene.contig.read(spans)) != coding:
-                yield View.LOCUS, self._nucleotides[np.frombuffer(locus, dtype=np.uint8)], Modality.DNA, ""
-            yield View.CDS, self._nucleotides[np.frombuffer(coding, dtype=np.uint8)], Modality.DNA, ""
+                yield View.LOCUS, np.frombuffer(locus.translate(self._nucleotides), dtype=np.uint8), Modality.DNA, ""
+            yield View.CDS, np.frombuffer(coding.translate(self._nucleotides), dtype=np.uint8), Modality.DNA, ""
         if "rna" in self.views:
             yield View.TRANSCRIPT, self.vocabulary.encode(gene.transcript), Modality.RNA, gene.transcript_id
         if "protein" in self.views:
