@@ -21,7 +21,8 @@ MODALITIES = (Modality.DNA, Modality.RNA, Modality.PROTEIN)
 
 
 @pytest.mark.parametrize(
-    ("name", "digest"), [("joint-64", "91a39bcce72300b3"), ("dna-12", "cdf0e19e12b00951"), ("prot-38", "86785861bf19bed4")]
+    ("name", "digest"),
+    [("joint-64", "91a39bcce72300b3"), ("dna-12", "cdf0e19e12b00951"), ("prot-38", "86785861bf19bed4"), ("smiles-176", "7ad97ef29643d45e")],
 )
 def test_ids_are_those_of_the_table_and_never_move(name: str, digest: str) -> None:
     vocabulary = Vocabulary.named(name)
@@ -131,9 +132,40 @@ def test_molecules_have_no_place_in_the_joint_vocabulary() -> None:
         JOINT.tag(Modality.MOLECULE)
 
 
+def test_molecules_are_symbols_and_the_dot_of_a_salt_is_no_separator() -> None:
+    smiles = Vocabulary.named("smiles-176")
+    ids = smiles.encode(Sequence("[Na+].Sc1%12\\C", Modality.MOLECULE))
+
+    assert [smiles.tokens[i] for i in ids] == ["[", "Na", "+", "]", ".", "S", "c", "1", "%", "1", "2", "\\", "C"]
+    assert smiles.decode(ids, Modality.MOLECULE) == "[Na+].Sc1%12\\C" and ids.dtype == np.uint8
+    assert smiles.separator not in smiles.residue_ids(Modality.MOLECULE) and len(smiles.residue_ids(Modality.MOLECULE)) == 163
+    assert (smiles.pad, smiles.begin, smiles.end, smiles.separator, smiles.unknown, smiles.mask) == (0, 1, 2, 3, 4, 5)
+    assert not smiles.has_tags
+
+
+def test_unknown_symbols_of_molecules_have_the_unknown_token_and_are_never_padding() -> None:
+    smiles = Vocabulary.named("smiles-176")
+    ids = smiles.encode(Sequence.read("CX?O", Modality.MOLECULE, unknown="mask"))
+
+    assert [smiles.tokens[i] for i in ids] == ["C", "<unk>", "<unk>", "O"]
+    assert smiles.decode(ids, Modality.MOLECULE) == "C??O"
+    assert smiles.unknown not in smiles.residue_ids(Modality.MOLECULE)
+
+
+def test_a_vocabulary_of_molecules_reads_nothing_else() -> None:
+    smiles = Vocabulary.named("smiles-176")
+
+    with pytest.raises(AlphabetError, match="Vocabulary 'smiles-176' has no dna residues. It has those of molecule."):
+        smiles.encode(Sequence("ACGT", Modality.DNA))
+    with pytest.raises(AlphabetError, match=r"Token '<sep>' at index 1 \(0-based\) is no molecule residue"):
+        smiles.decode(np.array([20, 3]), Modality.MOLECULE)
+    with pytest.raises(AlphabetError, match=r"Token id 200 at index 0"):
+        smiles.decode(np.array([200]), Modality.MOLECULE)
+
+
 def test_vocabularies_are_values() -> None:
     assert Vocabulary.named("joint-64") == JOINT and hash(Vocabulary.joint()) == hash(JOINT)
     assert replace(JOINT, name="other").digest == JOINT.digest
     assert replace(JOINT, tokens=JOINT.tokens[:63]).digest != JOINT.digest
-    with pytest.raises(ConfigError, match="There is no vocabulary 'joint-65'. Known: joint-64, dna-12, prot-38"):
+    with pytest.raises(ConfigError, match="There is no vocabulary 'joint-65'. Known: joint-64, dna-12, prot-38, smiles-176"):
         Vocabulary.named("joint-65")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from biolect.bio import alphabet
 from biolect.bio.alphabet import Alphabet, Folds
+from biolect.bio.smiles import SMILES, SmilesAlphabet
 from biolect.errors import AlphabetError
 
 
@@ -33,11 +34,16 @@ class Modality(StrEnum):
         """Letters of the modality.
 
         Raises:
-            AlphabetError: For molecules, whose symbols are found by their tokenizer.
+            AlphabetError: For molecules, whose symbols have several letters; see `rules`.
         """
         if self is Modality.MOLECULE:
-            raise AlphabetError("Molecules have no letter alphabet: their symbols come from the SMILES tokenizer.")
+            raise AlphabetError("Molecules have no alphabet of single letters: they are written in the symbols of SMILES.")
         return {"dna": alphabet.DNA, "rna": alphabet.RNA, "protein": alphabet.PROTEIN}[self.value]
+
+    @property
+    def rules(self) -> Alphabet | SmilesAlphabet:
+        """What is canonical in the modality, and what is folded into it."""
+        return SMILES if self is Modality.MOLECULE else self.alphabet
 
 
 MODALITIES = tuple(Modality)
@@ -45,7 +51,7 @@ MODALITIES = tuple(Modality)
 
 @dataclass(frozen=True)
 class Sequence:
-    """Residues of one modality. Invariant: every letter is canonical in the modality's alphabet.
+    """Residues of one modality, or the SMILES of a molecule. Invariant: every letter is canonical in the modality.
 
     Attributes:
         residues: Canonical letters; what was folded to get there is in `folds`.
@@ -62,11 +68,10 @@ class Sequence:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "modality", Modality(self.modality))
-        if self.modality is not Modality.MOLECULE:
-            canonical, folds = self.modality.alphabet.canonical(self.residues, name=self.name)
-            if canonical is not self.residues:
-                object.__setattr__(self, "residues", canonical)
-                object.__setattr__(self, "folds", self.folds + folds)
+        canonical, folds = self.modality.rules.canonical(self.residues, name=self.name)
+        if canonical is not self.residues:
+            object.__setattr__(self, "residues", canonical)
+            object.__setattr__(self, "folds", self.folds + folds)
 
     @classmethod
     def read(
@@ -77,7 +82,7 @@ class Sequence:
         Raises:
             AlphabetError: See `Alphabet.canonical`.
         """
-        canonical, folds = Modality(modality).alphabet.canonical(text, unknown=unknown, strict=strict, name=name)
+        canonical, folds = Modality(modality).rules.canonical(text, unknown=unknown, strict=strict, name=name)
         return cls(canonical, Modality(modality), name=name, folds=folds)
 
     def __len__(self) -> int:

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from biolect.bio.alphabet import ILLEGAL
 from biolect.bio.sequence import Modality, Sequence
+from biolect.bio.smiles import SMILES
 from biolect.errors import AlphabetError, ConfigError
+from biolect.tokens.tokenizer import SmilesTokenizer
 
 SPECIAL_INDEX = len(Modality)
 """Stands where a modality index would, for tokens that are no residue."""
@@ -28,6 +30,7 @@ _DNA = "<class> <sep> <bos> <mask> <pad> <reserved> <unk> A C G T N".split()
 _PROTEIN = (
     "<class> <pad> <eos> <unk> L A G V S E R T I D P K Q N F Y M H W C X B U Z O . - <null> <mask> <hole1> <hole2> <hole3> <hole4> <hole5>"
 ).split()
+_SMILES = ("<pad> <bos> <eos> <sep> <unk> <mask> <pos> <neg>".split(), SMILES.symbols)
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,11 @@ _TABLES: dict[str, tuple[tuple[str, ...], Roles, Spellings]] = {
         Roles(begin="<class>", end="<class>", separator="<class>", fill="<eos>"),
         ((Modality.PROTEIN, *_WITHOUT_J),),
     ),
+    "smiles-176": (
+        (*_SMILES[0], *_SMILES[1], *(f"<reserved{i}>" for i in range(len(_SMILES[0]) + len(_SMILES[1]), 176))),
+        Roles(),
+        (),
+    ),
 }
 
 
@@ -95,11 +103,12 @@ class Vocabulary:
 
     @classmethod
     def named(cls, name: str) -> Vocabulary:
-        """Return a vocabulary by name: joint-64, dna-12 or prot-38.
+        """Return a vocabulary by name: joint-64, dna-12, prot-38 or smiles-176.
 
         `dna-12` and `prot-38` have the ids of the published DNA and protein models, which are of one modality
         and know no tags. In `prot-38`, every sequence begins with the class token, which therefore separates
-        and ends them, too.
+        and ends them, too. `smiles-176` has a token for every symbol of SMILES, and a separator between molecules
+        that is not the dot between the parts of a salt.
 
         Raises:
             ConfigError: If there is none of that name.
@@ -183,8 +192,24 @@ class Vocabulary:
             AlphabetError: If the vocabulary has no residues of the modality.
         """
         if modality not in self._residue_tables:
-            raise AlphabetError(f"Vocabulary '{self.name}' has no {modality} residues. It has those of {', '.join(self._residue_tables)}.")
+            raise self._lacks(modality)
         return self._residue_tables[modality]
+
+    def _lacks(self, modality: Modality) -> AlphabetError:
+        there = ", ".join([*self._residue_tables, *([Modality.MOLECULE] if self._smiles else [])])
+        return AlphabetError(f"Vocabulary '{self.name}' has no {modality} residues. It has those of {there}.")
+
+    @cached_property
+    def _smiles(self) -> SmilesTokenizer | None:
+        if any(symbol not in self._ids for symbol in SMILES.symbols):
+            return None
+        return SmilesTokenizer(self._ids | {SMILES.unknown: self.unknown})
+
+    @property
+    def _molecules(self) -> SmilesTokenizer:
+        if self._smiles is None:
+            raise self._lacks(Modality.MOLECULE)
+        return self._smiles
 
     @cached_property
     def _residue_tables(self) -> dict[Modality, NDArray[np.uint8]]:
@@ -196,15 +221,19 @@ class Vocabulary:
 
     def residue_ids(self, modality: Modality) -> NDArray[np.uint8]:
         """Return the ids a residue of the modality can have, ascending."""
+        if modality is Modality.MOLECULE:
+            return self._molecules.symbol_ids
         table = self.residue_table(modality)
         return np.unique(table[table != ILLEGAL])
 
     def encode(self, sequence: Sequence) -> NDArray[np.uint8]:
-        """Return one id per residue, without special tokens.
+        """Return one id per residue (of a molecule, per symbol), without special tokens.
 
         Raises:
             AlphabetError: If the vocabulary lacks the modality, or one of the letters.
         """
+        if sequence.modality is Modality.MOLECULE:
+            return self._molecules.encode(sequence.residues)
         self.residue_table(sequence.modality)
         ids = sequence.residues.encode("ascii").translate(self._translations[sequence.modality])
         if ILLEGAL in ids:
@@ -226,13 +255,16 @@ class Vocabulary:
         Raises:
             AlphabetError: If an id is no residue of the modality.
         """
-        letters = self._letters[modality][np.minimum(np.asarray(token_ids, dtype=np.int64), ILLEGAL)]
-        wrong = np.flatnonzero(letters == ILLEGAL)
-        if len(wrong):
-            index, token_id = int(wrong[0]), int(token_ids[wrong[0]])
+        if modality is Modality.MOLECULE:
+            text, index = self._molecules.decode(token_ids)
+        else:
+            letters = self._letters[modality][np.minimum(np.asarray(token_ids, dtype=np.int64), ILLEGAL)]
+            text, index = letters.tobytes().decode("latin-1"), int(np.argmax(letters == ILLEGAL)) if ILLEGAL in letters else -1
+        if index >= 0:
+            token_id = int(token_ids[index])
             token = repr(self.tokens[token_id]) if token_id < len(self) else f"id {token_id}"
             raise AlphabetError(f"Token {token} at index {index} (0-based) is no {modality} residue.")
-        return letters.tobytes().decode("ascii")
+        return text
 
     @cached_property
     def _letters(self) -> dict[Modality, NDArray[np.uint8]]:
