@@ -15,7 +15,6 @@ from biolect.data.document import View
 from biolect.data.gather import partner_of
 from biolect.errors import CheckpointError, ConfigError, InputError, LeakageError
 from biolect.simulate import genomes
-from biolect.tokens.vocabulary import Vocabulary
 
 KEYS = {"records", "genes", "documents", "tokens", "refused", "translations", "leakage", "bytes_in", "seconds", "clusters"}
 
@@ -157,11 +156,9 @@ def test_impossible_options_are_refused(asked: dict, message: str) -> None:
         PrepareOptions.from_dict(asked)
 
 
-def test_a_damaged_corpus_and_another_vocabulary_are_refused(corpus: Corpus, tmp_path: Path) -> None:
+def test_a_damaged_corpus_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no whole corpus"):
         Corpus.open(tmp_path)
-    with pytest.raises(CheckpointError, match="written with vocabulary 'joint-64'"):
-        Corpus.open(corpus.folder, Vocabulary.named("dna-12"))
 
 
 def test_two_corpora_that_share_records_across_splits_are_refused_together(corpus: Corpus, simulated: Path, tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from biolect.data.document import Document, Grammar, Member
 from biolect.data.loader import Loader
 from biolect.data.sources import Source
 from biolect.errors import ConfigError
+from biolect.objectives.causal import Causal
 from biolect.tokens.vocabulary import SPECIAL_INDEX, Vocabulary
-from biolect.values import Batch, Segment
+from biolect.values import Batch
 
 JOINT = Vocabulary.joint()
 
@@ -34,19 +35,8 @@ class Proteins(Source):
         return Document((Member(np.full(size, self.id, np.uint8), Modality.PROTEIN, (Run(3, 3, size),)),))
 
 
-def causal(rendered, rng: np.random.Generator) -> Segment:
-    return Segment(
-        rendered.token_ids[:-1],
-        rendered.token_ids[1:],
-        np.ones(len(rendered) - 1, np.float32),
-        rendered.positions[:-1],
-        rendered.member_ids[1:],
-        rendered.modality_ids[1:],
-    )
-
-
 def loader(sources: Mapping[str, Source], *, context: int = 64, rows: int = 3, seed: int = 0) -> Loader:
-    return Loader(sources, dict.fromkeys(sources, 1.0), Grammar(), JOINT, causal, context_tokens=context, num_rows=rows, seed=seed)
+    return Loader(sources, dict.fromkeys(sources, 1.0), Grammar(), JOINT, Causal(), context_tokens=context, num_rows=rows, seed=seed)
 
 
 def equal(one: Batch, other: Batch) -> bool:

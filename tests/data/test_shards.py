@@ -14,7 +14,7 @@ from biolect.bio.coordinates import Run
 from biolect.bio.sequence import Modality, Sequence
 from biolect.data.document import View
 from biolect.data.shards import MemberStore, MemberWriter, Place, assign
-from biolect.errors import CheckpointError, InputError
+from biolect.errors import AlphabetError, CheckpointError, InputError
 from biolect.tokens.vocabulary import Vocabulary
 
 JOINT = Vocabulary.joint()
@@ -105,12 +105,27 @@ def test_an_existing_folder_is_not_overwritten(tmp_path: Path) -> None:
         MemberWriter(tmp_path, JOINT)
 
 
-def test_another_vocabulary_is_refused_with_both_names(tmp_path: Path) -> None:
-    write_one_gene(tmp_path / "genes")
-    other = Vocabulary.named("dna-12")
+def test_a_store_is_read_in_the_ids_of_the_reader(tmp_path: Path) -> None:
+    written, other = write_one_gene(tmp_path / "genes"), Vocabulary.named("dna-12")
+    store = MemberStore.open(tmp_path / "genes", other)
 
-    with pytest.raises(CheckpointError, match=r"vocabulary 'joint-64' \(64 tokens\); the reader has 'dna-12' \(12\)"):
-        MemberStore.open(tmp_path / "genes", other)
+    for index in range(written.num_members):
+        member = written.member(index)
+        if member.modality is Modality.DNA:
+            assert other.decode(store.member(index).token_ids, Modality.DNA) == JOINT.decode(member.token_ids, Modality.DNA)
+        else:
+            with pytest.raises(AlphabetError, match=f"'dna-12' has no {member.modality} residues"):
+                store.member(index)
+
+
+def test_a_vocabulary_that_has_changed_since_is_refused(tmp_path: Path) -> None:
+    folder = write_one_gene(tmp_path / "genes").folder
+    facts = json.loads((folder / "store.json").read_text())
+    facts["vocabulary"]["digest"] = "0"
+    (folder / "store.json").write_text(json.dumps(facts))
+
+    with pytest.raises(CheckpointError, match="written with another 'joint-64' than this version has"):
+        MemberStore.open(folder)
 
 
 @pytest.mark.parametrize("damage", ["cut", "missing", "json"])

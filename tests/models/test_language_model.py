@@ -45,3 +45,21 @@ def test_building_leaves_other_random_numbers_alone() -> None:
 def test_an_unknown_vocabulary_is_refused() -> None:
     with pytest.raises(ConfigError, match="There is no vocabulary 'dna-13'"):
         LanguageModel(LanguageModel.Config(vocabulary="dna-13", backbone=CONFIG.backbone))
+
+
+def test_a_model_that_reads_both_ways_sees_what_follows_but_no_neighbour() -> None:
+    backbone = Transformer.Config(layers=2, width=28, heads=7, inner=41, direction="bidirectional")
+    model = LanguageModel.Config(vocabulary="dna-12", backbone=backbone).build(seed=1).double()
+    read, at = torch.randint(7, 11, (1, 13), generator=torch.Generator().manual_seed(0)), torch.arange(13)[None]
+    changed = read.clone()
+    changed[0, -1] = 7 + (changed[0, -1] - 6) % 4
+    packed, places = torch.cat([read, changed], dim=1), at.repeat(1, 2)
+
+    both = model(packed, places, torch.tensor([[1] * 13 + [2] * 13]))
+
+    assert not model.config.is_causal
+    assert ((model(changed, at) - model(read, at)).abs().amax(-1) > 0).all()
+    torch.testing.assert_close(both[:, :13], model(read, at), rtol=0, atol=1e-12)
+    torch.testing.assert_close(both[:, 13:], model(changed, at), rtol=0, atol=1e-12)
+    with pytest.raises(ConfigError, match="reads both sides of every residue, so no text can be read in advance"):
+        model.prefill(read, at)

@@ -19,7 +19,7 @@ def test_nine_tokens_become_eight_inputs_and_targets() -> None:
     protein = Member(np.array([26], np.uint8), Modality.PROTEIN, (Run(3, 3, 1),))
     rendered = Grammar().render(Document((gene, protein)), JOINT, coordinates=True)
 
-    segment = Causal.Config().build()(rendered, np.random.default_rng(0))
+    segment = Causal.Config().build(JOINT)(rendered, np.random.default_rng(0))
 
     assert segment.token_ids.tolist() == [1, 5, 10, 13, 12, 3, 7, 26]
     assert segment.targets.tolist() == [5, 10, 13, 12, 3, 7, 26, 2]

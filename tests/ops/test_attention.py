@@ -15,6 +15,7 @@ from biolect.ops.attention import (
     attention_blocked,
     attention_causal,
     attention_continued,
+    attention_full,
     attention_masked,
     attention_packed,
     segment_mask,
@@ -64,6 +65,22 @@ def test_masked_and_packed_equal_the_definition(layout: list[list[int]]) -> None
     for result in results[1:]:
         for found, expected in zip(result, results[0], strict=True):
             torch.testing.assert_close(found, expected, rtol=0, atol=FLOAT64)
+
+
+@settings(max_examples=25, deadline=None)
+@given(layouts())
+def test_attention_both_ways_equals_the_definition(layout: list[list[int]]) -> None:
+    segment_ids = torch.tensor(layout)
+    q, k, v = (draw(*segment_ids.shape, 2, 3, seed=seed) for seed in range(3))
+    same = (segment_ids[:, :, None] == segment_ids[:, None, :]) & (segment_ids > 0)[:, :, None]
+    real = segment_ids > 0
+
+    expected = by_definition(q, k, v, same | torch.eye(segment_ids.shape[1], dtype=torch.bool))[real]
+    packed = attention_packed(q, k, v, stretches(segment_ids), attention_full)[real]
+    masked = attention_masked(q, k, v, segment_mask(segment_ids, is_causal=False))[real]
+
+    torch.testing.assert_close(packed, expected, rtol=0, atol=FLOAT64)
+    torch.testing.assert_close(masked, expected, rtol=0, atol=FLOAT64)
 
 
 def test_packed_attention_gives_padding_nothing() -> None:

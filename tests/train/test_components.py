@@ -1,8 +1,10 @@
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from biolect.bio.sequence import Modality
 from biolect.data.sources import Source
 from biolect.errors import ConfigError
 from biolect.tokens.vocabulary import Vocabulary
@@ -79,9 +81,22 @@ def test_a_subset_is_spread_over_the_whole_source():
 def test_modalities_without_records_are_read_off_the_genes(corpus: ToyCorpus):
     config = toy_config()
 
-    found = components.pools({"main": corpus}, "train", config.pairing, config.grammar, 128)
+    found = components.pools(config, {"main": corpus}, "train")
 
     assert set(found) == {"main:single.dna", "main:single.protein", "main:genes", "main:related", "main:interleaved"}
+
+
+def test_a_model_of_one_modality_is_given_nothing_else(corpus_folder: Path):
+    config = toy_config(grammar={"tags": False, "positions": "ordinary"}, reverse_complement=0.0)
+    corpus = ToyCorpus(corpus_folder, "dna-12")
+
+    found = components.pools(config, {"main": corpus}, "train")
+
+    assert set(found) == {"main:single.dna"}
+    document = found["main:single.dna"].source.document(0, np.random.default_rng(0), 100, config.grammar)
+    letters = Vocabulary.named("dna-12").decode(document.members[0].token_ids, Modality.DNA)
+    frames = [{letters[i : i + 3] for i in range(first, len(letters) - 2, 3)} for first in range(3)]
+    assert any(codons <= {"GCA", "TGC", "GAC"} for codons in frames)
 
 
 def test_validation_reads_every_item_once_with_and_without_coordinates(corpus: ToyCorpus):

@@ -53,3 +53,18 @@ def test_scaling_keeps_the_shares_of_phases_and_the_repetition_of_sources():
     assert [phase.tokens for phase in scaled.phases] == [1_000, 1_000, 500]
     assert scaled.phases[0].warmup_tokens == 250
     assert scaled.component_tokens()["genes"] / scaled.unique_tokens["genes"] == config.component_tokens()["genes"] / 1_000
+
+
+BOTH_WAYS = {"kind": "transformer", "layers": 2, "width": 32, "heads": 2, "inner": 64, "direction": "bidirectional"}
+
+
+def test_guessing_from_both_sides_needs_a_model_that_sees_both():
+    with pytest.raises(ConfigError, match="objective.kind = masked guesses residues from both sides, but .* = causal shows one only"):
+        toy_config(objective={"kind": "masked"})
+
+
+def test_saying_the_next_token_needs_a_model_that_does_not_see_it():
+    with pytest.raises(ConfigError, match="objective.kind = causal says the next token, which .* = bidirectional shows already"):
+        toy_config(model={"backbone": BOTH_WAYS})
+
+    assert toy_config(model={"backbone": BOTH_WAYS}, objective={"kind": "masked", "rate": 0.2}).objective.kind == "masked"

@@ -20,9 +20,9 @@ NUM_GENES = 40
 class ToyCorpus:
     """Stores without the checks of a real corpus."""
 
-    def __init__(self, folder: Path) -> None:
-        self.vocabulary = Vocabulary.joint()
-        self.collections = {name: MemberStore.open(folder / name) for name in ("genes", "related", "interleaved")}
+    def __init__(self, folder: Path, vocabulary: str = Vocabulary.JOINT_NAME) -> None:
+        self.vocabulary = Vocabulary.named(vocabulary)
+        self.collections = {name: MemberStore.open(folder / name, self.vocabulary) for name in ("genes", "related", "interleaved")}
 
 
 def write_corpus(folder: Path) -> None:

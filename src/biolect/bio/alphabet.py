@@ -65,6 +65,11 @@ class Alphabet:
         return len(self.symbols)
 
     @cached_property
+    def standard(self) -> str:
+        """Symbols that stand for one certain residue: those before the unknown one."""
+        return self.symbols.partition(self.unknown)[0]
+
+    @cached_property
     def canonical_bytes(self) -> bytes:
         """A 256-byte table for `bytes.translate`: every readable letter to its symbol, others to 255."""
         table = bytearray([ILLEGAL] * 256)

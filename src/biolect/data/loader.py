@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 
@@ -17,7 +18,17 @@ from biolect.values import Batch, Segment
 SHORTEST_CONTEXT = 16
 """Rows of so many tokens hold a codon of each of three modalities with all special tokens."""
 
-Finish = Callable[[Rendered, np.random.Generator], Segment]
+
+class Finish(Protocol):
+    """What makes inputs and targets of a written document: an objective.
+
+    Attributes:
+        added_tokens: Most tokens that it adds to a member.
+    """
+
+    added_tokens: int
+
+    def __call__(self, rendered: Rendered, rng: np.random.Generator) -> Segment: ...  # noqa: D102
 
 
 class Loader:
@@ -57,7 +68,7 @@ class Loader:
         """Return the segment at an index of the mixture, 0-based."""
         draw = self.mixture[index]
         rng = np.random.default_rng((self.seed, 2, index))
-        document = self.sources[draw.name].document(draw.item, rng, self.context_tokens + 1, self.grammar)
+        document = self.sources[draw.name].document(draw.item, rng, self.context_tokens + 1 - self.finish.added_tokens, self.grammar)
         rendered = self.grammar.render(document, self.vocabulary, coordinates=self.grammar.uses_coordinates(document, rng))
         segment = self.finish(rendered, rng)
         if len(segment) > self.context_tokens:

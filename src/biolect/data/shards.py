@@ -186,9 +186,9 @@ class MemberWriter:
 class MemberStore:
     """Read a store by index. Invariant: nothing is read before it is asked for, and nothing is kept."""
 
-    def __init__(self, folder: Path, facts: dict[str, Any], columns: dict[str, NDArray[Any]], vocabulary: Vocabulary) -> None:
-        self.folder, self.vocabulary = folder, vocabulary
-        self._facts, self._columns = facts, columns
+    def __init__(self, folder: Path, facts: dict[str, Any], columns: dict[str, NDArray[Any]], *vocabularies: Vocabulary) -> None:
+        self.folder, self._facts, self._columns = folder, facts, columns
+        self.vocabulary, self._written = vocabularies
         self._handed_out = 0
         self.num_groups: int = facts["groups"]
         self.num_members: int = facts["members"]
@@ -198,10 +198,10 @@ class MemberStore:
         """Map a store into memory.
 
         Args:
-            vocabulary: What the reader will use; None takes the one the store names.
+            vocabulary: What the reader will use; members are read in its ids. None takes the one the store names.
 
         Raises:
-            CheckpointError: If there is no store, it is cut short, or it was written with another vocabulary.
+            CheckpointError: If there is no store, it is cut short, or was written with a vocabulary that is not known.
         """
         folder = Path(folder)
         try:
@@ -211,18 +211,15 @@ class MemberStore:
         except (OSError, KeyError, json.JSONDecodeError) as error:
             raise CheckpointError(f"'{folder}' is not a whole member store ({error}). Write it again with biolect prepare.") from None
         try:
-            vocabulary = vocabulary or Vocabulary.named(written["name"])
+            own = Vocabulary.named(written["name"])
         except ConfigError as error:
             raise CheckpointError(f"'{folder}': {error}") from None
-        if vocabulary.digest != written["digest"]:
-            raise CheckpointError(
-                f"This corpus was written with vocabulary '{written['name']}' ({written['tokens']} tokens); the reader has "
-                f"'{vocabulary.name}' ({len(vocabulary)}). Use a model with its vocabulary, or run biolect prepare again."
-            )
-        return cls(folder, facts, columns, vocabulary)
+        if own.digest != written["digest"]:
+            raise CheckpointError(f"'{folder}' was written with another '{own.name}' than this version has. Run biolect prepare again.")
+        return cls(folder, facts, columns, vocabulary or own, own)
 
     def member(self, index: int) -> Member:
-        """Return one member; its token ids are a view of the file."""
+        """Return one member; its token ids are a view of the file, unless the reader has another vocabulary."""
         columns = self._columns
         start, stop = columns["token_starts"][index : index + 2].tolist()
         first, last = columns["run_starts"][index : index + 2].tolist()
@@ -232,7 +229,10 @@ class MemberStore:
         if self._handed_out > _RELEASE_RESIDUES:
             release(columns["tokens"])
             self._handed_out = 0
-        return Member(columns["tokens"][start:stop], modality, runs, view)
+        token_ids = columns["tokens"][start:stop]
+        if self._written != self.vocabulary:
+            token_ids = self.vocabulary.recoded(token_ids, modality, self._written)
+        return Member(token_ids, modality, runs, view)
 
     def members_of(self, group: int) -> range:
         """Indices of the members of a group."""

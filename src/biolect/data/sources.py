@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,6 @@ from biolect.bio.sequence import Modality
 from biolect.data.document import Document, Grammar, Member, View
 from biolect.data.shards import MemberStore
 from biolect.errors import ConfigError
-from biolect.tokens.vocabulary import Vocabulary
 
 _PROBE = 64
 
@@ -116,21 +114,8 @@ class SingleSource(Source):
             start = min(start, len(member) - size)
             member = member.slice(start, start + size)
         if member.modality is Modality.DNA and member.view is View.RECORD and rng.random() < self.reverse_complement:
-            member = Member(self._complement[member.token_ids][::-1], member.modality, (), member.view)
+            member = Member(self.store.vocabulary.complement_ids[member.token_ids][::-1], member.modality, (), member.view)
         return Document((member,))
-
-    @property
-    def _complement(self) -> NDArray[np.uint8]:
-        return _complement_ids(self.store.vocabulary)
-
-
-@lru_cache(maxsize=4)
-def _complement_ids(vocabulary: Vocabulary) -> NDArray[np.uint8]:
-    """Token id to the id of the complementary nucleotide; others stay."""
-    table = np.arange(len(vocabulary), dtype=np.uint8)
-    for letter, other in ("at", "ta", "cg", "gc"):
-        table[vocabulary.id_of(letter)] = vocabulary.id_of(other)
-    return table
 
 
 class GroupSource(Source):

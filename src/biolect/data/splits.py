@@ -148,14 +148,7 @@ def reverse_complement(token_ids: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return _COMPLEMENT[token_ids[::-1]]
 
 
-def _complement() -> NDArray[np.uint8]:
-    table, joint = np.arange(256, dtype=np.uint8), Vocabulary.joint()
-    for letter, other in ("at", "ta", "cg", "gc"):
-        table[joint.id_of(letter)] = joint.id_of(other)
-    return table
-
-
-_COMPLEMENT = _complement()
+_COMPLEMENT = Vocabulary.joint().complement_ids
 
 
 def _related(stores: Sequence[MemberStore], rules: Clustering) -> Iterator[Edges]:

@@ -28,12 +28,10 @@ from biolect.infer.reader import Reader
 from biolect.models.backbone import State
 from biolect.objectives.loss import token_losses
 
-_STANDARD = {"dna": "ACGT", "rna": "ACGU", "protein": "ACDEFGHIKLMNPQRSTVWY"}
-
 
 def all_single(reference: bio.Sequence) -> list[Variant]:
     """Return every substitution of one residue by another standard residue, in order of position and letter."""
-    letters = _STANDARD[reference.modality.value]
+    letters = reference.modality.alphabet.standard
     places = enumerate(reference.residues, start=1)
     return [Variant((Substitution(old, position, new),)) for (position, old), new in product(places, letters) if new != old]
 

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from biolect.config import Config
+from biolect.errors import ConfigError
 from biolect.models.backbone import State
 from biolect.models.transformer import Transformer
 from biolect.tokens.vocabulary import Vocabulary
@@ -25,6 +26,11 @@ class LanguageModel(nn.Module):
 
         vocabulary: str = Vocabulary.JOINT_NAME
         backbone: Transformer.Config
+
+        @property
+        def is_causal(self) -> bool:
+            """Whether a token is read from those before it alone; else from both sides."""
+            return self.backbone.direction == "causal"
 
         def build(self, seed: int = 0) -> LanguageModel:
             """Return a model with weights drawn from a seed; equal seeds give equal bits."""
@@ -67,7 +73,7 @@ class LanguageModel(nn.Module):
     def forward(
         self, token_ids: Int[Tensor, "B T"], positions: Int[Tensor, "B T"], segment_ids: Int[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T A"]:
-        """Return logits of the next token at every place.
+        """Return logits at every place: of the next token in a causal model, of the token itself in any other.
 
         Args:
             positions: Where each token stands; see `data.document`.
@@ -81,7 +87,16 @@ class LanguageModel(nn.Module):
         return self.extend(token_ids, positions, state), state
 
     def extend(self, token_ids: Int[Tensor, "N T"], positions: Int[Tensor, "N T"], state: State) -> Float[Tensor, "N T A"]:
-        """Read T more tokens of each of N continuations; the state advances in place."""
+        """Read T more tokens of each of N continuations; the state advances in place.
+
+        Raises:
+            ConfigError: If the model reads both sides of a token, so that nothing read can stay as it is.
+        """
+        if not self.config.is_causal:
+            raise ConfigError(
+                "This model reads both sides of every residue, so no text can be read in advance or continued. "
+                "Ask it by score or variants without --context and --given, or use a causal model."
+            )
         return self.head(self.backbone.extend(self.embedding(token_ids), positions, state))
 
     def step(self, token_ids: Int[Tensor, " N"], positions: Int[Tensor, " N"], state: State) -> Float[Tensor, "N A"]:

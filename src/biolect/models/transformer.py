@@ -19,6 +19,7 @@ from biolect.ops.attention import (
     Stretch,
     attention_causal,
     attention_continued,
+    attention_full,
     attention_masked,
     attention_packed,
     segment_mask,
@@ -111,6 +112,7 @@ class TransformerBlock(nn.Module):
     def __init__(self, config: Transformer.Config) -> None:
         super().__init__()
         self.heads = config.heads
+        self.attend = attention_causal if config.direction == "causal" else attention_full
         self.attention_norm = nn.RMSNorm(config.width, eps=config.norm_eps)
         self.query_key_value = nn.Linear(config.width, 3 * config.width, bias=False)
         self.attention_out = nn.Linear(config.width, config.width, bias=False)
@@ -135,9 +137,9 @@ class TransformerBlock(nn.Module):
         """Return the block's output for whole rows; `segments` is a list of stretches, a mask, or None."""
         q, k, v = self.project(x, angles)
         if segments is None:
-            attended = attention_causal(q, k, v)
+            attended = self.attend(q, k, v)
         elif isinstance(segments, list):
-            attended = attention_packed(q, k, v, segments)
+            attended = attention_packed(q, k, v, segments, self.attend)
         else:
             attended = attention_masked(q, k, v, segments)
         return self.finish(x, attended)
@@ -156,6 +158,7 @@ class Transformer(Backbone):
 
         Attributes:
             inner: Width inside the feed-forward layers.
+            direction: `causal` looks back only; `bidirectional` looks both ways, and cannot continue a text.
             rotary_base: Larger turns slower.
             packed: Attend segment by segment; `false` uses one mask per row, which a compiler likes better.
         """
@@ -165,6 +168,7 @@ class Transformer(Backbone):
         width: int = pydantic.Field(gt=0)
         heads: int = pydantic.Field(gt=0)
         inner: int = pydantic.Field(gt=0)
+        direction: Literal["causal", "bidirectional"] = "causal"
         rotary_base: float = 100_000.0
         norm_eps: float = 1e-5
         packed: bool = True
@@ -233,7 +237,8 @@ class Transformer(Backbone):
         segments: list[Stretch] | Tensor | None = None
         if segment_ids is not None:
             on_cpu = segment_ids.device.type == "cpu"
-            segments = stretches(segment_ids) if self.config.packed and on_cpu else segment_mask(segment_ids)
+            is_causal = self.config.direction == "causal"
+            segments = stretches(segment_ids) if self.config.packed and on_cpu else segment_mask(segment_ids, is_causal=is_causal)
         x = embeddings
         for block in self.blocks:
             x = checkpoint(block, x, angles, segments, use_reentrant=False) if self.recomputes else block(x, angles, segments)

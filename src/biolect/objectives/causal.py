@@ -31,6 +31,8 @@ class RenderedDocument(Protocol):
 class Causal:
     """Every token but the first is a target, read off the token before it; padding never is."""
 
+    added_tokens = 0
+
     class Config(Config):
         """The causal objective has no settings."""
 

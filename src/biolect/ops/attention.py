@@ -1,7 +1,8 @@
-"""Causal attention that never crosses a segment border."""
+"""Attention that never crosses a segment border, causal unless it is asked to look both ways."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -40,17 +41,17 @@ def stretches(segment_ids: Int[Tensor, "B T"]) -> list[Stretch]:
     return found
 
 
-def segment_mask(segment_ids: Int[Tensor, "B T"]) -> Bool[Tensor, "B 1 T T"]:
+def segment_mask(segment_ids: Int[Tensor, "B T"], *, is_causal: bool = True) -> Bool[Tensor, "B 1 T T"]:
     """Return True where a query (third axis) may look at a key (fourth axis).
 
     Padding looks at itself alone, so that no row of the softmax is empty.
     """
     length = segment_ids.shape[1]
     same = segment_ids[:, :, None] == segment_ids[:, None, :]
-    causal = torch.ones(length, length, dtype=torch.bool, device=segment_ids.device).tril()
+    seen = torch.ones(length, length, dtype=torch.bool, device=segment_ids.device)
     itself = torch.eye(length, dtype=torch.bool, device=segment_ids.device)
     real = (segment_ids > 0)[:, :, None]
-    return (same & causal & (real | itself))[:, None]
+    return (same & (seen.tril() if is_causal else seen) & (real | itself))[:, None]
 
 
 def attention_masked(
@@ -62,16 +63,20 @@ def attention_masked(
 
 
 def attention_packed(
-    q: Float[Tensor, "B T H K"], k: Float[Tensor, "B T H K"], v: Float[Tensor, "B T H K"], segments: list[Stretch]
+    q: Float[Tensor, "B T H K"],
+    k: Float[Tensor, "B T H K"],
+    v: Float[Tensor, "B T H K"],
+    segments: list[Stretch],
+    attend: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
 ) -> Float[Tensor, "B T H K"]:
-    """Attend one segment at a time; padding gets zeros.
+    """Attend one segment at a time; padding gets zeros. Causal, unless `attend` is `attention_full`.
 
     Equal to `attention_masked` on real tokens, up to rounding. Work is quadratic in the length of a
     segment, not of a row, and no mask is ever built.
     """
-    length = q.shape[1]
+    length, attend = q.shape[1], attend or attention_causal
     if len(segments) == len(q) and all(s.start == 0 and s.stop == length for s in segments):
-        return attention_causal(q, k, v)
+        return attend(q, k, v)
     sizes: list[int] = []
     is_segment: list[bool] = []
     for row, start, stop in [*segments, Stretch(len(q), 0, 0)]:
@@ -81,8 +86,14 @@ def attention_packed(
     # Split, not slices: the gradient of a slice is as large as the whole, that of a split is one concatenation.
     parts = [x.flatten(0, 1).split(sizes) for x in (q, k, v)]
     pieces = zip(*parts, is_segment, strict=True)
-    attended = [attention_causal(a[None], b[None], c[None])[0] if real else torch.zeros_like(a) for a, b, c, real in pieces if len(a)]
+    attended = [attend(a[None], b[None], c[None])[0] if real else torch.zeros_like(a) for a, b, c, real in pieces if len(a)]
     return torch.cat(attended).view_as(q)
+
+
+def attention_full(q: Float[Tensor, "B T H K"], k: Float[Tensor, "B T H K"], v: Float[Tensor, "B T H K"]) -> Float[Tensor, "B T H K"]:
+    """Attend within rows that are one segment each, every query to every key."""
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2)
 
 
 def attention_causal(q: Float[Tensor, "B T H K"], k: Float[Tensor, "B T H K"], v: Float[Tensor, "B T H K"]) -> Float[Tensor, "B T H K"]:

@@ -185,7 +185,7 @@ class Questions:
 
     def _single(self, split: str) -> dict[Modality, SingleSource]:
         """Return where records of each modality alone come from."""
-        found = pools({"simulated": self.corpus}, split, self.config.pairing, self.config.grammar, self.config.context_tokens)
+        found = pools(self.config, {"simulated": self.corpus}, split)
         return {m: found[f"simulated:single.{m}"].source for m in ORDERS}  # pyright: ignore[reportReturnType]
 
     def _codes(self, member: Member) -> NDArray[np.integer]:

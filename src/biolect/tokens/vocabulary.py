@@ -226,6 +226,30 @@ class Vocabulary:
         table = self.residue_table(modality)
         return np.unique(table[table != ILLEGAL])
 
+    def reads(self, modality: Modality) -> bool:
+        """Whether it has residues of a modality."""
+        return modality in self._residue_tables
+
+    def standard_ids(self, modality: Modality) -> NDArray[np.uint8]:
+        """Return the ids of the residues that are certain, in order of their letters: 4 nucleotides or 20 amino acids."""
+        return self.residue_table(modality)[list(modality.alphabet.standard.encode())]
+
+    @cached_property
+    def complement_ids(self) -> NDArray[np.uint8]:
+        """Token id to the id of the complementary nucleotide of DNA; others stay."""
+        table, dna = np.arange(len(self), dtype=np.uint8), self.residue_table(Modality.DNA)
+        for letter, other in Modality.DNA.alphabet.pairs.items():
+            table[dna[ord(letter)]] = dna[ord(other)]
+        return table
+
+    def recoded(self, token_ids: NDArray[np.uint8], modality: Modality, written: Vocabulary) -> NDArray[np.uint8]:
+        """Return residues that another vocabulary wrote in ids of this one.
+
+        Raises:
+            AlphabetError: If this one lacks the modality, or one of the letters.
+        """
+        return self.encode(Sequence(written.decode(token_ids, modality), modality))
+
     def encode(self, sequence: Sequence) -> NDArray[np.uint8]:
         """Return one id per residue (of a molecule, per symbol), without special tokens.
 

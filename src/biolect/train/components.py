@@ -18,7 +18,7 @@ from biolect.bio.sequence import Modality
 from biolect.data.document import Document, Grammar, View
 from biolect.data.loader import Loader
 from biolect.data.packing import pack
-from biolect.data.pairing import Pairing, PairSource
+from biolect.data.pairing import PairSource
 from biolect.data.shards import MemberStore
 from biolect.data.sources import GroupSource, SingleSource, Source, document_weights
 from biolect.errors import ConfigError
@@ -72,26 +72,30 @@ class Pool:
         return len(self.source) * self.mean_tokens
 
 
-def pools(corpora: Mapping[str, CorpusLike], split: str, pairing: Pairing, grammar: Grammar, context_tokens: int) -> dict[str, Pool]:
+def pools(config: RunConfig, corpora: Mapping[str, CorpusLike], split: str) -> dict[str, Pool]:
     """Return every source that has items, by flat name (`corpus:component` or `corpus:single.modality`)."""
     found: dict[str, Pool] = {}
     for corpus_name, corpus in corpora.items():
-        for component, source in _sources(corpus.collections, split, pairing, context_tokens):
+        for component, source in _sources(config, corpus.collections, split):
             if len(source):
-                found[f"{corpus_name}:{component}"] = Pool(source, source.mean_tokens(context_tokens + 1, grammar))
+                found[f"{corpus_name}:{component}"] = Pool(source, source.mean_tokens(config.context_tokens + 1, config.grammar))
     return found
 
 
-def _sources(stores: Mapping[str, MemberStore], split: str, pairing: Pairing, context_tokens: int) -> Iterator[tuple[str, Source]]:
+def _sources(config: RunConfig, stores: Mapping[str, MemberStore], split: str) -> Iterator[tuple[str, Source]]:
+    window = max(1, config.context_tokens - 4)
     for modality in _ALONE:
         store, views = _alone(stores, modality)
-        if store is not None:
-            yield f"single.{modality}", SingleSource(store, split, modality, views=views, window=max(1, context_tokens - 4))
-    if "genes" in stores:
-        yield "genes", PairSource(stores["genes"], split, pairing)
+        if store is not None and store.vocabulary.reads(modality):
+            share = config.reverse_complement
+            yield f"single.{modality}", SingleSource(store, split, modality, views=views, reverse_complement=share, window=window)
+    # Documents of several members come from a store as a whole, so the model must read all that is in it.
+    whole = {name: store for name, store in stores.items() if all(store.vocabulary.reads(m) for m in _ALONE if store.total_tokens(m))}
+    if "genes" in whole:
+        yield "genes", PairSource(whole["genes"], split, config.pairing)
     for component, shuffled in (("related", True), ("interleaved", False)):
-        if component in stores:
-            yield component, GroupSource(stores[component], split, shuffled=shuffled)
+        if component in whole:
+            yield component, GroupSource(whole[component], split, shuffled=shuffled)
 
 
 def _alone(stores: Mapping[str, MemberStore], modality: Modality) -> tuple[MemberStore | None, tuple[View, ...]]:
@@ -196,20 +200,21 @@ def valid_batches(config: RunConfig, corpora: Mapping[str, CorpusLike], vocabula
     out: dict[str, list[Batch]] = {}
     for suffix, positions in (("", config.grammar.positions), ("_ordinary", "ordinary")):
         grammar = config.grammar.model_copy(update={"positions": positions, "coordinate_dropout": 0.0})
-        for name, pool in pools(corpora, "valid", pairing, grammar, config.context_tokens).items():
+        read = config.model_copy(update={"pairing": pairing, "grammar": grammar})
+        for name, pool in pools(read, corpora, "valid").items():
             component = name.partition(":")[2].partition(".")[0]
             if suffix and (component != "genes" or config.grammar.positions == "ordinary"):
                 continue
-            batches = _packed(config, name, pool, grammar, vocabulary, num_rows)
+            batches = _packed(read, name, pool, vocabulary, num_rows)
             out.setdefault(component + suffix, []).extend(batches)
     return out
 
 
-def _packed(config: RunConfig, name: str, pool: Pool, grammar: Grammar, vocabulary: Vocabulary, num_rows: int) -> list[Batch]:
+def _packed(config: RunConfig, name: str, pool: Pool, vocabulary: Vocabulary, num_rows: int) -> list[Batch]:
     """Return every item of a pool once, or as many as the token limit allows."""
     finish, context = config.objective.build(vocabulary), config.context_tokens
     draw = Loader(
-        {name: pool.source}, {name: 1.0}, grammar, vocabulary, finish, context_tokens=context, num_rows=num_rows, seed=_VALID_SEED
+        {name: pool.source}, {name: 1.0}, config.grammar, vocabulary, finish, context_tokens=context, num_rows=num_rows, seed=_VALID_SEED
     )
     left = [draw.segment(i) for i in range(min(len(pool.source), max(1, int(config.valid_tokens / pool.mean_tokens))))]
     batches = []

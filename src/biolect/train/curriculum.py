@@ -12,6 +12,7 @@ from biolect.data.document import Grammar
 from biolect.data.pairing import Pairing
 from biolect.models.language_model import LanguageModel
 from biolect.objectives.causal import Causal
+from biolect.objectives.masked import Masked
 from biolect.train.optimizer import AdamW
 from biolect.train.schedule import Schedule
 
@@ -80,6 +81,7 @@ class RunConfig(Config):
     Attributes:
         unique_tokens: Most tokens to draw from by component, so that a short run repeats its sources as often as a long one.
         single_shares: How `single` divides its tokens among the modalities that are there.
+        reverse_complement: Share of DNA records read from the other strand, drawn anew at every reading.
         batch_tokens: Tokens of one step over all devices, padding counted: rows times `context_tokens`.
         accumulation: Forward passes that make up one step, on each device.
         dtype: Of the computation; weights and optimizer are float32, or float64 when that is asked. `auto` is
@@ -101,7 +103,8 @@ class RunConfig(Config):
     single_shares: dict[str, float] = {"dna": 0.35, "rna": 0.15, "protein": 0.5}
     grammar: Grammar = Grammar()
     pairing: Pairing = Pairing()
-    objective: Causal.Config = Causal.Config()
+    objective: Causal.Config | Masked.Config = pydantic.Field(default=Causal.Config(), discriminator="kind")
+    reverse_complement: float = pydantic.Field(default=0.5, ge=0, le=1)
     optimizer: AdamW = AdamW()
     context_tokens: int = pydantic.Field(default=1_024, gt=1)
     batch_tokens: int = pydantic.Field(gt=0)
@@ -131,6 +134,21 @@ class RunConfig(Config):
                     f"batch_tokens = {self.batch_tokens} is not a whole number of rows of {context} tokens for each of "
                     f"{self.accumulation} forward passes (phase '{phase.name}'). Nearest valid values: {near}."
                 )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _objective_fits_the_model(self) -> Self:
+        direction = self.model.backbone.direction
+        if self.objective.kind == "masked" and self.model.is_causal:
+            raise ValueError(
+                "objective.kind = masked guesses residues from both sides, but model.backbone.direction = causal shows one only. "
+                "Set model.backbone.direction=bidirectional, or objective.kind=causal."
+            )
+        if self.objective.kind != "masked" and not self.model.is_causal:
+            raise ValueError(
+                f"objective.kind = {self.objective.kind} says the next token, which model.backbone.direction = {direction} shows already. "
+                "Set objective.kind=masked, or model.backbone.direction=causal."
+            )
         return self
 
     def context_of(self, phase: Phase) -> int:

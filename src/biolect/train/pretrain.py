@@ -130,7 +130,7 @@ def _assemble(config: RunConfig, output: Path, runtime: Runtime, *, allow_leakag
         components.run_corpora(config, output, vocabulary, allow_leakage=allow_leakage, builds=True)
     runtime.wait()
     corpora = components.run_corpora(config, output, vocabulary, allow_leakage=allow_leakage, builds=False)
-    found = components.pools(corpora, "train", config.pairing, config.grammar, config.context_tokens)
+    found = components.pools(config, corpora, "train")
     found = components.limited(found, config.unique_tokens)
     loaders = [components.loader(config, i, phase, found, vocabulary) for i, phase in enumerate(config.phases)]
     rows = config.batch_tokens // config.context_tokens // config.accumulation
