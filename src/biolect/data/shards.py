@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biolect.bio.coordinates import Run
-from biolect.bio.sequence import MODALITIES, Modality
+from biolect.bio.sequence import MODALITIES, Modality, Sequence
 from biolect.data.columns import COLUMNS, OF_GROUP, OF_MEMBER, SPLITS, Column, Place, assign, mapped, release
 from biolect.data.document import VIEWS, Member, View
 from biolect.errors import CheckpointError, ConfigError, InputError
@@ -231,7 +231,7 @@ class MemberStore:
             self._handed_out = 0
         token_ids = columns["tokens"][start:stop]
         if self._written != self.vocabulary:
-            token_ids = self.vocabulary.recoded(token_ids, modality, self._written)
+            token_ids = self.vocabulary.encode(Sequence(self._written.decode(token_ids, modality), modality))
         return Member(token_ids, modality, runs, view)
 
     def members_of(self, group: int) -> range:

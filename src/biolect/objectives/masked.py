@@ -8,7 +8,7 @@ import numpy as np
 import pydantic
 from numpy.typing import NDArray
 
-from biolect.bio.sequence import MODALITIES, Modality
+from biolect.bio.sequence import Modality
 from biolect.config import Config
 from biolect.objectives.causal import RenderedDocument
 from biolect.tokens.vocabulary import Vocabulary
@@ -52,7 +52,9 @@ class Masked:
 
     def __init__(self, config: Masked.Config, vocabulary: Vocabulary) -> None:
         self.config, self.mask = config, vocabulary.mask
-        self.residues: dict[Modality, NDArray[np.uint8]] = {m: vocabulary.standard_ids(m) for m in MODALITIES if vocabulary.reads(m)}
+        self.residues: dict[Modality, NDArray[np.uint8]] = {
+            m: vocabulary.standard_ids(m) for m in (Modality.DNA, Modality.RNA, Modality.PROTEIN) if vocabulary.reads(m)
+        }
 
     def __call__(self, rendered: RenderedDocument, rng: np.random.Generator) -> Segment:
         """Return inputs and targets of one document."""

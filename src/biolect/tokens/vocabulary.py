@@ -196,7 +196,7 @@ class Vocabulary:
         return self._residue_tables[modality]
 
     def _lacks(self, modality: Modality) -> AlphabetError:
-        there = ", ".join([*self._residue_tables, *([Modality.MOLECULE] if self._smiles else [])])
+        there = ", ".join(filter(self.reads, Modality))
         return AlphabetError(f"Vocabulary '{self.name}' has no {modality} residues. It has those of {there}.")
 
     @cached_property
@@ -228,7 +228,7 @@ class Vocabulary:
 
     def reads(self, modality: Modality) -> bool:
         """Whether it has residues of a modality."""
-        return modality in self._residue_tables
+        return modality in self._residue_tables or (modality is Modality.MOLECULE and self._smiles is not None)
 
     def standard_ids(self, modality: Modality) -> NDArray[np.uint8]:
         """Return the ids of the residues that are certain, in order of their letters: 4 nucleotides or 20 amino acids."""
@@ -241,14 +241,6 @@ class Vocabulary:
         for letter, other in Modality.DNA.alphabet.pairs.items():
             table[dna[ord(letter)]] = dna[ord(other)]
         return table
-
-    def recoded(self, token_ids: NDArray[np.uint8], modality: Modality, written: Vocabulary) -> NDArray[np.uint8]:
-        """Return residues that another vocabulary wrote in ids of this one.
-
-        Raises:
-            AlphabetError: If this one lacks the modality, or one of the letters.
-        """
-        return self.encode(Sequence(written.decode(token_ids, modality), modality))
 
     def encode(self, sequence: Sequence) -> NDArray[np.uint8]:
         """Return one id per residue (of a molecule, per symbol), without special tokens.
