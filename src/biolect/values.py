@@ -29,7 +29,7 @@ class Segment:
     targets: NDArray[np.uint8]
     loss_weights: NDArray[np.float32]
     positions: NDArray[np.int32]
-    member_ids: NDArray[np.uint8]
+    member_ids: NDArray[np.int32]
     modality_ids: NDArray[np.uint8]
 
     def __len__(self) -> int:

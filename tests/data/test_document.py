@@ -90,7 +90,7 @@ def test_a_document_has_its_residues_and_the_grammar_s_overhead(tags: bool, size
 
     lengths = [rendered.token_ids, rendered.positions, rendered.member_ids, rendered.modality_ids]
     assert [len(x) for x in lengths] == [sum(sizes) + grammar.overhead(len(sizes))] * 4
-    assert [x.dtype for x in lengths] == [np.uint8, np.int32, np.uint8, np.uint8]
+    assert [x.dtype for x in lengths] == [np.uint8, np.int32, np.int32, np.uint8]
     assert (rendered.token_ids == JOINT.separator).sum() == len(sizes) - 1
 
 
@@ -174,3 +174,14 @@ def test_any_stretch_is_what_its_coordinates_say(data: st.DataObject) -> None:
     assert len(part) == len(part.coordinates)
     assert (part.coordinates == coordinates[part.token_ids]).all() and (np.diff(part.token_ids) == 1).all()
     assert part.coordinates.tolist().count(max(inside, default=0)) == bool(inside)
+
+
+def test_positions_inside_members_begin_anew_and_stop_at_the_last() -> None:
+    prot = Vocabulary.named("prot-38")
+    texts = "MKAY", "MV"
+    tagged = Grammar(positions="member").render(Document(tuple(member(t, "protein") for t in texts)), JOINT, coordinates=False)
+    letters = tuple(Member(prot.encode(Sequence(t, Modality.PROTEIN)), Modality.PROTEIN) for t in texts)
+    plain = Grammar(tags=False, positions="member", last_position=3).render(Document(letters), prot, coordinates=False)
+
+    assert tagged.positions.tolist() == [0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 0]
+    assert plain.positions.tolist() == [0, 1, 2, 3, 3, 0, 1, 2, 0]

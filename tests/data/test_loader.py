@@ -10,11 +10,12 @@ import torch
 
 from biolect.bio.coordinates import Run
 from biolect.bio.sequence import Modality
-from biolect.data.document import Document, Grammar, Member
+from biolect.data.document import Document, Grammar, Member, Overhead
 from biolect.data.loader import Loader
 from biolect.data.sources import Source
 from biolect.errors import ConfigError
 from biolect.objectives.causal import Causal
+from biolect.objectives.infill import Infill
 from biolect.tokens.vocabulary import SPECIAL_INDEX, Vocabulary
 from biolect.values import Batch
 
@@ -114,3 +115,24 @@ def test_a_document_longer_than_the_context_is_refused_by_name() -> None:
 def test_a_context_too_short_for_any_document_is_refused() -> None:
     with pytest.raises(ConfigError, match="context_tokens = 7 is too short for a document of two members. Use 16 or more."):
         loader(SOURCES, context=7)
+
+
+class Whole(Proteins):
+    """Documents of so many members as there is room for."""
+
+    def document(self, item: int, rng: np.random.Generator, room: int, grammar: Overhead) -> Document:
+        member = Member(np.full(self.lengths[item], self.id, np.uint8), Modality.PROTEIN)
+        count = next(n for n in range(99, 0, -1) if n * len(member) + grammar.overhead(n) <= room)
+        return Document((member,) * count)
+
+
+def test_room_is_kept_for_what_the_objective_adds() -> None:
+    sources = {"a": Whole("A", list(range(1, 60)))}
+    finish = Infill.Config(always=True, mean_holes=4.0).build(JOINT)
+    made = Loader(sources, {"a": 1.0}, Grammar(), JOINT, finish, context_tokens=96, num_rows=1, seed=0)
+
+    lengths = [len(made.segment(i)) for i in range(200)]
+
+    assert max(lengths) <= 96
+    with pytest.raises(ConfigError, match="context_tokens = 48 is too short for a document of two members. Use 49 or more."):
+        Loader(sources, {"a": 1.0}, Grammar(), JOINT, finish, context_tokens=48, num_rows=1, seed=0)

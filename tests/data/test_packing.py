@@ -22,7 +22,7 @@ def segment(length: int, first: int = 10) -> Segment:
         targets=(first + 1 + places).astype(np.uint8),
         loss_weights=np.ones(length, dtype=np.float32),
         positions=(places - 2).astype(np.int32),
-        member_ids=(places % 2).astype(np.uint8),
+        member_ids=(places % 2).astype(np.int32),
         modality_ids=np.full(length, 1, dtype=np.uint8),
     )
 

@@ -4,7 +4,7 @@ import pytest
 from biolect.bio.sequence import Modality, Sequence
 from biolect.data.document import Grammar
 from biolect.errors import ShapeError
-from biolect.infer.prompt import MAX_MEMBERS, Prompt, write
+from biolect.infer.prompt import Prompt, write
 from biolect.infer.reader import Reader, counted
 from biolect.tokens.vocabulary import Vocabulary
 from tests.infer.conftest import dna, protein
@@ -79,12 +79,13 @@ def test_a_pair_is_shown_whole_or_not_at_all(pair):
     assert prompt.left_out == (1,)
 
 
-def test_members_are_as_many_as_a_byte_can_number(reader: Reader):
+def test_a_prompt_may_have_more_members_than_a_byte_can_number(reader: Reader):
     prompt = Prompt.of([reader.member(protein(1, 0))] * 300, Grammar())
 
-    assert len(prompt) == MAX_MEMBERS
-    assert len(prompt.left_out) == 50
-    assert len(reader.write(prompt, reader.member(dna(4, 0)))) == prompt.num_tokens(Grammar()) + 2 + 4 + 1
+    rendered = reader.write(prompt, reader.member(dna(4, 0)))
+
+    assert len(prompt) == 300
+    assert rendered.member_ids[-1] == 300
 
 
 def test_labels_must_be_as_many_as_pairs(pair):

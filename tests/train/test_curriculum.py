@@ -68,3 +68,22 @@ def test_saying_the_next_token_needs_a_model_that_does_not_see_it():
         toy_config(model={"backbone": BOTH_WAYS})
 
     assert toy_config(model={"backbone": BOTH_WAYS}, objective={"kind": "masked", "rate": 0.2}).objective.kind == "masked"
+
+
+def test_tags_need_a_vocabulary_that_has_them():
+    model = toy_config().model.to_dict() | {"vocabulary": "prot-38"}
+
+    with pytest.raises(ConfigError) as caught:
+        toy_config(model=model)
+
+    assert str(caught.value) == "Vocabulary 'prot-38' has no tags to announce members by. Set grammar.tags=false."
+
+
+def test_infilling_is_an_objective_with_a_text_form():
+    model = toy_config().model.to_dict() | {"vocabulary": "prot-38"}
+    config = toy_config(model=model, grammar={"tags": False, "positions": "member"}, objective={"kind": "infill", "always": True})
+
+    assert RunConfig.from_yaml(config.to_yaml()) == config
+    assert config.reading_facts["objective"] == "infill"
+    with pytest.raises(ConfigError, match="Vocabulary 'dna-12' has no holes to fill"):
+        toy_config(model=model | {"vocabulary": "dna-12"}, grammar={"tags": False}, objective={"kind": "infill"})

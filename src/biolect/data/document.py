@@ -2,16 +2,16 @@
 
     <bos> [tag] member (<sep> [tag] member)* <eos>
 
-A document joins members that belong together (a gene and its protein, say). Positions either count
-tokens, or follow shared gene coordinates, so that an amino acid and its codon keep a constant
-distance however long the members are.
+A document joins members that belong together (a gene and its protein, say). Positions count tokens, in
+the document or in each member, or follow shared gene coordinates, so that an amino acid and its codon
+keep a constant distance however long the members are.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pydantic
@@ -102,11 +102,30 @@ class Rendered:
 
     token_ids: NDArray[np.uint8]
     positions: NDArray[np.int32]
-    member_ids: NDArray[np.uint8]
+    member_ids: NDArray[np.int32]
     modality_ids: NDArray[np.uint8]
 
     def __len__(self) -> int:
         return len(self.token_ids)
+
+
+class Overhead(Protocol):
+    """What a source must know of how its documents will be written: how many tokens are no residues of its own."""
+
+    def overhead(self, num_members: int) -> int: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Room:
+    """A grammar, and what an objective may add to a document and to each of its members. Tokens."""
+
+    grammar: Overhead
+    added_tokens: int
+    added_member_tokens: int
+
+    def overhead(self, num_members: int) -> int:
+        """Tokens in a document of so many members, residues not counted."""
+        return self.grammar.overhead(num_members) + self.added_tokens + self.added_member_tokens * num_members
 
 
 class Grammar(Config):
@@ -114,13 +133,16 @@ class Grammar(Config):
 
     Attributes:
         tags: Announce each member by its modality; without tags only letters tell.
-        positions: `shared` follows gene coordinates where every member has them; `ordinary` counts tokens.
+        positions: `shared` follows gene coordinates where every member has them; `ordinary` counts tokens;
+            `member` counts them anew from the token that opens each member.
+        last_position: With `member`, tokens further on all stand here; None sets no limit.
         coordinate_dropout: Share of documents written with ordinary positions all the same, so that
             a model can also read records that come without annotation.
     """
 
     tags: bool = True
-    positions: Literal["ordinary", "shared"] = "shared"
+    positions: Literal["ordinary", "shared", "member"] = "shared"
+    last_position: int | None = pydantic.Field(default=None, gt=0)
     coordinate_dropout: float = pydantic.Field(default=0.25, ge=0, le=1)
 
     def overhead(self, num_members: int) -> int:
@@ -131,9 +153,13 @@ class Grammar(Config):
         """Special tokens that stand before a member."""
         return [vocabulary.begin if first else vocabulary.separator, *([vocabulary.tag(member.modality)] if self.tags else [])]
 
+    def clamped(self, positions: NDArray[Any]) -> NDArray[Any]:
+        """Return positions, none beyond the last one that there is."""
+        return positions if self.last_position is None else np.minimum(positions, self.last_position)
+
     def uses_coordinates(self, document: Document, rng: np.random.Generator) -> bool:
         """Decide whether a document follows gene coordinates; draws one number whenever it could."""
-        if self.positions == "ordinary" or not all(member.runs for member in document.members):
+        if self.positions != "shared" or not all(member.runs for member in document.members):
             return False
         return bool(rng.random() >= self.coordinate_dropout)
 
@@ -141,7 +167,8 @@ class Grammar(Config):
         """Write a document out.
 
         Args:
-            coordinates: Follow the members' gene coordinates instead of counting tokens.
+            coordinates: Follow the members' gene coordinates instead of counting tokens. The end token stands
+                where a next member would begin, if positions are those inside members.
 
         Raises:
             CoordinateError: If coordinates are asked for and a member has none.
@@ -162,14 +189,18 @@ class Grammar(Config):
             modalities += [SPECIAL_INDEX] * len(special) + [member.modality.index] * len(member)
             if coordinates:
                 positions += _placed(member.coordinates, len(special), _stride(member))
+            elif self.positions == "member":
+                positions.append(self.clamped(np.arange(len(special) + len(member), dtype=np.int32)))
         tokens.append(np.array([vocabulary.end], dtype=np.uint8))
         token_ids = np.concatenate(tokens)
         if coordinates:
             positions.append(positions[-1][-1:] + _stride(document.members[-1]))
+        elif self.positions == "member":
+            positions.append(np.zeros(1, dtype=np.int32))
         return Rendered(
             token_ids,
-            np.concatenate(positions) if coordinates else np.arange(len(token_ids), dtype=np.int32),
-            np.array([*owners, len(document.members) - 1], dtype=np.uint8),
+            np.concatenate(positions) if positions else np.arange(len(token_ids), dtype=np.int32),
+            np.array([*owners, len(document.members) - 1], dtype=np.int32),
             np.array([*modalities, SPECIAL_INDEX], dtype=np.uint8),
         )
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from biolect.data.document import Grammar, Rendered
+from biolect.data.document import Grammar, Rendered, Room
 from biolect.data.mixture import Mixture
 from biolect.data.packing import Rows
 from biolect.data.pairing import Source
@@ -23,10 +23,12 @@ class Finish(Protocol):
     """What makes inputs and targets of a written document: an objective.
 
     Attributes:
-        added_tokens: Most tokens that it adds to a member.
+        added_tokens: Most tokens that it adds to a document.
+        added_member_tokens: Most tokens that it adds to every member, besides.
     """
 
     added_tokens: int
+    added_member_tokens: int
 
     def __call__(self, rendered: Rendered, rng: np.random.Generator) -> Segment: ...  # noqa: D102
 
@@ -50,10 +52,9 @@ class Loader:
         num_rows: int,
         seed: int,
     ) -> None:
-        if context_tokens < SHORTEST_CONTEXT:
-            raise ConfigError(
-                f"context_tokens = {context_tokens} is too short for a document of two members. Use {SHORTEST_CONTEXT} or more."
-            )
+        shortest = SHORTEST_CONTEXT + 3 * finish.added_member_tokens
+        if context_tokens < shortest:
+            raise ConfigError(f"context_tokens = {context_tokens} is too short for a document of two members. Use {shortest} or more.")
         sizes = {name: len(source) for name, source in sources.items()}
         self.mixture = Mixture(weights, sizes, seed)
         self.sources = sources
@@ -68,7 +69,9 @@ class Loader:
         """Return the segment at an index of the mixture, 0-based."""
         draw = self.mixture[index]
         rng = np.random.default_rng((self.seed, 2, index))
-        document = self.sources[draw.name].document(draw.item, rng, self.context_tokens + 1 - self.finish.added_tokens, self.grammar)
+        # What the objective adds is kept free, so that nothing has to be cut off afterwards.
+        room = Room(self.grammar, self.finish.added_tokens, self.finish.added_member_tokens)
+        document = self.sources[draw.name].document(draw.item, rng, self.context_tokens + 1, room)
         rendered = self.grammar.render(document, self.vocabulary, coordinates=self.grammar.uses_coordinates(document, rng))
         segment = self.finish(rendered, rng)
         if len(segment) > self.context_tokens:

@@ -14,7 +14,7 @@ import pydantic
 
 from biolect.bio.sequence import Modality
 from biolect.config import Config
-from biolect.data.document import Document, Grammar, Member, View
+from biolect.data.document import Document, Member, Overhead, View
 from biolect.data.shards import MemberStore
 from biolect.data.sources import GroupSource, SingleSource, Source, document_weights, tokens_by_group, truncated
 from biolect.errors import ConfigError
@@ -96,7 +96,7 @@ class PairSource(Source):
         """Genes with a coding sequence, a protein, and two of the modalities asked for."""
         return len(self.groups)
 
-    def document(self, item: int, rng: np.random.Generator, room: int, grammar: Grammar) -> Document:
+    def document(self, item: int, rng: np.random.Generator, room: int, grammar: Overhead) -> Document:
         """Return one document about one gene; see `Pairing`."""
         views = self.views_of(int(self.groups[item]))
         chosen = self._modalities(views, rng)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biolect.bio.sequence import Modality
-from biolect.data.document import Document, Grammar, Member, View
+from biolect.data.document import Document, Member, Overhead, View
 from biolect.data.shards import MemberStore
 from biolect.errors import ConfigError
 
@@ -28,7 +28,7 @@ class Source(ABC):
         """Items to draw from."""
 
     @abstractmethod
-    def document(self, item: int, rng: np.random.Generator, room: int, grammar: Grammar) -> Document:
+    def document(self, item: int, rng: np.random.Generator, room: int, grammar: Overhead) -> Document:
         """Return a document of one item.
 
         Args:
@@ -37,7 +37,7 @@ class Source(ABC):
             room: Tokens the document may have when it is written out, special tokens included.
         """
 
-    def mean_tokens(self, room: int, grammar: Grammar) -> float:
+    def mean_tokens(self, room: int, grammar: Overhead) -> float:
         """Return the mean length of written documents, over a fixed sample of items."""
         rng = np.random.default_rng((0, len(self)))
         lengths = []
@@ -47,7 +47,7 @@ class Source(ABC):
         return float(np.mean(lengths))
 
 
-def document_weights(sources: Mapping[str, Source], shares: Mapping[str, float], room: int, grammar: Grammar) -> dict[str, float]:
+def document_weights(sources: Mapping[str, Source], shares: Mapping[str, float], room: int, grammar: Overhead) -> dict[str, float]:
     """Turn shares of tokens into shares of documents.
 
     Raises:
@@ -103,7 +103,7 @@ class SingleSource(Source):
         """Windows of all members."""
         return int(self.windows[-1]) if len(self.windows) else 0
 
-    def document(self, item: int, rng: np.random.Generator, room: int, grammar: Grammar) -> Document:
+    def document(self, item: int, rng: np.random.Generator, room: int, grammar: Overhead) -> Document:
         """Return one window of one member, at a random offset inside its share of the member."""
         place = int(np.searchsorted(self.windows, item, side="right"))
         member = self.store.member(int(self.members[place]))
@@ -134,7 +134,7 @@ class GroupSource(Source):
         """Groups of the split that hold anything."""
         return len(self.groups)
 
-    def document(self, item: int, rng: np.random.Generator, room: int, grammar: Grammar) -> Document:
+    def document(self, item: int, rng: np.random.Generator, room: int, grammar: Overhead) -> Document:
         """Return the members of one group, joined; long members are cut to an equal share of the room."""
         members = list(self.store.group(int(self.groups[item])))
         if self.shuffled:
@@ -152,7 +152,7 @@ def _window(member: Member, size: int, rng: np.random.Generator) -> Member:
     return member.slice(start, start + size)
 
 
-def truncated(members: list[Member], room: int, grammar: Grammar) -> Document:
+def truncated(members: list[Member], room: int, grammar: Overhead) -> Document:
     """Return members in order, cut on the right where the room ends; members left with nothing are dropped."""
     kept: list[Member] = []
     for member in members:

@@ -83,7 +83,7 @@ def generate(
 ) -> Generation:
     """Draw sequences of one modality.
 
-    Only letters of the modality can be drawn, and the two tokens that end a member, `<eos>` and `<sep>`.
+    Only letters of the modality can be drawn, and the tokens that end a member (in joint-64 `<eos>` and `<sep>`).
     Where all members of the prompt have gene coordinates, the new member is written on them, too.
 
     Args:
@@ -97,20 +97,21 @@ def generate(
     started = time.perf_counter()
     sampling, prompt = sampling or Sampling(), prompt or Prompt()
     context, place, stride = _opened(reader, modality, prefix, prompt)
-    allowed = np.append(reader.model.vocabulary.residue_ids(modality), [reader.model.vocabulary.end, reader.model.vocabulary.separator])
+    ends = np.unique([reader.model.vocabulary.end, reader.model.vocabulary.separator])
+    letters = reader.model.vocabulary.residue_ids(modality)
     found: list[NDArray[np.int64]] = []
     state_bytes = 0
     rows = _rows_at_once(context, sampling.max_residues)
     for first in range(0, count, rows):
         numbers = range(first, min(first + rows, count))
-        drawn, num_bytes = _draw(reader, context, place, stride, allowed, numbers, sampling)
+        drawn, num_bytes = _draw(reader, context, (place, stride), letters, ends, numbers, sampling)
         found += drawn
         state_bytes = max(state_bytes, num_bytes)
         advance(len(numbers))
-    ended = [len(ids) > 0 and ids[-1] in (reader.model.vocabulary.end, reader.model.vocabulary.separator) for ids in found]
-    letters = [reader.model.vocabulary.decode(ids[: len(ids) - end], modality) for ids, end in zip(found, ended, strict=True)]
+    ended = [len(ids) > 0 and ids[-1] in ends for ids in found]
+    texts = [reader.model.vocabulary.decode(ids[: len(ids) - end], modality) for ids, end in zip(found, ended, strict=True)]
     start = BioSequence(prefix, modality).residues
-    sequences = tuple(BioSequence(start + text, modality, f"sample-{i}") for i, text in enumerate(letters, start=1))
+    sequences = tuple(BioSequence(start + text, modality, f"sample-{i}") for i, text in enumerate(texts, start=1))
     return Generation(sequences, sum(ended), sum(map(len, found)), time.perf_counter() - started, state_bytes)
 
 
@@ -135,16 +136,21 @@ def _rows_at_once(context: Context, max_residues: int) -> int:
 def _draw(
     reader: Reader,
     context: Context,
-    place: int,
-    stride: int,
-    allowed: NDArray[np.integer],
+    course: tuple[int, int],
+    letters: NDArray[np.integer],
+    ends: NDArray[np.integer],
     numbers: range,
     sampling: Sampling,
 ) -> tuple[list[NDArray[np.int64]], int]:
-    """Draw the samples of some numbers; return their token ids, end token included, and the bytes of the state."""
+    """Draw the samples of some numbers; return their token ids, end token included, and the bytes of the state.
+
+    Args:
+        course: Where the first letter stands, and how far the next one is from it.
+    """
     # Letters are chosen on the CPU in float64, wherever the model is, so that all devices draw alike.
-    device, num_letters = reader.model.device, len(allowed) - 2
-    choices = torch.from_numpy(allowed.astype(np.int64))
+    device, num_letters = reader.model.device, len(letters)
+    choices = torch.from_numpy(np.concatenate([letters, ends]).astype(np.int64))
+    places = reader.grammar.clamped(np.arange(sampling.max_residues) * course[1] + course[0])
     uniform = np.stack([np.random.default_rng((sampling.seed, number)).random(sampling.max_residues) for number in numbers])
     randoms = torch.from_numpy(uniform)
     found = torch.full((len(numbers), sampling.max_residues), -1)
@@ -167,7 +173,7 @@ def _draw(
             most_bytes = max(most_bytes, state.num_bytes)
             state.keep(rows.to(device))
             alive, tokens, going = alive[rows], tokens[rows], going[rows]
-        positions = torch.full_like(tokens, place + stride * step)
+        positions = torch.full_like(tokens, int(places[step]))
         logits = reader.model.step(tokens.to(device), positions.to(device), state)
     ids = found.numpy()
     return [row[row >= 0] for row in ids], max(most_bytes, state.num_bytes)

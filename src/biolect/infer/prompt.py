@@ -18,9 +18,6 @@ from biolect.data.document import Document, Grammar, Member, Rendered
 from biolect.errors import ShapeError
 from biolect.tokens.vocabulary import SPECIAL_INDEX, Vocabulary
 
-MAX_MEMBERS = 250
-"""Members are numbered by one byte in a written document, and the question needs some numbers, too."""
-
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
@@ -83,7 +80,7 @@ class Prompt:
         for index, unit in enumerate(units):
             members = (*prompt.members, *unit)
             longer = cls(members, prompt.labels if labels is None else {**prompt.labels, len(members) - 1: labels[index]})
-            if len(longer) > MAX_MEMBERS or (budget_tokens is not None and longer.num_tokens(grammar) > budget_tokens):
+            if budget_tokens is not None and longer.num_tokens(grammar) > budget_tokens:
                 return replace(prompt, left_out=tuple(range(index, len(units))))
             prompt = longer
         return prompt
@@ -114,10 +111,10 @@ def write(prompt: Prompt, grammar: Grammar, vocabulary: Vocabulary, *, coordinat
     tokens = [vocabulary.id_of("<pos>" if prompt.labels[i] else "<neg>") for i in labelled]
     strides = [3 if prompt.members[i].modality is Modality.PROTEIN else 1 for i in labelled]
     token_ids = np.insert(rendered.token_ids, ends, tokens)
-    positions = np.insert(rendered.positions, ends, rendered.positions[ends - 1] + strides)
+    positions = grammar.clamped(np.insert(rendered.positions, ends, rendered.positions[ends - 1] + strides))
     return Rendered(
         token_ids,
-        positions if coordinates else np.arange(len(token_ids), dtype=np.int32),
+        positions if coordinates or grammar.positions == "member" else np.arange(len(token_ids), dtype=np.int32),
         np.insert(rendered.member_ids, ends, labelled),
         np.insert(rendered.modality_ids, ends, SPECIAL_INDEX),
     )

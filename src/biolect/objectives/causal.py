@@ -22,7 +22,7 @@ class RenderedDocument(Protocol):
     def positions(self) -> NDArray[np.int32]: ...  # noqa: D102
 
     @property
-    def member_ids(self) -> NDArray[np.uint8]: ...  # noqa: D102
+    def member_ids(self) -> NDArray[np.int32]: ...  # noqa: D102
 
     @property
     def modality_ids(self) -> NDArray[np.uint8]: ...  # noqa: D102
@@ -32,6 +32,7 @@ class Causal:
     """Every token but the first is a target, read off the token before it; padding never is."""
 
     added_tokens = 0
+    added_member_tokens = 0
 
     class Config(Config):
         """The causal objective has no settings."""

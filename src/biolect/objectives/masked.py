@@ -24,6 +24,7 @@ class Masked:
 
     # The last token of a document is read, too.
     added_tokens = 1
+    added_member_tokens = 0
 
     class Config(Config):
         """What is hidden, and how.

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from biolect.bio.sequence import Modality
-from biolect.data.document import Document, Grammar, View
+from biolect.data.document import Document, Overhead, View
 from biolect.data.loader import Loader
 from biolect.data.packing import pack
 from biolect.data.pairing import PairSource
@@ -54,7 +54,7 @@ class Subset(Source):
         """Items kept."""
         return self.count
 
-    def document(self, item: int, rng: np.random.Generator, room: int, grammar: Grammar) -> Document:
+    def document(self, item: int, rng: np.random.Generator, room: int, grammar: Overhead) -> Document:
         """Return a document of one of the kept items."""
         return self.source.document(item * len(self.source) // self.count, rng, room, grammar)
 
@@ -203,7 +203,7 @@ def valid_batches(config: RunConfig, corpora: Mapping[str, CorpusLike], vocabula
         read = config.model_copy(update={"pairing": pairing, "grammar": grammar})
         for name, pool in pools(read, corpora, "valid").items():
             component = name.partition(":")[2].partition(".")[0]
-            if suffix and (component != "genes" or config.grammar.positions == "ordinary"):
+            if suffix and (component != "genes" or config.grammar.positions != "shared"):
                 continue
             batches = _packed(read, name, pool, vocabulary, num_rows)
             out.setdefault(component + suffix, []).extend(batches)

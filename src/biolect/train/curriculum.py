@@ -12,7 +12,9 @@ from biolect.data.document import Grammar
 from biolect.data.pairing import Pairing
 from biolect.models.language_model import LanguageModel
 from biolect.objectives.causal import Causal
+from biolect.objectives.infill import Infill, check_holes
 from biolect.objectives.masked import Masked
+from biolect.tokens.vocabulary import Vocabulary
 from biolect.train.optimizer import AdamW
 from biolect.train.schedule import Schedule
 
@@ -103,7 +105,7 @@ class RunConfig(Config):
     single_shares: dict[str, float] = {"dna": 0.35, "rna": 0.15, "protein": 0.5}
     grammar: Grammar = Grammar()
     pairing: Pairing = Pairing()
-    objective: Causal.Config | Masked.Config = pydantic.Field(default=Causal.Config(), discriminator="kind")
+    objective: Causal.Config | Masked.Config | Infill.Config = pydantic.Field(default=Causal.Config(), discriminator="kind")
     reverse_complement: float = pydantic.Field(default=0.5, ge=0, le=1)
     optimizer: AdamW = AdamW()
     context_tokens: int = pydantic.Field(default=1_024, gt=1)
@@ -151,6 +153,15 @@ class RunConfig(Config):
             )
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _vocabulary_can_write_it(self) -> Self:
+        vocabulary = Vocabulary.named(self.model.vocabulary)
+        if self.grammar.tags and not vocabulary.has_tags:
+            raise ValueError(f"Vocabulary '{vocabulary.name}' has no tags to announce members by. Set grammar.tags=false.")
+        if self.objective.kind == "infill":
+            check_holes(vocabulary)
+        return self
+
     def context_of(self, phase: Phase) -> int:
         """Row length in a phase. Tokens."""
         return phase.context_tokens or self.context_tokens
@@ -158,7 +169,8 @@ class RunConfig(Config):
     @property
     def reading_facts(self) -> dict[str, Any]:
         """What must be known of a model to ask it: how its documents are written, and how long they are."""
-        return {"grammar": self.grammar.to_dict(), "context_tokens": max(self.context_of(phase) for phase in self.phases)}
+        context = max(self.context_of(phase) for phase in self.phases)
+        return {"grammar": self.grammar.to_dict(), "objective": self.objective.kind, "context_tokens": context}
 
     @property
     def total_tokens(self) -> int:
