@@ -73,3 +73,17 @@ def test_angles_tell_neighbours_apart_far_out() -> None:
     cosines, _ = rotary_angles(far, 2, BASE)
 
     assert cosines[0, 0, 0, 0] != cosines[0, 1, 0, 0]
+
+
+def test_rotating_agrees_with_its_definition_gradient_included() -> None:
+    x = torch.randn(2, 7, 3, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    cosines, sines = rotary_angles(torch.arange(14).view(2, 7) - 3, 10, 1e4, torch.float64)
+    first, second = x.chunk(2, dim=-1)
+    weights = torch.randn(2, 7, 3, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+    defined = torch.cat([first * cosines - second * sines, second * cosines + first * sines], dim=-1)
+    found = rotate(x, cosines, sines)
+
+    torch.testing.assert_close(found, defined, rtol=1e-14, atol=1e-14)
+    gradients = [torch.autograd.grad((out * weights).sum(), x)[0] for out in (found, defined)]
+    torch.testing.assert_close(*gradients, rtol=1e-14, atol=1e-14)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 
 def rotary_angles(
@@ -28,5 +31,31 @@ def rotate(
     x: Float[Tensor, "B T H K"], cosines: Float[Tensor, "B T 1 half"], sines: Float[Tensor, "B T 1 half"]
 ) -> Float[Tensor, "B T H K"]:
     """Turn channel i against channel i + K/2 by the angle of its position; keeps the dtype of x."""
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat([first * cosines - second * sines, second * cosines + first * sines], dim=-1).to(x.dtype)
+    if x.dtype != cosines.dtype:
+        return rotate(x.to(cosines.dtype), cosines, sines).to(x.dtype)
+    turned = _Rotation.apply(x, cosines, sines)
+    assert isinstance(turned, Tensor)
+    return turned
+
+
+class _Rotation(torch.autograd.Function):
+    """The rotation without joining halves; its gradient is turned back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+        ctx.save_for_backward(cosines, sines)
+        return _turned(x, cosines, sines)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        cosines, sines = ctx.saved_tensors
+        return _turned(gradient, cosines, -sines), None, None
+
+
+def _turned(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+    half = x.shape[-1] // 2
+    out = x * torch.cat([cosines, cosines], dim=-1)
+    out[..., :half].addcmul_(x[..., half:], sines, value=-1)
+    out[..., half:].addcmul_(x[..., :half], sines)
+    return out
