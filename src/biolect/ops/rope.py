@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -33,9 +33,7 @@ def rotate(
     """Turn channel i against channel i + K/2 by the angle of its position; keeps the dtype of x."""
     if x.dtype != cosines.dtype:
         return rotate(x.to(cosines.dtype), cosines, sines).to(x.dtype)
-    turned = _Rotation.apply(x, cosines, sines)
-    assert isinstance(turned, Tensor)
-    return turned
+    return cast(Tensor, _Rotation.apply(x, cosines, sines))
 
 
 class _Rotation(torch.autograd.Function):
