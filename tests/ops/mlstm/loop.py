@@ -49,7 +49,7 @@ def by_the_equations(
             if last is not None and this != last:
                 memory, normalizer, m = q.new_zeros(heads, key, v.shape[3]), q.new_zeros(heads, key), q.new_zeros(heads)
             last = this
-            log_forget = -torch.log1p(torch.exp(-forget[row, t]))
+            log_forget = torch.nn.functional.logsigmoid(forget[row, t])
             new = torch.maximum(log_forget + m, log_input[row, t])
             f, i = torch.exp(log_forget + m - new), torch.exp(log_input[row, t] - new)
             memory = f[:, None, None] * memory + i[:, None, None] * torch.einsum("hk,hv->hkv", k[row, t], v[row, t])

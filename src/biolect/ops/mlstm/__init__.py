@@ -24,6 +24,8 @@ Nothing flows between segments. Padding (segment id 0) gives 0 and leaves the st
 Source: xLSTM, arXiv:2405.04517, section 2.3 and appendix; we write C as K x V.
 """
 
+from biolect.ops.mlstm.chunkwise import mlstm_chunkwise
 from biolect.ops.mlstm.reference import MLSTMState, empty_state, mlstm_parallel, mlstm_step, mlstm_two_sided_parallel
+from biolect.ops.mlstm.two_sided import mlstm_two_sided
 
-__all__ = ["MLSTMState", "empty_state", "mlstm_parallel", "mlstm_step", "mlstm_two_sided_parallel"]
+__all__ = ["MLSTMState", "empty_state", "mlstm_chunkwise", "mlstm_parallel", "mlstm_step", "mlstm_two_sided", "mlstm_two_sided_parallel"]

@@ -12,6 +12,9 @@ from torch.nn import functional
 
 from biolect.ops.segments import segment_starts
 
+EPSILON = 1e-6
+"""Added to the denominator after the maximum, in units of exp(max_log)."""
+
 
 class MLSTMState(NamedTuple):
     """What an mLSTM keeps of all it has read.
@@ -32,8 +35,9 @@ def empty_state(
     Args:
         dtype: Dtype of the queries; the state is float32 at least.
     """
-    new = torch.zeros(rows, heads, key_size, value_size + 2, dtype=torch.promote_types(dtype, torch.float32), device=device)
-    return MLSTMState(new[..., :value_size].contiguous(), new[..., value_size].contiguous(), new[:, :, 0, 0].contiguous())
+    wide = torch.promote_types(dtype, torch.float32)
+    shapes = (rows, heads, key_size, value_size), (rows, heads, key_size), (rows, heads)
+    return MLSTMState(*(torch.zeros(shape, dtype=wide, device=device) for shape in shapes))
 
 
 def mlstm_step(
@@ -44,7 +48,7 @@ def mlstm_step(
     forget_gate_logit: Float[Tensor, "B H"],
     state: MLSTMState,
     *,
-    epsilon: float = 1e-6,
+    epsilon: float = EPSILON,
 ) -> tuple[Float[Tensor, "B H V"], MLSTMState]:
     """Read one position.
 
@@ -52,7 +56,7 @@ def mlstm_step(
         input_gate_logit: The gate is the exponential of this.
         forget_gate_logit: The gate is the sigmoid of this.
         state: State after the position before.
-        epsilon: Added to the denominator after the maximum, in units of exp(max_log).
+        epsilon: Part of the definition; see the package.
 
     Returns:
         Hidden values in the dtype of v, and the next state.
@@ -79,7 +83,7 @@ def mlstm_parallel(
     forget_gate_logit: Float[Tensor, "B T H"],
     segment_ids: Int[Tensor, "B T"] | None = None,
     *,
-    epsilon: float = 1e-6,
+    epsilon: float = EPSILON,
 ) -> Float[Tensor, "B T H V"]:
     """Let every position read all before it, by definition; time and memory are quadratic.
 
@@ -99,7 +103,7 @@ def mlstm_two_sided_parallel(
     forget_gate_logit: Float[Tensor, "B T H"],
     segment_ids: Int[Tensor, "B T"] | None = None,
     *,
-    epsilon: float = 1e-6,
+    epsilon: float = EPSILON,
 ) -> Float[Tensor, "B T H V"]:
     """Let every position read its whole segment: what comes after it decays as what comes before.
 
