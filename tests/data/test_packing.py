@@ -113,11 +113,23 @@ def test_the_longest_come_first_and_equals_keep_their_order() -> None:
 def test_windows_cover_every_residue_once(length: int, room: int) -> None:
     found = list(windows(length, room))
 
-    fresh = [place for start, stop, new in found for place in range(stop - new, stop)]
-    assert fresh == list(range(length))
-    assert all(stop - start <= room for start, stop, _ in found)
+    asked = [place for window in found for place in range(window.first, window.last)]
+    assert asked == list(range(length))
+    assert all(start <= first and last == stop and stop - start <= room for start, stop, first, last in found)
 
 
 def test_windows_overlap_by_half() -> None:
-    assert list(windows(50, 20)) == [(0, 20, 20), (10, 30, 10), (20, 40, 10), (30, 50, 10)]
-    assert list(windows(50, None)) == [(0, 50, 50)]
+    assert list(windows(50, 20)) == [(0, 20, 0, 20), (10, 30, 20, 30), (20, 40, 30, 40), (30, 50, 40, 50)]
+    assert list(windows(50, None)) == [(0, 50, 0, 50)]
+
+
+@given(st.integers(0, 200), st.integers(1, 50))
+def test_windows_for_both_sides_ask_where_a_residue_stands_furthest_inside(length: int, room: int) -> None:
+    found = list(windows(length, room, both_sides=True))
+
+    assert [place for window in found for place in range(window.first, window.last)] == list(range(length))
+    assert all(window.stop - window.start == min(room, length) for window in found)
+    for window in found:
+        for place in range(window.first, window.last):
+            inside = [min(place - w.start, w.stop - 1 - place) for w in found]
+            assert min(place - window.start, window.stop - 1 - place) >= max(inside) - 1 or length <= room

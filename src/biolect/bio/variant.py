@@ -91,6 +91,13 @@ class Variant:
         name = f"{reference.name}:{self}" if reference.name else str(self)
         return Sequence("".join(letters), reference.modality, name, reference.description)
 
+    def on_other_strand(self, reference: Sequence) -> Variant:
+        """Return the same change as read on the reverse complement of the reference. Raises AlphabetError for proteins."""
+        letters = reference.modality.alphabet
+        turned = dict(zip(letters.symbols, letters.decode(letters.complement_codes), strict=True))
+        size = len(reference) + 1
+        return Variant(tuple(Substitution(turned[a], size - position, turned[b]) for a, position, b in self.substitutions))
+
     def undone(self) -> Variant:
         """Return the variant that leads back."""
         return Variant(tuple(Substitution(change.after, change.position, change.before) for change in self.substitutions))

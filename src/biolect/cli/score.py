@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -17,9 +18,12 @@ def score(
     *,
     given: str | None = None,
     context: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    strands: Literal["one", "both"] = "one",
     common: Common = DEFAULTS,
 ) -> int:
     """Score records by their log-likelihood. Nats, residues only.
+
+    A model that reads both sides gives `pseudo_log_likelihood` instead: every residue is hidden in turn.
 
     Columns: `log_likelihood`; with `--given` also `log_likelihood_alone` and `pmi`, their difference; and all
     of them once more as `_coordinate_free`, with ordinary positions, whatever annotation there is.
@@ -30,13 +34,14 @@ def score(
             table, or, for an annotated genome, `cds`, `locus` or `transcript` of each gene before its protein.
         context: Records that all others are read after, joined into one prompt that is read once. Where
             `--given` is a column or a side of genes, the prompt shows pairs of the same kind.
+        strands: `both` averages over a sequence of DNA and its reverse complement, for models trained on either strand.
     """
     import polars
 
     from biolect.bio.io import Refusal
     from biolect.bio.io.tables import check_ending, write_table
     from biolect.infer.inputs import read_prompt, read_queries
-    from biolect.infer.score import Score, bits_by_modality
+    from biolect.infer.score import PseudoScore, Score, bits_by_modality
     from biolect.infer.score import score as ask
 
     output = common.need_file()
@@ -44,12 +49,12 @@ def score(
     if common.dry_run:
         check_inputs([source] if context is None else [source, context])
         return finish({"would_read": [source], "would_write": output, "model": common.need_model()}, common=common)
-    reader = common.reader()
+    reader = replace(common.reader(), strands=strands)
     # Half of what the model reads at once is left for the question.
     half = None if reader.context_tokens is None else reader.context_tokens // 2
     shown = None if context is None else read_prompt(reader, context, half, given)
     started = time.perf_counter()
-    scores: list[Score] = []
+    scores: list[Score | PseudoScore] = []
     refused: list[Refusal] = [] if shown is None else shown.refused
     with common.progress("score") as advance:
         for one in ask(reader, read_queries(reader, source, given), shown and shown.prompt):
@@ -64,9 +69,11 @@ def score(
     write_table(output, polars.DataFrame([one.row() for one in scores], infer_schema_length=None))
     result = {
         "records": len(scores),
-        "bits_per_residue": bits_by_modality(scores),
+        "bits_per_residue": bits_by_modality(scores) if reader.model.config.is_causal else {},
         "residues_per_second": sum(one.num_residues for one in scores) / seconds,
     }
+    if not reader.model.config.is_causal:
+        result["pseudo_bits_per_residue"] = bits_by_modality(scores)
     if shown is not None:
         result["context"] = shown.report(reader.grammar)
     return finish(result, refused, common)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -20,9 +21,13 @@ def variants(
     context: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     given: str | None = None,
     label: str | None = None,
+    strands: Literal["one", "both"] = "one",
     common: Common = DEFAULTS,
 ) -> int:
     """Score variants by their log-likelihood ratio to the wild type. Nats; positive favours the variant.
+
+    A model that reads both sides gives a column `masked_marginal` instead of `log_likelihood_ratio`: how much likelier the new
+    residue is than the old one where neither is shown, summed over the changes.
 
     Args:
         wildtype: A file with one record, the reference; `-` is standard input.
@@ -34,12 +39,13 @@ def variants(
             gene: once a model has learned to translate, a mutated gene gives its protein away, and the
             score says nothing.
         label: Column of measured effects; adds their rank correlation with the scores.
+        strands: `both` averages over a sequence of DNA and its reverse complement, for models trained on either strand.
     """
     import polars
 
     from biolect.bio.io.tables import check_ending, write_table
     from biolect.infer import inputs
-    from biolect.infer.variants import score_variants
+    from biolect.infer.variants import column_of, score_variants
 
     if (mutations is None) != all_single or (label is not None and all_single):
         raise ConfigError("Say which variants: either --mutations TABLE, perhaps with --label COLUMN, or --all-single.")
@@ -49,7 +55,7 @@ def variants(
     table = inputs.every_mutation(reference) if mutations is None else inputs.read_mutations(mutations, reference, label)
     if common.dry_run:
         return finish({"would_score": len(table.variants), "would_write": output}, table.refused, common)
-    reader = common.reader()
+    reader = replace(common.reader(), strands=strands)
     partner, member = (None, reader.member(reference)) if given is None else inputs.read_partner(reader, given, reference)
     needed = reader.grammar.overhead(2) + len(member) + (len(partner) if partner else 0)
     room = None if reader.context_tokens is None else reader.context_tokens - needed
@@ -59,7 +65,7 @@ def variants(
     with common.progress("variants", len(table.variants)) as advance:
         ratios = score_variants(reader, reference, table.variants, **before, advance=advance)
     seconds = time.perf_counter() - started
-    columns = {"mutant": table.texts, "log_likelihood_ratio": ratios} | ({str(label): table.labels} if label else {})
+    columns = {"mutant": table.texts, column_of(reader): ratios} | ({str(label): table.labels} if label else {})
     write_table(output, polars.DataFrame(columns))
     result = {"variants": len(ratios), "spearman": table.spearman(ratios), "variants_per_second": len(ratios) / seconds}
     if shown is not None:

@@ -68,6 +68,10 @@ class Member:
         runs = compress(self.coordinates[start:stop]) if self.runs else ()
         return replace(self, token_ids=self.token_ids[start:stop], runs=runs)
 
+    def other_strand(self, vocabulary: Vocabulary) -> Member:
+        """Return the reverse complement of DNA, without coordinates."""
+        return replace(self, token_ids=vocabulary.complement_ids[self.token_ids][::-1], runs=())
+
     def between(self, low: int, high: int, *, origin: int = 0) -> Member:
         """Return the residues whose coordinate c has low < c <= high, re-based so that `origin` becomes 0.
 

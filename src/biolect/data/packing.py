@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -86,20 +87,29 @@ def length_batches(lengths: Sequence[int], batch_tokens: int) -> list[NDArray[np
     return batches
 
 
-def windows(length: int, room: int | None) -> Iterator[tuple[int, int, int]]:
-    """Cut a long record into windows that overlap by half.
+class Window(NamedTuple):
+    """A stretch [start, stop) of a record that is read, and the part [first, last) of it that is asked about. 0-based."""
+
+    start: int
+    stop: int
+    first: int
+    last: int
+
+
+def windows(length: int, room: int | None, *, both_sides: bool = False) -> Iterator[Window]:
+    """Cut a long record into windows that overlap by half; every residue is asked about in one of them.
 
     Args:
         room: Residues of a window; None cuts nothing.
-
-    Yields:
-        Start and stop of each window, and how many of its last residues are new. 0-based, half-open.
+        both_sides: Ask about a residue where it stands furthest inside, for models that look both ways; else in the
+            first window that reaches it, where most stands before it.
     """
     if room is None or length <= room:
-        yield 0, length, length
+        yield Window(0, length, 0, length)
         return
-    start, done = 0, 0
-    while done < length:
-        stop = min(start + room, length)
-        yield start, stop, stop - done
-        start, done = start + max(1, room // 2), stop
+    step = max(1, room // 2)
+    starts = [*range(0, length - room, step), *([length - room] if both_sides else [])]
+    starts = starts if both_sides else list(range(0, length - room + step, step))
+    stops = [min(start + room, length) for start in starts]
+    cuts = [(later + stop) // 2 if both_sides else stop for later, stop in zip(starts[1:], stops, strict=False)]
+    yield from map(Window, starts, stops, [0, *cuts], [*cuts, length])

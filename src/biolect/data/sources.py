@@ -114,7 +114,7 @@ class SingleSource(Source):
             start = min(start, len(member) - size)
             member = member.slice(start, start + size)
         if member.modality is Modality.DNA and member.view is View.RECORD and rng.random() < self.reverse_complement:
-            member = Member(self.store.vocabulary.complement_ids[member.token_ids][::-1], member.modality, (), member.view)
+            member = member.other_strand(self.store.vocabulary)
         return Document((member,))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from biolect.bio.sequence import Sequence as BioSequence
 from biolect.data.document import Document, Grammar, Member
-from biolect.data.packing import length_batches, windows
+from biolect.data.packing import Window, length_batches, windows
 from biolect.embed.encoder import Encoder, Pool
 from biolect.errors import ConfigError
 from biolect.models.language_model import LanguageModel
@@ -77,46 +77,54 @@ class NativeEncoder(Encoder):
 
     def encode(self, sequences: Sequence[BioSequence]) -> list[Embedding]:
         """Return one embedding per sequence, in order; see `Encoder.encode`."""
-        pieces = [(i, *cut) for i, sequence in enumerate(sequences) for cut in windows(len(sequence), self._room)]
-        ids = [self._ids(sequences[i], start, stop) for i, start, stop, _ in pieces]
+        pieces = [(i, *cut) for i, sequence in enumerate(sequences) for cut in self._windows(sequence)]
+        ids = [self._ids(sequences[i], start, stop) for i, start, stop, _, _ in pieces]
+        special = self.grammar.overhead(1) - 1
         parts: list[list[tuple[int, NDArray[np.float32]]]] = [[] for _ in sequences]
         for chosen in length_batches([len(row) for row in ids], self.batch_tokens):
             hidden = self._hidden([ids[k] for k in chosen])
             for row, k in enumerate(chosen.tolist()):
-                index, start, _, fresh = pieces[k]
-                length = len(ids[k])
-                parts[index].append((start, hidden[row, length - fresh : length].float().cpu().numpy()))
+                index, start, _, first, last = pieces[k]
+                parts[index].append((start, hidden[row, special + first - start : special + last - start].float().cpu().numpy()))
         ordered = (np.concatenate([vectors for _, vectors in sorted(found, key=lambda part: part[0])]) for found in parts)
         return [self.placed(sequence, vectors) for sequence, vectors in zip(sequences, ordered, strict=True)]
 
     def count_tokens(self, sequences: Sequence[BioSequence]) -> tuple[int, int]:
         """Return tokens computed and tokens that are no padding, for sequences encoded in one call."""
-        special = self.grammar.overhead(1) - 1
-        lengths = [stop - start + special for s in sequences for start, stop, _ in windows(len(s), self._room)]
+        special = self.grammar.overhead(1) - self._is_causal
+        lengths = [window.stop - window.start + special for s in sequences for window in self._windows(s)]
         computed = sum(len(chosen) * lengths[chosen[0]] for chosen in length_batches(lengths, self.batch_tokens))
         return computed, sum(lengths)
+
+    @property
+    def _is_causal(self) -> bool:
+        return self.model.config.is_causal
+
+    def _windows(self, sequence: BioSequence) -> Iterator[Window]:
+        return windows(len(sequence), self._room, both_sides=not self._is_causal)
 
     @property
     def _room(self) -> int | None:
         return None if self.context_tokens is None else self.context_tokens - self.grammar.overhead(1)
 
     def _ids(self, sequence: BioSequence, start: int, stop: int) -> Tensor:
-        """Write a stretch as a document, without the end token, which no residue would see."""
+        """Write a stretch as a document, without the end token where no residue would see it."""
         member = Member(self.model.vocabulary.encode(sequence)[start:stop], sequence.modality)
         rendered = self.grammar.render(Document((member,)), self.model.vocabulary, coordinates=False)
-        return torch.from_numpy(rendered.token_ids[:-1].astype(np.int64))
+        return torch.from_numpy(rendered.token_ids[: len(rendered) - self._is_causal].astype(np.int64))
 
     @torch.inference_mode()
     def _hidden(self, rows: list[Tensor]) -> Float[Tensor, "B T D"]:
-        # Padding stands on the right, where no real token looks.
         token_ids = pad_sequence(rows, batch_first=True).to(self.model.device)
+        # Padding stands on the right, where no real token of a causal model looks.
+        real = None if self._is_causal else pad_sequence([torch.ones_like(row) for row in rows], batch_first=True).to(self.model.device)
         positions = torch.arange(token_ids.shape[1], device=self.model.device).expand_as(token_ids)
         if self.layer is None:
-            return self.model.hidden(token_ids, positions)
+            return self.model.hidden(token_ids, positions, real)
         caught: list[Any] = []
         tap = self._blocks[self.layer - 1].register_forward_hook(lambda *seen: caught.append(seen[-1]))
         try:
-            self.model.hidden(token_ids, positions)
+            self.model.hidden(token_ids, positions, real)
         finally:
             tap.remove()
         return caught[0]

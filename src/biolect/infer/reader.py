@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -22,15 +22,17 @@ from biolect.bio import sequence as bio
 from biolect.bio.coordinates import Run
 from biolect.data.document import Grammar, Member, Rendered, View
 from biolect.data.packing import length_batches
+from biolect.errors import ConfigError
 from biolect.infer.prompt import Prompt, write
 from biolect.models import checkpoint
 from biolect.models.backbone import State
-from biolect.models.language_model import LanguageModel
+from biolect.models.language_model import READS_BOTH_SIDES, LanguageModel
 from biolect.models.resolve import resolve
 from biolect.objectives.loss import token_losses
 from biolect.values import Segment
 
 BATCH_TOKENS = 4_096
+Strands = Literal["one", "both"]
 
 
 class Context(NamedTuple):
@@ -54,12 +56,15 @@ class Reader:
         grammar: How its documents are written.
         context_tokens: What it was trained to read at once; None where that is not known.
         batch_tokens: Tokens that are read side by side; changes speed and memory, not results.
+        strands: `both` averages every score of DNA over the sequence and its reverse complement, for models
+            that were trained on either strand (post-hoc conjoining).
     """
 
     model: LanguageModel
     grammar: Grammar = Grammar()
     context_tokens: int | None = None
     batch_tokens: int = BATCH_TOKENS
+    strands: Strands = "one"
 
     @classmethod
     def load(
@@ -91,6 +96,13 @@ class Reader:
     def write(self, prompt: Prompt, *members: Member, coordinates: bool = False) -> Rendered:
         """Write a prompt with more members behind it, closed by the end token."""
         return write(prompt.with_members(*members), self.grammar, self.model.vocabulary, coordinates=coordinates)
+
+    def check_alone(self, *, alone: bool) -> None:
+        """Raise ConfigError where something stands before the question and the model, or the strands, leave no room for it."""
+        if not alone and not self.model.config.is_causal:
+            raise ConfigError(READS_BOTH_SIDES)
+        if not alone and self.strands == "both":
+            raise ConfigError("Both strands can be asked of records alone only. Leave out --context and --given, or ask one strand.")
 
     def follows_coordinates(self, *members: Member) -> bool:
         """True where gene coordinates can be followed: the model knows them, and every member has them."""

@@ -19,9 +19,11 @@ import numpy as np
 
 from biolect import metrics
 from biolect.bio.io.form import Refusal
+from biolect.bio.sequence import Modality
 from biolect.data.document import Member, Rendered
 from biolect.data.packing import windows
 from biolect.errors import ConfigError
+from biolect.infer.masked import PseudoScore, pseudo_score
 from biolect.infer.prompt import Prompt
 from biolect.infer.reader import Context, Reader
 from biolect.tokens.vocabulary import SPECIAL_INDEX
@@ -62,6 +64,16 @@ class Score:
     log_likelihood_alone_coordinate_free: float | None = None
 
     @property
+    def num_scored(self) -> int:
+        """All residues count."""
+        return self.num_residues
+
+    @property
+    def nats(self) -> float:
+        """What the residues cost."""
+        return -self.log_likelihood
+
+    @property
     def pmi(self) -> float | None:
         """Pointwise mutual information of record and partner; None without a partner."""
         return None if self.log_likelihood_alone is None else self.log_likelihood - self.log_likelihood_alone
@@ -92,21 +104,29 @@ class _Reading(NamedTuple):
     follows_coordinates: bool
 
 
-def score(reader: Reader, queries: Iterable[Query | Refusal], prompt: Prompt | None = None) -> Iterator[Score | Refusal]:
+def score(reader: Reader, queries: Iterable[Query | Refusal], prompt: Prompt | None = None) -> Iterator[Score | PseudoScore | Refusal]:
     """Score records in their order; equal whatever is read beside them, up to rounding. Refusals are handed on.
 
-    A record that is longer than the model's context is read in windows that overlap by half, and every
-    residue is scored once. A record that does not fit behind its partner, or behind the prompt, is refused.
+    A causal model gives log-likelihoods, one that reads both sides pseudo-log-likelihoods. A record that is longer
+    than the model's context is read in windows that overlap by half, and every residue is scored once. A record
+    that does not fit behind its partner, or behind the prompt, is refused.
 
     Args:
         prompt: What all records are read after; read once.
 
     Raises:
-        ConfigError: If the prompt alone fills the context.
+        ConfigError: If the prompt alone fills the context, or the model cannot read one.
     """
     prompt = prompt or Prompt()
+    if not reader.model.config.is_causal:
+        reader.check_alone(alone=not prompt.members)
+        for query in queries:
+            one = query if isinstance(query, Refusal) else _checked(reader, query, None, alone=True)
+            yield one if isinstance(one, Refusal) else pseudo_score(reader, one.name, one.member)
+        return
     contexts: dict[bool, Context | None] = {}
     room = _room(reader, prompt)
+    reader.check_alone(alone=not prompt.members)
     chunk: list[Query | Refusal] = []
     size = 0
     for query in queries:
@@ -135,6 +155,9 @@ def _checked(reader: Reader, query: Query, room: int | None, *, alone: bool) -> 
     need = reader.grammar.overhead(1 + (query.given is not None)) + len(query.member) + (len(query.given) if query.given else 0)
     if not len(query.member):
         return Refusal(query.name, query.where, "The record has no residues, so there is nothing to score. Remove it.")
+    reader.check_alone(alone=query.given is None)
+    if reader.strands == "both" and query.member.modality is not Modality.DNA:
+        return Refusal(query.name, query.where, f"The record is {query.member.modality}, which has no other strand. Score one strand.")
     if room is None or need <= room or (alone and query.given is None):
         return query
     behind = " and ".join(part for part, there in (("its partner", query.given is not None), ("the prompt", not alone)) if there)
@@ -175,13 +198,15 @@ def _readings(reader: Reader, index: int, query: Query, prompt: Prompt, room: in
     if query.given is not None:
         ways = {"log_likelihood": (query.given, query.member), "log_likelihood_alone": (query.member,)}
     # Both sides of a difference follow coordinates, or neither does.
-    can_follow = reader.follows_coordinates(*prompt.members, *ways["log_likelihood"])
-    for (column, members), follows in product(ways.items(), (True, False) if can_follow else (False,)):
+    strands = [query.member, *([query.member.other_strand(reader.model.vocabulary)] if reader.strands == "both" else [])]
+    can_follow = reader.follows_coordinates(*prompt.members, *ways["log_likelihood"], *strands)
+    for (column, members), follows, strand in product(ways.items(), (True, False) if can_follow else (False,), strands):
         overhead = reader.grammar.overhead(len(members) + bool(prompt.members))
         limit = None if room is None or len(members) > 1 or prompt.members else room - overhead
-        for start, stop, fresh in windows(len(query.member), limit):
-            piece = (*members[:-1], query.member.slice(start, stop))
-            segment = _segment(reader, prompt, piece, follows, fresh)
+        for window in windows(len(strand), limit):
+            piece = (*members[:-1], strand.slice(window.start, window.stop))
+            segment = _segment(reader, prompt, piece, follows, window.last - window.first)
+            segment.loss_weights[:] /= len(strands)
             yield _Reading(index, column if follows else f"{column}_coordinate_free", segment, follows)
 
 
@@ -222,11 +247,11 @@ def label_log_odds(reader: Reader, queries: Iterable[Query], prompt: Prompt) -> 
     return [yes - no for yes, no in zip(last[::2], last[1::2], strict=True)]
 
 
-def bits_by_modality(scores: Iterable[Score]) -> dict[str, float]:
-    """Return bits per residue of each modality, from `log_likelihood`."""
+def bits_by_modality(scores: Iterable[Score | PseudoScore]) -> dict[str, float]:
+    """Return bits per scored residue of each modality, given their partners where there are any."""
     nats: dict[str, float] = {}
     residues: dict[str, int] = {}
     for one in scores:
-        nats[one.modality] = nats.get(one.modality, 0.0) - one.log_likelihood
-        residues[one.modality] = residues.get(one.modality, 0) + one.num_residues
+        nats[one.modality] = nats.get(one.modality, 0.0) + one.nats
+        residues[one.modality] = residues.get(one.modality, 0) + one.num_scored
     return {name: metrics.bits_per_residue(nats[name], residues[name]) for name in nats}

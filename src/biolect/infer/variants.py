@@ -2,6 +2,8 @@
 
     log_likelihood_ratio = log_likelihood(variant) - log_likelihood(reference)
 
+Models that read both sides have no such likelihood; theirs are masked marginals, see `infer.masked`.
+
 Residues before the first change have equal log-likelihoods on both sides, so a causal model reads them
 once: the state at that place is forked for all variants that begin to differ there, and only what
 follows is read for each.
@@ -10,6 +12,7 @@ follows is read for each.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import NamedTuple
 
@@ -23,6 +26,7 @@ from biolect.bio import sequence as bio
 from biolect.bio.variant import Substitution, Variant
 from biolect.data.document import Member
 from biolect.errors import ConfigError
+from biolect.infer.masked import hidden_log_probabilities
 from biolect.infer.prompt import Prompt
 from biolect.infer.reader import Reader
 from biolect.models.backbone import State
@@ -55,7 +59,8 @@ def score_variants(
 ) -> NDArray[np.float64]:
     """Return one log-likelihood ratio per variant. Nats; positive favours the variant; exactly 0 for no change.
 
-    Equal to scoring every whole sequence, up to rounding.
+    Equal to scoring every whole sequence, up to rounding. A model that reads both sides gives masked marginals
+    instead: log p(variant) - log p(reference) at the hidden place, summed over the changes of a variant.
 
     Args:
         given: Partner that reference and variants are read after. Where the model has learned to translate,
@@ -71,6 +76,15 @@ def score_variants(
     """
     member = member or reader.member(reference)
     prompt = (prompt or Prompt()).with_members(*([given] if given is not None else []))
+    reader.check_alone(alone=not prompt.members)
+    if reader.strands == "both" and reference.modality is not bio.Modality.DNA:
+        raise ConfigError(f"'{reference.name}' is {reference.modality}, which has no other strand. Ask one strand.")
+    if not reader.model.config.is_causal:
+        return _marginals(reader, reference, member, variants, advance)
+    if reader.strands == "both":
+        back, one = [variant.on_other_strand(reference) for variant in variants], replace(reader, strands="one")
+        strands = ((reference, variants), (reference.reverse_complement(), back))
+        return np.mean([score_variants(one, *strand, advance=lambda count: advance(count / 2)) for strand in strands], axis=0)
     rendered = reader.write(prompt, member, coordinates=reader.follows_coordinates(*prompt.members, member))
     length, total = len(member), len(rendered) - 1
     if reader.context_tokens is not None and total > reader.context_tokens:
@@ -92,6 +106,24 @@ def score_variants(
         ratios[group.indices] = totals[1:] - totals[0]
         advance(len(group.indices))
     return ratios
+
+
+def column_of(reader: Reader) -> str:
+    """Return the name of what `score_variants` gives: it follows from the model."""
+    return "log_likelihood_ratio" if reader.model.config.is_causal else "masked_marginal"
+
+
+def _marginals(
+    reader: Reader, reference: bio.Sequence, member: Member, variants: Sequence[Variant], advance: Callable[[float], None]
+) -> NDArray[np.float64]:
+    table = reader.model.vocabulary.residue_table(reference.modality)
+    changes = [_changes(variant, reference, table) for variant in variants]
+    places = np.unique(np.concatenate([np.zeros(0, np.int64), *(where for where, _ in changes)]))
+    found = hidden_log_probabilities(reader, member, places).astype(np.float64)
+    gains = found - found[np.arange(len(places)), member.token_ids[places]][:, None]
+    ratios = [gains[np.searchsorted(places, where), letters].sum() for where, letters in changes]
+    advance(len(variants))
+    return np.array(ratios)
 
 
 def _changes(variant: Variant, reference: bio.Sequence, table: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:

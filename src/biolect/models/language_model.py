@@ -12,6 +12,11 @@ from biolect.models.backbone import State
 from biolect.models.transformer import Transformer
 from biolect.tokens.vocabulary import Vocabulary
 
+READS_BOTH_SIDES = (
+    "This model reads both sides of every residue, so no text can be read in advance or continued. "
+    "Ask it by score or variants without --context and --given, or use a causal model."
+)
+
 
 class LanguageModel(nn.Module):
     """Token ids to logits of the next token. The vocabulary travels with the weights."""
@@ -93,10 +98,7 @@ class LanguageModel(nn.Module):
             ConfigError: If the model reads both sides of a token, so that nothing read can stay as it is.
         """
         if not self.config.is_causal:
-            raise ConfigError(
-                "This model reads both sides of every residue, so no text can be read in advance or continued. "
-                "Ask it by score or variants without --context and --given, or use a causal model."
-            )
+            raise ConfigError(READS_BOTH_SIDES)
         return self.head(self.backbone.extend(self.embedding(token_ids), positions, state))
 
     def step(self, token_ids: Int[Tensor, " N"], positions: Int[Tensor, " N"], state: State) -> Float[Tensor, "N A"]:
