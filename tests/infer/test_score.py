@@ -187,7 +187,7 @@ def test_bits_are_per_residue_and_modality(reader: Reader):
     queries = [Query("a", reader.member(protein(5, 1))), Query("b", reader.member(protein(15, 2))), Query("c", reader.member(dna(7, 3)))]
     found = ask(reader, *queries)
 
-    bits = bits_by_modality(found)
+    bits = bits_by_modality(reader, found)["bits_per_residue"]
 
     assert list(bits) == ["protein", "dna"]
     assert bits["protein"] == pytest.approx(-(found[0].log_likelihood + found[1].log_likelihood) / np.log(2) / 20)

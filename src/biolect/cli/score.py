@@ -23,10 +23,9 @@ def score(
 ) -> int:
     """Score records by their log-likelihood. Nats, residues only.
 
-    A model that reads both sides gives `pseudo_log_likelihood` instead: every residue is hidden in turn.
-
     Columns: `log_likelihood`; with `--given` also `log_likelihood_alone` and `pmi`, their difference; and all
-    of them once more as `_coordinate_free`, with ordinary positions, whatever annotation there is.
+    of them once more as `_coordinate_free`, with ordinary positions, whatever annotation there is. A model that reads both sides
+    gives `pseudo_log_likelihood` instead: every residue is hidden in turn.
 
     Args:
         source: FASTA, A3M, GenBank or a table with a column `sequence`; `-` is standard input.
@@ -55,13 +54,10 @@ def score(
     shown = None if context is None else read_prompt(reader, context, half, given)
     started = time.perf_counter()
     scores: list[Score | PseudoScore] = []
-    refused: list[Refusal] = [] if shown is None else shown.refused
+    refused = [] if shown is None else shown.refused
     with common.progress("score") as advance:
         for one in ask(reader, read_queries(reader, source, given), shown and shown.prompt):
-            if isinstance(one, Refusal):
-                refused.append(one)
-            else:
-                scores.append(one)
+            (refused if isinstance(one, Refusal) else scores).append(one)  # pyright: ignore[reportArgumentType] -- each to its own
             advance(1)
     seconds = time.perf_counter() - started
     if not scores and refused:
@@ -69,11 +65,9 @@ def score(
     write_table(output, polars.DataFrame([one.row() for one in scores], infer_schema_length=None))
     result = {
         "records": len(scores),
-        "bits_per_residue": bits_by_modality(scores) if reader.model.config.is_causal else {},
+        **bits_by_modality(reader, scores),
         "residues_per_second": sum(one.num_residues for one in scores) / seconds,
     }
-    if not reader.model.config.is_causal:
-        result["pseudo_bits_per_residue"] = bits_by_modality(scores)
     if shown is not None:
         result["context"] = shown.report(reader.grammar)
     return finish(result, refused, common)

@@ -146,6 +146,7 @@ def read_prompt(reader: Reader, path: str, budget_tokens: int | None, given: str
     Raises:
         InputError: If the file cannot be read, or no record of it fits.
     """
+    reader.check_alone(alone=False)
     pairs = given if given is not None and not Path(given).is_file() else None
     found = list(read_queries(reader, path, pairs))
     queries = [query for query in found if isinstance(query, Query)]

@@ -247,11 +247,12 @@ def label_log_odds(reader: Reader, queries: Iterable[Query], prompt: Prompt) -> 
     return [yes - no for yes, no in zip(last[::2], last[1::2], strict=True)]
 
 
-def bits_by_modality(scores: Iterable[Score | PseudoScore]) -> dict[str, float]:
-    """Return bits per scored residue of each modality, given their partners where there are any."""
+def bits_by_modality(reader: Reader, scores: Iterable[Score | PseudoScore]) -> dict[str, dict[str, float]]:
+    """Return `bits_per_residue` of each modality, or those of residues hidden in turn, under their own name."""
     nats: dict[str, float] = {}
     residues: dict[str, int] = {}
     for one in scores:
         nats[one.modality] = nats.get(one.modality, 0.0) + one.nats
         residues[one.modality] = residues.get(one.modality, 0) + one.num_scored
-    return {name: metrics.bits_per_residue(nats[name], residues[name]) for name in nats}
+    bits = {name: metrics.bits_per_residue(nats[name], residues[name]) for name in nats}
+    return {"bits_per_residue": bits} if reader.model.config.is_causal else {"bits_per_residue": {}, "pseudo_bits_per_residue": bits}
