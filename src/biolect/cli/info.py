@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from biolect.bio.io import Refusal
     from biolect.models.language_model import LanguageModel
 
-RESIDUES = (Modality.DNA, Modality.RNA, Modality.PROTEIN)
+RESIDUES = tuple(Modality)
 
 
 def info(thing: str | None = None, *, common: Common = DEFAULTS) -> int:
@@ -143,7 +143,11 @@ def _corpus(folder: Path) -> dict[str, Any]:
 
     corpus = Corpus.open(folder)
     stores = {
-        name: {"groups": store.num_groups, "members": store.num_members, "tokens": {str(m): store.total_tokens(m) for m in RESIDUES}}
+        name: {
+            "groups": store.num_groups,
+            "members": store.num_members,
+            "tokens": {str(m): store.total_tokens(m) for m in RESIDUES if store.total_tokens(m) or m is not Modality.MOLECULE},
+        }
         for name, store in corpus.collections.items()
     }
     vocabulary = {"name": corpus.vocabulary.name, "tokens": len(corpus.vocabulary), "digest": corpus.vocabulary.digest}

@@ -22,11 +22,12 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from biolect.bio.io import fasta
+from biolect.bio.io import fasta, smiles
 from biolect.bio.io.blocks import Unknown
 from biolect.bio.io.detect import detect, detect_stream
 from biolect.bio.io.fasta import write_fasta
 from biolect.bio.io.form import Format, Refusal
+from biolect.bio.io.smiles import write_smiles
 from biolect.bio.sequence import Modality, Sequence
 from biolect.errors import InputError
 from biolect.files import open_input
@@ -34,7 +35,7 @@ from biolect.files import open_input
 if TYPE_CHECKING:
     from biolect.bio.gene import Gene
 
-__all__ = ["Format", "Refusal", "detect", "read_genes", "read_records", "write_fasta"]
+__all__ = ["Format", "Refusal", "detect", "read_genes", "read_records", "write_fasta", "write_smiles"]
 
 _NOT_READ = {
     Format.FASTQ: "FASTQ, which is not read. Convert it to FASTA, for example with seqtk seq -A",
@@ -50,7 +51,7 @@ def read_records(
     unknown: Unknown = "refuse",
     strict: bool = False,
 ) -> Iterator[Sequence | Refusal]:
-    """Read the sequences of any input: FASTA, A3M, GenBank, EMBL, GFF with sequence, or a table's column `sequence`.
+    """Read the sequences of any input: FASTA, A3M, GenBank, EMBL, GFF with sequence, SMILES, or a table's column of them.
 
     Args:
         source: A path, `-` for standard input, or a stream from `open_input`.
@@ -70,6 +71,8 @@ def read_records(
             raise InputError(f"'{where}' is {_NOT_READ[found]}.")
         if found in (Format.FASTA, Format.A3M):
             yield from fasta.read(stream, modality, unknown=unknown, strict=strict, where=where, is_alignment=found is Format.A3M)
+        elif found is Format.SMILES:
+            yield from smiles.read(stream, unknown=unknown, strict=strict, where=where)
         elif found in (Format.CSV, Format.TSV, Format.PARQUET):
             from biolect.bio.io.tables import read_sequences
 

@@ -7,6 +7,7 @@ from io import BufferedReader
 from pathlib import PurePath
 
 from biolect.bio.io.form import Format
+from biolect.bio.io.smiles import ENDINGS, looks_like_smiles
 from biolect.errors import InputError
 from biolect.files import check_text, open_input
 
@@ -34,6 +35,7 @@ _ENDINGS = {
     Format.PARQUET: (".parquet",),
     Format.FASTQ: (".fastq", ".fq"),
     Format.STOCKHOLM: (".sto", ".sth", ".stk"),
+    Format.SMILES: ENDINGS,
     Format.TEXT: (".txt", ".md", ".html", ".htm", ".json", ".jsonl", ".ipynb", ".xml"),
 }
 _BY_ENDING = {ending: kind for kind, endings in _ENDINGS.items() for ending in endings}
@@ -77,7 +79,9 @@ def detect_stream(stream: BufferedReader, name: str) -> Format:
         return named if named in (Format.A3M, Format.TEXT) else found
     if found is not None:
         return found
-    if named in (None, Format.TEXT, Format.CSV, Format.TSV):
+    if named in (None, Format.TEXT) and looks_like_smiles(head):
+        return Format.SMILES
+    if named in (None, Format.TEXT, Format.CSV, Format.TSV, Format.SMILES):
         return named or Format.TEXT
     first = text.split(b"\n", 1)[0].strip().decode("utf-8", errors="replace")
     raise InputError(f"'{name}' is named like {named.upper()}, but begins with {first[:40]!r}. {_EXPECTED[named]}. Is it the right file?")

@@ -21,6 +21,7 @@ class Format(StrEnum):
     PARQUET = "parquet"
     FASTQ = "fastq"
     STOCKHOLM = "stockholm"
+    SMILES = "smiles"
     TEXT = "text"
 
     @property

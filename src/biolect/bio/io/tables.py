@@ -14,6 +14,7 @@ from biolect.bio.io.blocks import EMPTY, Unknown
 from biolect.bio.io.detect import detect_stream
 from biolect.bio.io.fasta import guess_modality
 from biolect.bio.io.form import Format, Refusal
+from biolect.bio.io.smiles import one, smiles_column
 from biolect.bio.sequence import Modality, Sequence
 from biolect.errors import AlphabetError, InputError
 from biolect.files import atomic_path, open_input
@@ -59,31 +60,48 @@ def read_table(source: str | Path | io.BufferedReader, columns: Iterable[str] = 
         raise InputError(f"'{where}' has a header but no rows. Check how it was made.")
     for column in columns:
         if column not in frame.columns:
-            close = difflib.get_close_matches(column, frame.columns, n=1)
-            hint = f" Did you mean '{close[0]}'?" if close else ""
-            raise InputError(f"'{where}' has no column '{column}'; it has {', '.join(map(repr, frame.columns))}.{hint}")
+            raise lacking(frame, column, where)
     return frame
+
+
+def lacking(frame: polars.DataFrame, column: str, where: str) -> InputError:
+    """Return the error that says which columns there are instead of one."""
+    close = difflib.get_close_matches(column, frame.columns, n=1)
+    hint = f" Did you mean '{close[0]}'?" if close else ""
+    return InputError(f"'{where}' has no column '{column}'; it has {', '.join(map(repr, frame.columns))}.{hint}")
 
 
 def read_sequences(
     source: str | Path | io.BufferedReader,
     modality: Modality | None = None,
     *,
-    column: str = "sequence",
+    column: str | None = None,
     unknown: Unknown = "refuse",
     strict: bool = False,
     where: str = "",
 ) -> Iterator[Sequence | Refusal]:
     """Read one sequence per row; names come from a column `id` or `name`, or are row numbers from 1.
 
+    Args:
+        column: Where the sequences are; None takes `sequence` or, where there is none, a column of SMILES.
+
     Raises:
         InputError: Like `read_table`; also if the modality is not given and cannot be guessed.
     """
     where = where or str(source)
-    frame = read_table(source, [column], where=where)
+    frame = read_table(source, [column] if column else [], where=where)
+    if column is None:
+        column = "sequence" if "sequence" in frame.columns and modality is not Modality.MOLECULE else smiles_column(frame.columns)
+        if column is None:
+            raise lacking(frame, "smiles" if modality is Modality.MOLECULE else "sequence", where)
+        modality = modality if column == "sequence" else Modality.MOLECULE
     texts = ["" if text is None else str(text).strip() for text in frame[column].to_list()]
     named = next((name for name in _NAMES if name in frame.columns), None)
     names = [str(name) for name in frame[named].to_list()] if named else [str(row) for row in range(1, len(texts) + 1)]
+    if modality is Modality.MOLECULE:
+        places = (f"{where}, row {row}" for row in range(1, len(texts) + 1))
+        yield from (one(*row, unknown=unknown, strict=strict) for row in zip(texts, names, places, strict=True))
+        return
     modality = modality or guess_modality("\n".join(texts).encode("latin-1", errors="replace"), where)
     for row, (name, text) in enumerate(zip(names, texts, strict=True), 1):
         try:
