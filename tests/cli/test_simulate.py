@@ -22,3 +22,11 @@ def test_the_same_seed_writes_the_same_bytes(biolect_command, tmp_path):
         biolect_command("simulate", "genomes", "-o", tmp_path / name, "--genes", 3, "--seed", 5, "--quiet")
 
     assert (tmp_path / "a" / "bacterium.gbk").read_bytes() == (tmp_path / "b" / "bacterium.gbk").read_bytes()
+
+
+def test_families_are_files_of_their_own(biolect_command, tmp_path):
+    outcome = biolect_command("simulate", "families", "-o", tmp_path / "toy", "--families", 2, "--members", 3, "--json")
+
+    names = {path.rsplit("/", 1)[1] for path in outcome.result["files"]}
+    assert names == {"family_001.a3m", "family_002.a3m", "truth.json", "run.json"}
+    assert (tmp_path / "toy" / "family_001.a3m").read_text().count(">") == 3

@@ -8,26 +8,32 @@ from biolect.cli.common import DEFAULTS, WHOLE, Common, finish
 
 
 def simulate(
-    what: Literal["genomes"],
+    what: Literal["genomes", "families"],
     *,
     genes: Annotated[int, WHOLE] = 200,
     families: Annotated[int, WHOLE] = 40,
+    members: Annotated[int, WHOLE] = 24,
     common: Common = DEFAULTS,
 ) -> int:
     """Write toy data with known truth, in the same formats as the real thing.
 
     Args:
-        what: `genomes` is a bacterium (GenBank) and a eukaryote (GFF3 and FASTA) that share protein families.
+        what: `genomes` is a bacterium (GenBank) and a eukaryote (GFF3 and FASTA) that share protein families;
+            `families` are protein families (A3M), each drawn from a profile of its own.
         genes: Genes per organism.
-        families: Families of homologous proteins, shared by the organisms.
+        families: Families of homologous proteins; those of genomes are shared by the organisms.
+        members: Proteins per family, where there are no genomes.
     """
-    from biolect import files
-    from biolect.simulate import genomes
+    from biolect import files, simulate
 
     folder = common.need_folder()
     if common.dry_run:
         return finish({"files": [], "would_write": folder}, common=common)
     seed = common.seed or 0
-    genomes(folder, seed=seed, num_genes=genes, num_families=families)
-    files.write_run_json(folder, seed=seed, kind=what, genes=genes, families=families)
+    if what == "genomes":
+        simulate.genomes(folder, seed=seed, num_genes=genes, num_families=families)
+        files.write_run_json(folder, seed=seed, kind=what, genes=genes, families=families)
+    else:
+        simulate.families(folder, seed=seed, num_families=families, num_members=members)
+        files.write_run_json(folder, seed=seed, kind=what, families=families, members=members)
     return finish({"files": sorted(folder.iterdir())}, common=common)
