@@ -43,10 +43,15 @@ FILES = {
         "'{}' is plain text without sequence records. FASTA begins with '>', GenBank with 'LOCUS', and a table is named .csv or .tsv.",
     ),
     "FASTQ": (b"@r\nACGT\n+\nIIII\n", "x.fa", "'{}' is FASTQ, which is not read. Convert it to FASTA, for example with seqtk seq -A."),
-    "Stockholm": (
-        b"# STOCKHOLM 1.0\n",
+    "Stockholm that is cut short": (
+        b"# STOCKHOLM 1.0\np MKVLAWEF\n",
         "x.sto",
-        "'{}' is Stockholm, which is not read. Convert it to A3M or FASTA, for example with esl-reformat.",
+        "'{}' ends after line 2 inside an alignment, which '//' would close. Fetch or copy it again.",
+    ),
+    "Stockholm without letters": (
+        b"# STOCKHOLM 1.0\np MKVLAWEF\nq\n//\n",
+        "x.sto",
+        "Line 3 (1-based) of '{}' is no row of an alignment: a name, then letters. Is it whole?",
     ),
     "GFF version 2": (
         b"##gff-version 2\n",

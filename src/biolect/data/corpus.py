@@ -5,6 +5,7 @@ collections/sequences   lone records, and regions of genomes
 collections/genes       the views of one gene to a group, on shared coordinates
 collections/related     several records of one gene to a group
 collections/interleaved the sequences of one text to a group
+collections/families    homologous sequences to a group
 report.json, run.json   what was read, refused, checked and split; how the folder came about
 """
 
@@ -37,7 +38,7 @@ from biolect.errors import CheckpointError, ConfigError, InputError
 from biolect.files import atomic_path, write_run_json
 from biolect.tokens.vocabulary import Vocabulary
 
-COLLECTIONS = ("sequences", "genes", "related", "interleaved")
+COLLECTIONS = ("sequences", "genes", "related", "interleaved", "families")
 _SPOOL = "standard_input"
 Progress = Callable[[str, float | None], AbstractContextManager[Callable[[float], None]]]
 
@@ -48,6 +49,8 @@ class PrepareOptions(Config):
     Attributes:
         kind: What the inputs are; `auto` decides file by file.
         views: Modalities of a gene that are kept.
+        family, column: How families are told apart in a file that holds many, and the column of a table that
+            holds their sequences; see `read_families`.
         pairing: What loaders of this corpus do unless told otherwise; nothing is broken on disk.
         valid, test: Shares of residues held out, in whole clusters.
         unknown: `mask` reads letters outside the alphabet as the unknown residue.
@@ -56,6 +59,8 @@ class PrepareOptions(Config):
     """
 
     kind: Literal["auto", "sequences", "genes", "interleaved", "families", "molecules"] = "auto"
+    family: str = ""
+    column: str = "sequence"
     views: tuple[Literal["dna", "rna", "protein"], ...] = ("dna", "rna", "protein")
     pairing: Literal["matched", "broken"] = "matched"
     valid: float = pydantic.Field(default=0.05, ge=0, lt=1)
@@ -71,8 +76,8 @@ class PrepareOptions(Config):
     def _check(self) -> PrepareOptions:
         if self.valid + self.test >= 1:
             raise ValueError(f"valid = {self.valid} and test = {self.test} leave nothing to train on. Their sum must be below 1.")
-        if self.kind in ("families", "molecules"):
-            raise ValueError(f"kind = '{self.kind}' is not built yet. Known kinds: auto, sequences, genes, interleaved.")
+        if self.kind == "molecules":
+            raise ValueError("kind = 'molecules' is not built yet. Known kinds: auto, sequences, genes, interleaved, families.")
         if self.engine == "ray":
             raise ValueError("engine = 'ray' is not built yet. Use engine='local'.")
         if not self.views:
@@ -116,7 +121,7 @@ def prepare(
         paths = [_present(path, stages) for path in dict.fromkeys(map(Path, inputs))]
         size = sum(path.stat().st_size for path in paths)
         asked = {name: getattr(options, name) for name in ("views", "kind", "unknown", "strict", "skip_bad")}
-        gatherer = Gatherer(stages, vocabulary, **asked)
+        gatherer = Gatherer(stages, vocabulary, family=(options.family, options.column), **asked)
         with progress("reading", size) as advance, gatherer:
             try:
                 gatherer.read(paths, advance)
@@ -279,5 +284,7 @@ def check_leakage(corpora: Sequence[Corpus], *, allow: bool = False) -> None:
     for corpus in corpora:
         corpus.check_leakage(allow)
     if len(corpora) > 1 and not allow:
-        named = {f"{corpus.folder.name}/{name}": store for corpus in corpora for name, store in corpus.collections.items()}
+        # Opened once more, as written: what is compared must be in the same ids.
+        stores = {f"{c.folder.name}/{name}": store.folder for c in corpora for name, store in c.collections.items()}
+        named = {name: MemberStore.open(folder) for name, folder in stores.items()}
         refuse(leakage_report(named))

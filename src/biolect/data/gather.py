@@ -21,6 +21,7 @@ from biolect.bio.io.form import Format, Refusal
 from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as Record
 from biolect.data.document import View
+from biolect.data.families import read_families
 from biolect.data.genome import GENOME_RESIDUES
 from biolect.data.mining import mine
 from biolect.data.related import is_link_table
@@ -32,7 +33,7 @@ from biolect.tokens.vocabulary import Vocabulary
 
 LOCUS_RESIDUES = 100_000
 """A longer locus is left out; its coding sequence, transcript and protein stay."""
-STAGES = ("sequences", "genes", "genome", "interleaved")
+STAGES = ("sequences", "genes", "genome", "interleaved", "families")
 
 
 class Gatherer:
@@ -50,12 +51,13 @@ class Gatherer:
         *,
         views: Sequence[str] = ("dna", "rna", "protein"),
         kind: str = "auto",
+        family: tuple[str, str] = ("", "sequence"),
         unknown: Any = "refuse",
         strict: bool = False,
         skip_bad: bool = False,
     ) -> None:
         self.folder, self.vocabulary, self.views, self.kind = folder, vocabulary, views, kind
-        self.unknown, self.strict, self.skip_bad = unknown, strict, skip_bad
+        self.family, self.unknown, self.strict, self.skip_bad = family, unknown, strict, skip_bad
         # Letters of a record were found readable when the record itself was read, so genes need no second look.
         self._nucleotides = vocabulary.residue_table(Modality.DNA).tobytes()
         self.tally = Tally()
@@ -105,6 +107,8 @@ class Gatherer:
     def _read(self, path: Path, found: Format | None, partner: Path | None) -> None:
         if found is None:
             self.link_tables.append(path)
+        elif self.kind == "families":
+            self._families(path)
         elif self.kind == "interleaved" or (found is Format.TEXT and self.kind == "auto"):
             self._texts.append(path)
         elif found.holds_genes and self.kind != "sequences":
@@ -201,6 +205,24 @@ class Gatherer:
                 names = [name for name, long in zip(block.raw_names, is_long.tolist(), strict=True) if not long]
                 sizes = np.fromiter(map(len, names), dtype=np.int64, count=len(names))
                 self.writers["sequences"].add_block(codes, lengths[~is_long], b"".join(names), sizes, modality)
+
+    def _families(self, path: Path) -> None:
+        """Keep the families of a file, each sequence of a family once."""
+        families: dict[str, dict[bytes, tuple[str, NDArray[np.uint8], Modality]]] = defaultdict(dict)
+        for family, record in read_families(path, *self.family, unknown=self.unknown, strict=self.strict):
+            if isinstance(record, Refusal):
+                self.tally.refused.append(record)
+                continue
+            self.tally.records += 1
+            self.tally.folds += record.folds
+            token_ids = self.vocabulary.encode(record)
+            before = len(families[family])
+            families[family].setdefault(token_ids.tobytes(), (record.name, token_ids, record.modality))
+            self.tally.duplicates += len(families[family]) == before
+        for family, members in families.items():
+            self.writers["families"].begin_group(family)
+            for name, token_ids, modality in members.values():
+                self.writers["families"].add(token_ids, modality, View.RECORD, name=name)
 
     def _interleaved(self) -> None:
         for name, sequences in mine(self._texts):

@@ -145,6 +145,29 @@ class GroupSource(Source):
         return truncated(members, room, grammar)
 
 
+class FamilySource(GroupSource):
+    """Families: members in random order, as many as there is room for, whole ones only.
+
+    The first that no longer fits ends the document, so that short members are not preferred; one that would not
+    even fit alone is read in a window.
+    """
+
+    def __init__(self, store: MemberStore, split: str) -> None:
+        super().__init__(store, split, shuffled=True)
+
+    def document(self, item: int, rng: np.random.Generator, room: int, grammar: Overhead) -> Document:
+        """Return members of one family in an order of their own for every draw."""
+        kept: list[Member] = []
+        length = 0
+        for index in rng.permutation(np.array(self.store.members_of(int(self.groups[item])))).tolist():
+            member = self.store.member(index)
+            length += len(member)
+            if length + grammar.overhead(len(kept) + 1) > room:
+                return Document(tuple(kept or [_window(member, room - grammar.overhead(1), rng)]))
+            kept.append(member)
+        return Document(tuple(kept))
+
+
 def _window(member: Member, size: int, rng: np.random.Generator) -> Member:
     if len(member) <= size:
         return member

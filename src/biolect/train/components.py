@@ -1,8 +1,8 @@
 """Components: what mixtures are made of. From corpora on disk to loaders and fixed validation batches.
 
 A mixture names components: `single` (records alone), `genes` (views of one gene), `related` (sequences
-of one gene from several records) and `interleaved` (sequences mined from text). `single.protein` means
-one modality, `refseq:genes` one of several corpora.
+of one gene from several records), `interleaved` (sequences mined from text) and `families` (homologs).
+`single.protein` means one modality, `refseq:genes` one of several corpora.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from biolect.data.loader import Loader
 from biolect.data.packing import pack
 from biolect.data.pairing import PairSource
 from biolect.data.shards import MemberStore
-from biolect.data.sources import GroupSource, SingleSource, Source, document_weights
+from biolect.data.sources import FamilySource, GroupSource, SingleSource, Source, document_weights
 from biolect.errors import ConfigError
 from biolect.tokens.vocabulary import Vocabulary
 from biolect.train.curriculum import Phase, RunConfig
@@ -40,7 +40,7 @@ class CorpusLike(Protocol):
 
     @property
     def collections(self) -> Mapping[str, MemberStore]:
-        """Stores by `sequences`, `genes`, `related` and `interleaved`, those that are there."""
+        """Stores by `sequences`, `genes`, `related`, `interleaved` and `families`, those that are there."""
         ...
 
 
@@ -96,13 +96,15 @@ def _sources(config: RunConfig, stores: Mapping[str, MemberStore], split: str) -
     for component, shuffled in (("related", True), ("interleaved", False)):
         if component in whole:
             yield component, GroupSource(whole[component], split, shuffled=shuffled)
+    if "families" in whole:
+        yield "families", FamilySource(whole["families"], split)
 
 
 def _alone(stores: Mapping[str, MemberStore], modality: Modality) -> tuple[MemberStore | None, tuple[View, ...]]:
-    """Return where records of a modality alone come from: records if there are any in any split, else genes."""
-    records = stores.get("sequences")
-    if records is not None and records.total_tokens(modality):
-        return records, ()
+    """Return where records of a modality alone come from: records if there are any in any split, else members of families, else genes."""
+    for records in (stores.get("sequences"), stores.get("families")):
+        if records is not None and records.total_tokens(modality):
+            return records, ()
     genes = stores.get("genes")
     if genes is not None:
         views = genes.column("view")

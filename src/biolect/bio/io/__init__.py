@@ -39,7 +39,6 @@ __all__ = ["Format", "Refusal", "detect", "read_genes", "read_records", "write_f
 
 _NOT_READ = {
     Format.FASTQ: "FASTQ, which is not read. Convert it to FASTA, for example with seqtk seq -A",
-    Format.STOCKHOLM: "Stockholm, which is not read. Convert it to A3M or FASTA, for example with esl-reformat",
     Format.TEXT: "plain text without sequence records. FASTA begins with '>', GenBank with 'LOCUS', and a table is named .csv or .tsv",
 }
 
@@ -51,7 +50,7 @@ def read_records(
     unknown: Unknown = "refuse",
     strict: bool = False,
 ) -> Iterator[Sequence | Refusal]:
-    """Read the sequences of any input: FASTA, A3M, GenBank, EMBL, GFF with sequence, SMILES, or a table's column of them.
+    """Read the sequences of any input: FASTA, A3M, Stockholm, GenBank, EMBL, GFF with sequence, SMILES, or a table's column of them.
 
     Args:
         source: A path, `-` for standard input, or a stream from `open_input`.
@@ -73,6 +72,10 @@ def read_records(
             yield from fasta.read(stream, modality, unknown=unknown, strict=strict, where=where, is_alignment=found is Format.A3M)
         elif found is Format.SMILES:
             yield from smiles.read(stream, unknown=unknown, strict=strict, where=where)
+        elif found is Format.STOCKHOLM:
+            from biolect.bio.io import stockholm
+
+            yield from stockholm.read(stream, modality, unknown=unknown, strict=strict, where=where)
         elif found in (Format.CSV, Format.TSV, Format.PARQUET):
             from biolect.bio.io.tables import read_sequences
 

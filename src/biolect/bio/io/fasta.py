@@ -48,7 +48,20 @@ def read(
         InputError: If there is text before the first header, or the modality cannot be guessed.
     """
     modality = modality or guess_modality(stream.peek(1), where)
-    for header, letters, line in raw_records(stream, where):
+    return read_rows(raw_records(stream, where), modality, unknown=unknown, strict=strict, where=where, is_alignment=is_alignment)
+
+
+def read_rows(
+    rows: Iterable[tuple[bytes, bytes, int]],
+    modality: Modality,
+    *,
+    unknown: Unknown = "refuse",
+    strict: bool = False,
+    where: str = "input",
+    is_alignment: bool = False,
+) -> Iterator[Sequence | Refusal]:
+    """Read one sequence per row of header, letters and 1-based line; see `read`."""
+    for header, letters, line in rows:
         if is_alignment:
             letters = letters.translate(None, b"-.").upper()
         name = record_names([header])[0].decode()
@@ -152,6 +165,9 @@ def read_alignment(stream: BufferedReader, where: str = "input") -> list[tuple[s
         columns = columns or found
         if found != columns or not found:
             name = record_names([header])[0].decode()
-            raise InputError(f"Row '{name}' of '{where}' (line {line}) has {found} columns, but the first row has {columns}.")
+            raise InputError(
+                f"Row '{name}' of '{where}' (line {line}) has {found} columns, but the first row has {columns}. "
+                "Columns are capitals and '-'; align the row again, or leave it out."
+            )
         rows.append((header.decode("utf-8", errors="replace").strip(), row))
     return rows
