@@ -48,6 +48,11 @@ FILES = {
         "x.sto",
         "'{}' ends after line 2 inside an alignment, which '//' would close. Fetch or copy it again.",
     ),
+    "Stockholm with rows of different length": (
+        b"# STOCKHOLM 1.0\np MKVLAWEF\nq MKVLAWE\n//\n",
+        "x.sto",
+        "Row 'q' of '{}' (line 3) has 7 columns, but the first row has 8. Align the row again, or leave it out.",
+    ),
     "Stockholm without letters": (
         b"# STOCKHOLM 1.0\np MKVLAWEF\nq\n//\n",
         "x.sto",

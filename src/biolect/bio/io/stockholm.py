@@ -16,7 +16,7 @@ def read(stream: BufferedReader, modality: Modality | None = None, *, where: str
     """Read one sequence per row, as `fasta.read` does of an A3M; its description is the name of its alignment.
 
     Raises:
-        InputError: If a line is none of the format, or the file ends inside an alignment.
+        InputError: If a line is none of the format, rows differ in length, or the file ends inside an alignment.
     """
     for rows in _alignments(stream, where):
         modality = modality or fasta.guess_modality(b"\n".join(row for _, row, _ in rows), where)
@@ -32,7 +32,9 @@ def _alignments(stream: BufferedReader, where: str) -> Iterator[list[tuple[bytes
         if words[:2] == [b"#=GF", b"ID"]:
             family = b" ".join(words[2:])
         elif words == [b"//"]:
-            yield [(name + b" " + family, b"".join(parts), first) for name, (parts, first) in rows.items()]
+            joined = [(name + b" " + family, b"".join(parts), first) for name, (parts, first) in rows.items()]
+            _check_lengths(joined, where)
+            yield joined
             family, rows = b"", {}
         elif words and not words[0].startswith(b"#"):
             if len(words) != 2:
@@ -40,3 +42,12 @@ def _alignments(stream: BufferedReader, where: str) -> Iterator[list[tuple[bytes
             rows.setdefault(words[0], ([], number))[0].append(words[1])
     if rows:
         raise InputError(f"'{where}' ends after line {number} inside an alignment, which '//' would close. Fetch or copy it again.")
+
+
+def _check_lengths(rows: list[tuple[bytes, bytes, int]], where: str) -> None:
+    for header, letters, line in rows:
+        if len(letters) != len(rows[0][1]):
+            raise InputError(
+                f"Row '{header.split()[0].decode(errors='replace')}' of '{where}' (line {line}) has {len(letters)} columns, but the first row "
+                f"has {len(rows[0][1])}. Align the row again, or leave it out."
+            )
