@@ -47,7 +47,8 @@ def _alignments(stream: BufferedReader, where: str) -> Iterator[list[tuple[bytes
 def _check_lengths(rows: list[tuple[bytes, bytes, int]], where: str) -> None:
     for header, letters, line in rows:
         if len(letters) != len(rows[0][1]):
+            name = header.split()[0].decode(errors="replace")
             raise InputError(
-                f"Row '{header.split()[0].decode(errors='replace')}' of '{where}' (line {line}) has {len(letters)} columns, but the first row "
-                f"has {len(rows[0][1])}. Align the row again, or leave it out."
+                f"Row '{name}' of '{where}' (line {line}) has {len(letters)} columns, but the first row has {len(rows[0][1])}. "
+                "Align the row again, or leave it out."
             )
