@@ -1,8 +1,9 @@
-"""What every backbone must do. A new backbone is one more line in BACKBONES."""
+"""What every backbone must do. A new backbone is one more line in CASES."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -12,15 +13,49 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from biolect.errors import CheckpointError, ShapeError
+from biolect.errors import CheckpointError, ConfigError, ShapeError
 from biolect.models.checkpoint import write_tensors
 from biolect.models.language_model import LanguageModel
 from biolect.models.transformer import Transformer
+from biolect.models.xlstm import XLSTM
 
-BACKBONES = {
-    "transformer": Transformer.Config(layers=3, width=30, heads=3, inner=37),
-    "transformer-masked": Transformer.Config(layers=2, width=28, heads=7, inner=41, packed=False),
+
+class Case(NamedTuple):
+    """A backbone, and which properties it claims.
+
+    Attributes:
+        positions_matter: It does something with the positions it is given.
+        only_distances_matter: Adding a number to all of them changes nothing.
+        is_causal: No token changes anything before it, and a state can be read on from.
+    """
+
+    config: Transformer.Config | XLSTM.Config
+    positions_matter: bool = True
+    only_distances_matter: bool = True
+    is_causal: bool = True
+
+
+def xlstm(pattern: str, layers: int = 2, **settings: object) -> XLSTM.Config:
+    return XLSTM.Config.model_validate(
+        {"layers": layers, "width": 24, "heads": 4, "pattern": pattern, "inner": 29, "chunk_length": 7} | settings
+    )
+
+
+CASES = {
+    "transformer": Case(Transformer.Config(layers=3, width=30, heads=3, inner=37)),
+    "transformer-masked": Case(Transformer.Config(layers=2, width=28, heads=7, inner=41, packed=False)),
+    "transformer-both-ways": Case(Transformer.Config(layers=2, width=30, heads=3, inner=37, direction="bidirectional"), is_causal=False),
+    "xlstm-m": Case(xlstm("m", heads=2), positions_matter=False),
+    "xlstm-s": Case(xlstm("s"), positions_matter=False),
+    "xlstm-mixed": Case(xlstm("msm", layers=3, conv_width=3), positions_matter=False),
+    "xlstm-rotary-full": Case(xlstm("m", rotary="full"), only_distances_matter=False),
+    "xlstm-rotary-full-plain-gates": Case(xlstm("ms", rotary="full", plain_gates=True)),
+    "xlstm-rotary-per-head": Case(xlstm("m", rotary="per_head", conv_width=1)),
+    "xlstm-both-ways": Case(xlstm("ms", rotary="per_head", direction="bidirectional"), is_causal=False),
+    "xlstm-two-sided": Case(xlstm("m", direction="two_sided"), positions_matter=False, is_causal=False),
 }
+BACKBONES = {name: case.config for name, case in CASES.items()}
+CAUSAL = [name for name, case in CASES.items() if case.is_causal]
 
 # Not bit for bit even where nothing but an address changed: kernels choose their order by alignment.
 FLOAT64 = 1e-9
@@ -30,10 +65,13 @@ BFLOAT16 = 0.05
 def build(name: str) -> LanguageModel:
     """A model in float64 with weights large enough for every place to depend on every other."""
     model = LanguageModel.Config(backbone=BACKBONES[name]).build(seed=1).double()
+    generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for weight in model.parameters():
+            if not weight.any():
+                weight.normal_(std=0.1, generator=generator)
             if weight.dim() > 1:
-                weight.mul_(8)
+                weight.mul_(8 if CASES[name].config.kind == "transformer" else 3)
     return model
 
 
@@ -42,6 +80,11 @@ MODELS = {name: build(name) for name in BACKBONES}
 
 @pytest.fixture(params=list(BACKBONES))
 def model(request: pytest.FixtureRequest) -> LanguageModel:
+    return MODELS[request.param]
+
+
+@pytest.fixture(params=CAUSAL)
+def causal(request: pytest.FixtureRequest) -> LanguageModel:
     return MODELS[request.param]
 
 
@@ -62,20 +105,20 @@ def differs(one: Tensor, other: Tensor) -> bool:
 
 
 @pytest.mark.parametrize("length", [1, 2, 5, 67])
-def test_steps_and_prefill_equal_the_whole_row_at_any_length(model: LanguageModel, length: int) -> None:
+def test_steps_and_prefill_equal_the_whole_row_at_any_length(causal: LanguageModel, length: int) -> None:
     read, at = tokens(1, length), places(1, length)
 
-    expected = model(read, at)
-    prefilled, state = model.prefill(read, at)
-    stepped = model.backbone.new_state()
-    steps = [model.step(read[:, t], at[:, t], stepped) for t in range(length)]
+    expected = causal(read, at)
+    prefilled, state = causal.prefill(read, at)
+    stepped = causal.backbone.new_state()
+    steps = [causal.step(read[:, t], at[:, t], stepped) for t in range(length)]
 
     assert_close(prefilled, expected)
     assert_close(torch.stack(steps, dim=1), expected)
     assert state.num_tokens == stepped.num_tokens == length
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", CAUSAL)
 @settings(max_examples=15, deadline=None)
 @given(parts=st.lists(st.integers(1, 31), min_size=1, max_size=5), rows=st.sampled_from([1, 3]))
 def test_a_row_may_be_split_anywhere(name: str, parts: list[int], rows: int) -> None:
@@ -89,47 +132,47 @@ def test_a_row_may_be_split_anywhere(name: str, parts: list[int], rows: int) -> 
     assert state.num_tokens == length
 
 
-def test_forks_go_on_by_themselves_from_a_common_beginning(model: LanguageModel) -> None:
+def test_forks_go_on_by_themselves_from_a_common_beginning(causal: LanguageModel) -> None:
     prompt, tails = tokens(1, 13), tokens(5, 71, seed=1)
-    _, state = model.prefill(prompt, places(1, 13))
+    _, state = causal.prefill(prompt, places(1, 13))
 
     forked = state.fork(5)
-    found = model.extend(tails, places(5, 71, first=13), forked)
+    found = causal.extend(tails, places(5, 71, first=13), forked)
 
-    expected = model(torch.cat([prompt.repeat(5, 1), tails], dim=1), places(5, 84))[:, 13:]
+    expected = causal(torch.cat([prompt.repeat(5, 1), tails], dim=1), places(5, 84))[:, 13:]
     assert_close(found, expected)
     assert forked.num_tokens == 84
 
 
-def test_the_original_is_untouched_by_its_forks(model: LanguageModel) -> None:
+def test_the_original_is_untouched_by_its_forks(causal: LanguageModel) -> None:
     prompt, following = tokens(1, 13), tokens(1, 3, seed=1)
-    _, state = model.prefill(prompt, places(1, 13))
-    expected = model.extend(following, places(1, 3, first=13), model.prefill(prompt, places(1, 13))[1])
+    _, state = causal.prefill(prompt, places(1, 13))
+    expected = causal.extend(following, places(1, 3, first=13), causal.prefill(prompt, places(1, 13))[1])
 
     first, second = state.fork(2), state.fork(1)
-    model.extend(tokens(2, 7, seed=2), places(2, 7, first=13), first)
-    again = model.extend(following, places(1, 3, first=13), second)
-    original = model.extend(following, places(1, 3, first=13), state)
+    causal.extend(tokens(2, 7, seed=2), places(2, 7, first=13), first)
+    again = causal.extend(following, places(1, 3, first=13), second)
+    original = causal.extend(following, places(1, 3, first=13), state)
 
     assert_close(again, expected)
     assert_close(original, expected)
     assert (first.num_tokens, second.num_tokens, state.num_tokens) == (20, 16, 16)
 
 
-def test_a_fork_can_be_forked_again(model: LanguageModel) -> None:
+def test_a_fork_can_be_forked_again(causal: LanguageModel) -> None:
     read, at = tokens(1, 11), places(1, 11)
     tails = tokens(3, 7, seed=1)
 
-    _, state = model.prefill(read[:, :5], at[:, :5])
+    _, state = causal.prefill(read[:, :5], at[:, :5])
     middle = state.fork(1)
-    model.extend(read[:, 5:], at[:, 5:], middle)
-    found = model.extend(tails, places(3, 7, first=11), middle.fork(3))
+    causal.extend(read[:, 5:], at[:, 5:], middle)
+    found = causal.extend(tails, places(3, 7, first=11), middle.fork(3))
 
-    assert_close(found, model(torch.cat([read.repeat(3, 1), tails], dim=1), places(3, 18))[:, 11:])
+    assert_close(found, causal(torch.cat([read.repeat(3, 1), tails], dim=1), places(3, 18))[:, 11:])
 
 
-def test_several_continuations_cannot_be_forked_or_saved(model: LanguageModel) -> None:
-    state = model.prefill(tokens(1, 5), places(1, 5))[1].fork(3)
+def test_several_continuations_cannot_be_forked_or_saved(causal: LanguageModel) -> None:
+    state = causal.prefill(tokens(1, 5), places(1, 5))[1].fork(3)
 
     with pytest.raises(ShapeError, match="holds 3 continuations"):
         state.fork(2)
@@ -137,25 +180,25 @@ def test_several_continuations_cannot_be_forked_or_saved(model: LanguageModel) -
         state.tensors()
 
 
-def test_continuations_that_are_kept_go_on_as_before(model: LanguageModel) -> None:
+def test_continuations_that_are_kept_go_on_as_before(causal: LanguageModel) -> None:
     prompt, tails = tokens(1, 5), tokens(4, 7, seed=1)
-    state = model.prefill(prompt, places(1, 5))[1].fork(4)
-    model.extend(tails[:, :3], places(4, 3, first=5), state)
+    state = causal.prefill(prompt, places(1, 5))[1].fork(4)
+    causal.extend(tails[:, :3], places(4, 3, first=5), state)
 
     state.keep(torch.tensor([2, 0]))
-    found = model.extend(tails[[2, 0], 3:], places(2, 4, first=8), state)
+    found = causal.extend(tails[[2, 0], 3:], places(2, 4, first=8), state)
 
-    assert_close(found, model(torch.cat([prompt.repeat(2, 1), tails[[2, 0]]], dim=1), places(2, 12))[:, 8:])
+    assert_close(found, causal(torch.cat([prompt.repeat(2, 1), tails[[2, 0]]], dim=1), places(2, 12))[:, 8:])
 
 
-def test_a_token_changes_nothing_before_it_and_something_after(model: LanguageModel) -> None:
+def test_a_token_changes_nothing_before_it_and_something_after(causal: LanguageModel) -> None:
     read, at = tokens(1, 23), places(1, 23)
-    expected = model(read, at)
+    expected = causal(read, at)
 
     for place in (0, 11, 22):
         changed = read.clone()
         changed[0, place] = 10 + (changed[0, place] - 9) % 30
-        found = model(changed, at)
+        found = causal(changed, at)
         assert_close(found[:, :place], expected[:, :place])
         assert all(differs(found[:, t], expected[:, t]) for t in range(place, 23))
 
@@ -244,42 +287,70 @@ def test_recomputing_activations_gives_the_same_gradients(model: LanguageModel) 
         torch.testing.assert_close(one, other, rtol=FLOAT64, atol=FLOAT64)
 
 
+@pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("shift", [-1_000, 7, 10_007])
-def test_shifting_all_positions_changes_nothing(model: LanguageModel, shift: int) -> None:
-    read, at = tokens(2, 23), places(2, 23)
+def test_shifting_all_positions_changes_nothing_where_only_distances_matter(name: str, shift: int) -> None:
+    model, read, at = MODELS[name], tokens(2, 23), places(2, 23)
 
-    assert_close(model(read, at + shift), model(read, at))
+    shifted, expected = model(read, at + shift), model(read, at)
+
+    if CASES[name].only_distances_matter:
+        assert_close(shifted, expected)
+    else:
+        assert differs(shifted, expected)
 
 
-def test_positions_matter_and_may_repeat_and_be_negative(model: LanguageModel) -> None:
-    read = tokens(1, 7)
+@pytest.mark.parametrize("name", CASES)
+def test_positions_may_repeat_and_be_negative_and_matter_where_they_are_read(name: str) -> None:
+    model, read = MODELS[name], tokens(1, 7)
     at = torch.tensor([[-5, -5, 0, 0, 3, 3, 6]])
 
-    assert differs(model(read, at), model(read, places(1, 7)))
+    found, expected = model(read, at), model(read, places(1, 7))
+
+    assert found.isfinite().all()
+    assert differs(found, expected) if CASES[name].positions_matter else torch.equal(found, expected)
 
 
-def test_a_state_survives_the_disk(model: LanguageModel, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [name for name in CASES if name not in CAUSAL])
+def test_reading_both_ways_every_token_matters_everywhere_and_nothing_can_be_continued(name: str) -> None:
+    model, read, at = MODELS[name], tokens(1, 23), places(1, 23)
+    expected = model(read, at)
+    changed = read.clone()
+    changed[0, 11] = 10 + (changed[0, 11] - 9) % 30
+
+    assert all(differs(model(changed, at)[:, t], expected[:, t]) for t in range(23))
+    for ask in (lambda: model.prefill(read, at), model.backbone.new_state):
+        with pytest.raises(ConfigError, match="reads both sides of every residue, so no text can be read in advance"):
+            ask()
+    assert not model.backbone.is_causal
+
+
+def test_causal_backbones_say_so(causal: LanguageModel) -> None:
+    assert causal.backbone.is_causal
+
+
+def test_a_state_survives_the_disk(causal: LanguageModel, tmp_path: Path) -> None:
     prompt, tails = tokens(1, 13), tokens(3, 5, seed=1)
-    _, state = model.prefill(prompt, places(1, 13))
-    expected = model.extend(tails, places(3, 5, first=13), state.fork(3))
+    _, state = causal.prefill(prompt, places(1, 13))
+    expected = causal.extend(tails, places(3, 5, first=13), state.fork(3))
 
     write_tensors(tmp_path / "state.safetensors", state.tensors())
-    loaded = model.backbone.state_of(load_file(tmp_path / "state.safetensors"))
-    found = model.extend(tails, places(3, 5, first=13), loaded.fork(3))
+    loaded = causal.backbone.state_of(load_file(tmp_path / "state.safetensors"))
+    found = causal.extend(tails, places(3, 5, first=13), loaded.fork(3))
 
     assert_close(found, expected)
     assert loaded.num_tokens == 13
 
 
-def test_a_fresh_state_survives_the_disk_too(model: LanguageModel) -> None:
-    loaded = model.backbone.state_of(model.backbone.new_state().tensors())
+def test_a_fresh_state_survives_the_disk_too(causal: LanguageModel) -> None:
+    loaded = causal.backbone.state_of(causal.backbone.new_state().tensors())
 
     assert loaded.num_tokens == 0
-    assert_close(model.extend(tokens(1, 5), places(1, 5), loaded), model(tokens(1, 5), places(1, 5)))
+    assert_close(causal.extend(tokens(1, 5), places(1, 5), loaded), causal(tokens(1, 5), places(1, 5)))
 
 
-def test_num_bytes_counts_what_is_held(model: LanguageModel) -> None:
-    _, state = model.prefill(tokens(1, 13), places(1, 13))
+def test_num_bytes_counts_what_is_held(causal: LanguageModel) -> None:
+    _, state = causal.prefill(tokens(1, 13), places(1, 13))
     content = sum(t.numel() * t.element_size() for t in state.tensors().values())
 
     assert state.num_bytes >= content > 0
@@ -287,8 +358,8 @@ def test_num_bytes_counts_what_is_held(model: LanguageModel) -> None:
 
 
 @pytest.mark.parametrize("damage", ["missing", "spare", "shape", "empty"])
-def test_a_state_of_another_model_is_refused(model: LanguageModel, damage: str) -> None:
-    tensors = model.prefill(tokens(1, 5), places(1, 5))[1].tensors()
+def test_a_state_of_another_model_is_refused(causal: LanguageModel, damage: str) -> None:
+    tensors = causal.prefill(tokens(1, 5), places(1, 5))[1].tensors()
     first = sorted(tensors)[0]
     if damage == "missing":
         del tensors[first]
@@ -300,7 +371,7 @@ def test_a_state_of_another_model_is_refused(model: LanguageModel, damage: str) 
         tensors = {}
 
     with pytest.raises(CheckpointError, match="This state is not one of this model"):
-        model.backbone.state_of(tensors)
+        causal.backbone.state_of(tensors)
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -319,7 +390,7 @@ def test_bfloat16_is_near_float32(name: str) -> None:
     assert all(p.grad is not None and p.grad.dtype == torch.float32 and p.grad.isfinite().all() for p in model.parameters())
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", CAUSAL)
 def test_states_follow_bfloat16_too(name: str) -> None:
     model = LanguageModel.Config(backbone=BACKBONES[name]).build(seed=2)
     prompt, tails = tokens(1, 31), tokens(3, 7, seed=1)

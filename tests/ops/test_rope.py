@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from biolect.ops.rope import rotary_angles, rotate
+from biolect.ops.rope import rotary_angles, rotate, rotate_adjacent
 
 BASE = 100_000.0
 
@@ -87,3 +87,13 @@ def test_rotating_agrees_with_its_definition_gradient_included() -> None:
     torch.testing.assert_close(found, defined, rtol=1e-14, atol=1e-14)
     gradients = [torch.autograd.grad((out * weights).sum(), x)[0] for out in (found, defined)]
     torch.testing.assert_close(*gradients, rtol=1e-14, atol=1e-14)
+
+
+def test_neighbours_are_turned_as_halves_are_after_sorting() -> None:
+    x = torch.randn(2, 5, 3, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    angles = rotary_angles(torch.randint(-9, 99, (2, 5)), 8, 500_000.0, torch.float64)
+    sorted_places = [0, 2, 4, 6, 1, 3, 5, 7]
+
+    found = rotate_adjacent(x, *angles)
+
+    torch.testing.assert_close(found[..., sorted_places], rotate(x[..., sorted_places], *angles), rtol=1e-14, atol=1e-14)

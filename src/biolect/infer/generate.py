@@ -127,9 +127,8 @@ def _opened(reader: Reader, modality: Modality, prefix: str, prompt: Prompt) -> 
 
 
 def _rows_at_once(context: Context, max_residues: int) -> int:
-    """Return how many samples are drawn side by side, so that their tails stay below a gigabyte."""
-    per_token = context.state.num_bytes / context.num_tokens
-    return int(np.clip(_STATE_BYTES / (2 * per_token * max_residues), 1, _MOST_ROWS))
+    """Return how many samples are drawn side by side, so that what each remembers stays below a gigabyte together."""
+    return int(np.clip(_STATE_BYTES / context.state.fork_bytes(max_residues), 1, _MOST_ROWS))
 
 
 @torch.inference_mode()

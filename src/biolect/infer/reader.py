@@ -26,7 +26,7 @@ from biolect.errors import ConfigError
 from biolect.infer.prompt import Prompt, write
 from biolect.models import checkpoint
 from biolect.models.backbone import State
-from biolect.models.language_model import READS_BOTH_SIDES, LanguageModel
+from biolect.models.language_model import LanguageModel
 from biolect.models.resolve import resolve
 from biolect.objectives.loss import token_losses
 from biolect.values import Segment
@@ -99,8 +99,8 @@ class Reader:
 
     def check_alone(self, *, alone: bool) -> None:
         """Raise ConfigError where something stands before the question and the model, or the strands, leave no room for it."""
-        if not alone and not self.model.config.is_causal:
-            raise ConfigError(READS_BOTH_SIDES)
+        if not alone:
+            self.model.backbone.check_causal()
         if not alone and self.strands == "both":
             raise ConfigError("Both strands can be asked of records alone only. Leave out --context and --given, or ask one strand.")
 

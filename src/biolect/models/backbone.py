@@ -8,6 +8,8 @@ from typing import Self
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from biolect.errors import ConfigError
+
 
 class State(ABC):
     """What must be remembered to continue. Opaque: only the backbone that made it looks inside."""
@@ -21,6 +23,10 @@ class State(ABC):
         Raises:
             ShapeError: If the state already holds several continuations.
         """
+
+    def fork_bytes(self, num_tokens: int) -> int:
+        """Memory that each continuation of a fork takes once it has read so many more tokens, with as much room again."""
+        return 2 * num_tokens * self.num_bytes // max(1, self.num_tokens)
 
     @abstractmethod
     def keep(self, rows: Int[Tensor, " M"]) -> None:
@@ -46,9 +52,18 @@ class State(ABC):
 
 
 class Backbone(nn.Module, ABC):
-    """Stack of blocks. Reads positions as given: where they come from is the data's affair."""
+    """Stack of blocks. Reads positions as given: where they come from is the data's affair.
+
+    Attributes:
+        embedding_std: Spread of initial embeddings and heads that suits it.
+        is_causal: Whether hidden states depend on nothing that follows. Where they do, there are no states.
+        recomputes: Trade a third more work for the memory of activations.
+    """
 
     width: int
+    embedding_std: float = 0.02
+    is_causal: bool = True
+    recomputes: bool = False
 
     @abstractmethod
     def forward(
@@ -60,9 +75,21 @@ class Backbone(nn.Module, ABC):
             segment_ids: Nothing flows between different ids, nor from or to 0 (padding). None: each row is one segment.
         """
 
+    def check_causal(self) -> None:
+        """Raise a ConfigError if hidden states depend on what follows, so that nothing read can stay as it is."""
+        if not self.is_causal:
+            raise ConfigError(
+                "This model reads both sides of every residue, so no text can be read in advance or continued. "
+                "Ask it by score or variants without --context and --given, or use a causal model."
+            )
+
     @abstractmethod
     def new_state(self) -> State:
-        """Return the state before the first token, of one continuation."""
+        """Return the state before the first token, of one continuation.
+
+        Raises:
+            ConfigError: If the backbone is not causal.
+        """
 
     @abstractmethod
     def state_of(self, tensors: dict[str, Tensor]) -> State:
@@ -77,4 +104,7 @@ class Backbone(nn.Module, ABC):
         """Read T more tokens of each of N continuations; the state advances in place.
 
         Equal to `forward` over everything read so far, at the last T places, up to rounding.
+
+        Raises:
+            ConfigError: If the backbone is not causal.
         """

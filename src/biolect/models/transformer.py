@@ -209,7 +209,7 @@ class Transformer(Backbone):
         super().__init__()
         self.config = config
         self.width = config.width
-        self.recomputes = False
+        self.is_causal = config.direction == "causal"
         self.blocks = nn.ModuleList(TransformerBlock(config) for _ in range(config.layers))
         self.norm = nn.RMSNorm(config.width, eps=config.norm_eps)
 
@@ -250,8 +250,8 @@ class Transformer(Backbone):
 
     def new_state(self) -> TransformerState:
         """Return the state before the first token."""
-        weight = self.norm.weight
-        heads, width = self.config.heads, self.config.head_width
+        self.check_causal()
+        weight, heads, width = self.norm.weight, self.config.heads, self.config.head_width
         layers = []
         for _ in self.blocks:
             prefix = (weight.new_zeros(heads, 0, width), weight.new_zeros(heads, 0, width))
@@ -276,6 +276,7 @@ class Transformer(Backbone):
 
     def extend(self, embeddings: Float[Tensor, "N T D"], positions: Int[Tensor, "N T"], state: State) -> Float[Tensor, "N T D"]:
         """Read T more tokens of each continuation; see `Backbone.extend`."""
+        self.check_causal()
         assert isinstance(state, TransformerState)
         angles = self._angles(embeddings, positions)
         x = embeddings

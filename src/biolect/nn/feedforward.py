@@ -13,6 +13,8 @@ class SwiGLU(nn.Module):
     Source: arXiv:2002.05202, equation 6.
     """
 
+    activation = staticmethod(functional.silu)
+
     def __init__(self, width: int, inner: int) -> None:
         super().__init__()
         self.up = nn.Linear(width, 2 * inner, bias=False)
@@ -21,4 +23,10 @@ class SwiGLU(nn.Module):
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """Return the layer's update; the residual is the block's."""
         gate, value = self.up(x).chunk(2, dim=-1)
-        return self.down(functional.silu(gate) * value)
+        return self.down(self.activation(gate) * value)
+
+
+class GEGLU(SwiGLU):
+    """The same with the exact GELU (the error function, no approximation) as gate."""
+
+    activation = staticmethod(functional.gelu)

@@ -57,3 +57,14 @@ def _turned(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     out[..., :half].addcmul_(x[..., half:], sines, value=-1)
     out[..., half:].addcmul_(x[..., :half], sines)
     return out
+
+
+def rotate_adjacent(
+    x: Float[Tensor, "B T H K"], cosines: Float[Tensor, "B T 1 half"], sines: Float[Tensor, "B T 1 half"]
+) -> Float[Tensor, "B T H K"]:
+    """Turn channel 2i against channel 2i + 1 by the angle of its position; keeps the dtype of x.
+
+    Pairs of neighbours stay together when channels are split into heads afterwards.
+    """
+    first, second = x.unflatten(-1, (-1, 2)).unbind(-1)
+    return torch.stack([first * cosines - second * sines, second * cosines + first * sines], dim=-1).flatten(-2).to(x.dtype)

@@ -1,0 +1,133 @@
+"""The mLSTM layer, "pre up-projection": the cell works inside a widened stream that a gate lets through."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from biolect.nn.bidirectional import Direction, doubled, joined
+from biolect.nn.conv import CausalConv
+from biolect.nn.linear import BlockDiagonal
+from biolect.nn.norm import HeadNorm
+from biolect.ops.mlstm import MLSTMState, empty_state, mlstm_chunkwise, mlstm_step, mlstm_two_sided
+from biolect.ops.rope import rotate_adjacent
+
+Rotary = Literal["none", "full", "per_head"]
+"""No positions; turned across the whole inner width, so that every head has its own frequencies; or head by head."""
+
+Angles = tuple[Tensor, Tensor] | None
+CellInput = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+"""Queries, keys and values by head; logits of input and forget gates."""
+
+_SMALL_BLOCK = 4
+
+
+class MLSTMLayer(nn.Module):
+    """Up-projection, convolution, cell, learnable skip, gate, down-projection.
+
+    Biases belong to gates and convolution only. Gates of the cell read queries, keys and values.
+
+    Args:
+        inner: Width inside, of all heads together.
+        plain_gates: Let gates read queries and keys before they are turned under `full`, too, as they do under
+            `per_head`. Published protein models do not; without it, hidden states depend on absolute positions.
+
+    Source: xLSTM, arXiv:2405.04517, figure 10; rotary positions as in arXiv:2411.04165.
+    """
+
+    compiled_parts = ("project", "finish")
+
+    def __init__(
+        self,
+        width: int,
+        inner: int,
+        heads: int,
+        *,
+        conv_width: int,
+        chunk_length: int,
+        direction: Direction,
+        rotary: Rotary,
+        plain_gates: bool,
+    ) -> None:
+        super().__init__()
+        self.heads, self.chunk_length, self.direction = heads, chunk_length, direction
+        self.turned_heads = 1 if rotary == "full" else heads
+        self.gates_see_turned = rotary == "full" and not plain_gates
+        self.up = nn.Linear(width, 2 * inner, bias=False)
+        self.conv = CausalConv(inner, conv_width)
+        self.query = BlockDiagonal(inner, inner // _SMALL_BLOCK)
+        self.key = BlockDiagonal(inner, inner // _SMALL_BLOCK)
+        self.value = BlockDiagonal(inner, inner // _SMALL_BLOCK)
+        self.gates = nn.Linear(3 * inner, 2 * heads)
+        self.head_norm = HeadNorm(inner)
+        self.skip = nn.Parameter(torch.ones(inner))
+        self.down = nn.Linear(inner, width, bias=False)
+
+    def initialize_gates(self, generator: torch.Generator, depth: float) -> None:
+        """Let gates depend on nothing yet: input gates near 1, forget gates from 0.953 to 0.998 over the heads, at any depth."""
+        nn.init.zeros_(self.gates.weight)
+        with torch.no_grad():
+            self.gates.bias[: self.heads].normal_(std=0.1, generator=generator)
+            self.gates.bias[self.heads :] = torch.linspace(3.0, 6.0, self.heads)
+
+    def project(
+        self,
+        u: Float[Tensor, "B T P"],
+        angles: Angles = None,
+        segment_ids: Int[Tensor, "B T"] | None = None,
+        tail: Float[Tensor, "B L P"] | None = None,
+    ) -> tuple[CellInput, Float[Tensor, "B T P"], Float[Tensor, "B L P"]]:
+        """Return what the cell reads, the convolved stream, and the tail for the next piece."""
+        convolved, tail = self.conv(u, tail, segment_ids)
+        q, k, v = self.query(convolved), self.key(convolved), self.value(u)
+        turned = (q, k)
+        if angles is not None:
+            turned = tuple(rotate_adjacent(x.unflatten(-1, (self.turned_heads, -1)), *angles).flatten(-2) for x in (q, k))
+        seen = torch.cat([*(turned if self.gates_see_turned else (q, k)), v], dim=-1)
+        # The bias is added in float32: in bfloat16, forget gates above 0.99 could not be told apart.
+        logits = functional.linear(seen, self.gates.weight)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32)) + self.gates.bias
+        heads = [x.unflatten(-1, (self.heads, -1)) for x in (*turned, v)]
+        return (heads[0], heads[1], heads[2], *logits.chunk(2, dim=-1)), convolved, tail
+
+    def finish(self, h: Float[Tensor, "B T H K"], convolved: Float[Tensor, "B T P"], z: Float[Tensor, "b T P"]) -> Float[Tensor, "b T D"]:
+        """Norm heads, add the skip, gate and project down."""
+        inside = self.head_norm(h) + self.skip.to(convolved.dtype) * convolved
+        inside = joined(inside) if self.direction == "bidirectional" else inside
+        return self.down(inside * functional.silu(z))
+
+    def forward(
+        self, x: Float[Tensor, "B T D"], angles: Angles = None, segment_ids: Int[Tensor, "b T"] | None = None
+    ) -> Float[Tensor, "B T D"]:
+        """Return the layer's update of whole rows; angles and segment ids are those of doubled rows where it reads both ways."""
+        u, z = self.up(x).chunk(2, dim=-1)
+        # Gating and both projections treat positions one by one, so only what is between them goes both ways.
+        cell_input, convolved, _ = self.project(doubled(u) if self.direction == "bidirectional" else u, angles, segment_ids)
+        if self.direction == "two_sided":
+            h = mlstm_two_sided(*cell_input, segment_ids, chunk_length=self.chunk_length)
+        else:
+            h, _ = mlstm_chunkwise(*cell_input, None, segment_ids, chunk_length=self.chunk_length)
+        return self.finish(h, convolved, z)
+
+    def empty(self, rows: int) -> tuple[Float[Tensor, "N L P"], MLSTMState]:
+        """Return tail and cell before the first position."""
+        tail = self.conv.empty_tail(rows)
+        size = tail.shape[2] // self.heads
+        return tail, empty_state(rows, self.heads, size, size, dtype=tail.dtype, device=tail.device)
+
+    def extend(
+        self, x: Float[Tensor, "N T D"], angles: Angles, tail: Float[Tensor, "N L P"], cell: MLSTMState
+    ) -> tuple[Float[Tensor, "N T D"], Float[Tensor, "N L P"], MLSTMState]:
+        """Read more positions; return the update, and tail and cell after them."""
+        u, z = self.up(x).chunk(2, dim=-1)
+        cell_input, convolved, tail = self.project(u, angles, None, tail)
+        if x.shape[1] == 1:
+            step, cell = mlstm_step(*(part[:, 0] for part in cell_input), cell)
+            h = step[:, None]
+        else:
+            h, cell = mlstm_chunkwise(*cell_input, cell, chunk_length=self.chunk_length)
+        return self.finish(h, convolved, z), tail, cell
