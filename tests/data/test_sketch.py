@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from unittest.mock import patch
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biolect.bio.sequence import Modality, Sequence
-from biolect.data.sketch import AMINO_ACIDS, MURPHY, NUCLEOTIDES, Words, WordSet
+from biolect.data.sketch import AMINO_ACIDS, MURPHY, NUCLEOTIDES, Index, Words, WordSet
 from biolect.tokens.vocabulary import Vocabulary
 
 JOINT = Vocabulary.joint()
@@ -82,3 +85,16 @@ def test_a_fraction_keeps_the_same_words_in_every_sequence() -> None:
 
     assert 0.2 < len(whole) / 3_980 < 0.3
     assert set(part.tolist()) <= set(whole.tolist())
+
+
+@given(owners=st.lists(st.integers(0, 6), min_size=0, max_size=60), seed=st.integers(0, 9), least=st.integers(1, 3), part=st.integers(1, 9))
+def test_pairs_are_counted_the_same_however_the_memory_is_cut(owners: list[int], seed: int, least: int, part: int) -> None:
+    words = np.random.default_rng(seed).integers(0, 8, size=len(owners))
+    both = sorted({(int(word), owner) for word, owner in zip(words, owners, strict=True)})
+    index = Index(np.array([w for w, _ in both], dtype=np.uint64), np.array([o for _, o in both], dtype=np.int32), 7)
+
+    with patch("biolect.data.sketch._PART_KEYS", part):
+        found = {(int(a), int(b)): int(n) for a, b, n in zip(*index.pairs(3, least), strict=True)}
+
+    near = Counter((both[i][1], both[j][1]) for i in range(len(both)) for j in range(i + 1, min(i + 4, len(both))) if both[i][0] == both[j][0])
+    assert found == {pair: count for pair, count in near.items() if count >= least}

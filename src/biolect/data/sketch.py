@@ -19,6 +19,7 @@ from biolect.tokens.vocabulary import Vocabulary
 
 _UNREADABLE = 255
 _BATCH_RESIDUES = 1 << 16
+_PART_KEYS = 1 << 22
 BUDGET_WORDS = 16_000_000
 """Words kept over a whole corpus. Some 16 bytes each while they are sorted."""
 
@@ -83,8 +84,11 @@ class Words:
         for owners, token_ids in _batched(sequences):
             hashed, places = self.hashes(token_ids)
             parts.append(distinct(hashed << np.uint64(owner_bits) | owners[places].astype(np.uint64)))
-        packed = distinct(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.uint64)
-        del parts
+        packed = np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint64)
+        # In place, and the parts let go: this is where the memory of `prepare` is highest.
+        parts.clear()
+        packed.sort()
+        packed = packed[_changes(packed)]
         owners = (packed & np.uint64((1 << owner_bits) - 1)).astype(np.int32)
         packed >>= np.uint64(owner_bits)
         return Index(packed, owners, num_owners)
@@ -140,19 +144,41 @@ class Index:
         """Distinct words of every owner."""
         return np.bincount(self.owners, minlength=self.num_owners)
 
-    def pairs(self, neighbors: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Return (owner, later owner, words in common) for owners that share a word.
+    def pairs(self, neighbors: int, least: int = 1) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return (owner, later owner, words in common) for owners that share `least` words.
 
         Of the owners of one word, each is paired with the next few only: a word of a thousand owners
         would make half a million pairs, and the chain connects them just as well.
         """
-        keys = []
-        for step in range(1, neighbors + 1):
+        steps = range(1, neighbors + 1)
+        sizes = [int(np.count_nonzero(self.words[step:] == self.words[:-step])) for step in steps]
+        joined, start = np.empty(sum(sizes), dtype=np.int64), 0
+        for step, size in zip(steps, sizes, strict=True):
             same = np.flatnonzero(self.words[step:] == self.words[:-step])
-            keys.append(self.owners[same].astype(np.int64) << 32 | self.owners[same + step])
-        joined = np.sort(np.concatenate(keys))
-        starts = np.flatnonzero(_changes(joined))
-        return joined[starts] >> 32, joined[starts] & 0xFFFFFFFF, np.diff(np.append(starts, len(joined)))
+            joined[start : start + size] = self.owners[same].astype(np.int64) << 32 | self.owners[same + step]
+            start += size
+        joined.sort()
+        found = [_counted(part, least) for part in _whole_parts(joined)]
+        keys, counts = (np.concatenate(side) for side in zip(*found, strict=True))
+        return keys >> 32, keys & 0xFFFFFFFF, counts
+
+
+def _whole_parts(keys: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Cut sorted keys into parts that fit the memory; equal keys stay together."""
+    start = 0
+    while start < len(keys) or not start:
+        stop = min(start + _PART_KEYS, len(keys))
+        stop = int(np.searchsorted(keys, keys[stop - 1], side="right")) if stop else 0
+        yield keys[start:stop]
+        start = max(stop, 1)
+
+
+def _counted(keys: NDArray[np.int64], least: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the distinct keys that come so often, and how often they do."""
+    starts = np.flatnonzero(_changes(keys))
+    counts = np.diff(np.append(starts, len(keys)))
+    kept = counts >= least
+    return keys[starts[kept]], counts[kept]
 
 
 def distinct(values: NDArray[Any]) -> NDArray[Any]:

@@ -159,9 +159,8 @@ def _related(stores: Sequence[MemberStore], rules: Clustering) -> Iterator[Edges
     nucleotide = Words(NUCLEOTIDES, rules.nucleotide_word, both_strands=True, fraction=fraction_for(residues[1]))
     for words, containment in ((protein, rules.protein_containment), (nucleotide, rules.nucleotide_containment)):
         index = words.index(_members(stores, proteins=not words.both_strands), len(owners))
-        left, right, shared = index.pairs(rules.neighbors)
-        shorter = np.minimum(index.sizes[left], index.sizes[right])
-        kept = (shared >= rules.min_shared) & (shared >= containment * shorter)
+        left, right, shared = index.pairs(rules.neighbors, rules.min_shared)
+        kept = shared >= containment * np.minimum(index.sizes[left], index.sizes[right])
         yield owners[left[kept]], owners[right[kept]]
 
 
