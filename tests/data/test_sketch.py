@@ -96,5 +96,6 @@ def test_pairs_are_counted_the_same_however_the_memory_is_cut(owners: list[int],
     with patch("biolect.data.sketch._PART_KEYS", part):
         found = {(int(a), int(b)): int(n) for a, b, n in zip(*index.pairs(3, least), strict=True)}
 
-    near = Counter((both[i][1], both[j][1]) for i in range(len(both)) for j in range(i + 1, min(i + 4, len(both))) if both[i][0] == both[j][0])
+    close = [(one, other) for i, one in enumerate(both) for other in both[i + 1 : i + 4] if one[0] == other[0]]
+    near = Counter((one[1], other[1]) for one, other in close)
     assert found == {pair: count for pair, count in near.items() if count >= least}
