@@ -12,11 +12,11 @@ from biolect.infer.reader import Reader, counted
 from biolect.models.language_model import LanguageModel
 from tests.infer.conftest import build, dna, protein
 
-LETTERS = {Modality.DNA: set("ACGTN"), Modality.RNA: set("ACGUN"), Modality.PROTEIN: set("ACDEFGHIKLMNPQRSTVWYXBZJUO*")}
+LETTERS = {Modality.DNA: set("ACGT"), Modality.RNA: set("ACGU"), Modality.PROTEIN: set("ACDEFGHIKLMNPQRSTVWY")}
 
 
 @pytest.mark.parametrize("modality", LETTERS)
-def test_samples_stay_inside_the_alphabet(reader: Reader, modality: Modality):
+def test_samples_are_of_letters_that_stand_for_one_residue(reader: Reader, modality: Modality):
     made = generate(reader, modality, 30, Sampling(max_residues=25, temperature=3.0))
 
     assert len(made.sequences) == 30
@@ -39,7 +39,7 @@ def test_samples_do_not_depend_on_what_is_drawn_beside_them(reader: Reader, monk
 def without_reuse(reader: Reader, modality: Modality, prefix: str, prompt: Prompt, sampling: Sampling, number: int) -> str:
     """Draw one sample by reading everything anew for every letter."""
     words = reader.model.vocabulary
-    allowed = [*words.residue_ids(modality).tolist(), words.end, words.separator]
+    allowed = [*words.standard_ids(modality).tolist(), words.end, words.separator]
     randoms = np.random.default_rng((sampling.seed, number)).random(sampling.max_residues)
     text = prefix
     for step in range(sampling.max_residues):

@@ -98,7 +98,9 @@ def generate(
     sampling, prompt = sampling or Sampling(), prompt or Prompt()
     context, place, stride = _opened(reader, modality, prefix, prompt)
     ends = np.unique([reader.model.vocabulary.end, reader.model.vocabulary.separator])
-    letters = reader.model.vocabulary.residue_ids(modality)
+    vocabulary = reader.model.vocabulary
+    # No N and no X: a sample is a sequence, not a doubt about one.
+    letters = vocabulary.residue_ids(modality) if modality is Modality.MOLECULE else vocabulary.standard_ids(modality)
     found: list[NDArray[np.int64]] = []
     state_bytes = 0
     rows = _rows_at_once(context, sampling.max_residues)
