@@ -120,3 +120,38 @@ def _paired(first: ArrayLike, second: ArrayLike) -> tuple[NDArray[np.float64], N
     if a.shape != b.shape or a.ndim != 1 or len(a) < 2:
         raise ShapeError(f"Two equally long lists of at least 2 values are needed, not {a.shape} and {b.shape}.")
     return a, b
+
+
+def classification(truth: ArrayLike, probabilities: ArrayLike, *, with_auroc: bool = True) -> dict[str, float]:
+    """Return accuracy, Matthews correlation, F1 and AUROC over all items at once.
+
+    With two classes, F1 is that of the second one and AUROC asks for it; with more, both are means over classes
+    (for AUROC each class against all others). What cannot be said, because a class is missing, is NaN.
+
+    Args:
+        truth: Class of every item, 0-based.
+        probabilities: Items by classes; the largest is the guess.
+        with_auroc: AUROC, too, which takes most of the time.
+    """
+    codes, chances = np.asarray(truth, dtype=np.int64), np.asarray(probabilities, dtype=np.float64)
+    num_items, num_classes = chances.shape
+    guessed = chances.argmax(axis=1)
+    table = np.bincount(codes * num_classes + guessed, minlength=num_classes**2).reshape(num_classes, num_classes).astype(np.float64)
+    true, said, right = table.sum(axis=1), table.sum(axis=0), np.diag(table)
+    spread = math.sqrt((num_items**2 - (said**2).sum()) * (num_items**2 - (true**2).sum()))
+    with np.errstate(invalid="ignore"):
+        f1 = 2 * right / (true + said)
+    asked = [1] if num_classes == 2 else range(num_classes)
+    return {
+        "accuracy": float(right.sum() / num_items),
+        "mcc": float((right.sum() * num_items - (true * said).sum()) / spread) if spread else 0.0,
+        "f1": float(f1[1] if num_classes == 2 else f1.mean()),
+        **({"auroc": float(np.mean([auroc(codes == k, chances[:, k]) for k in asked]))} if with_auroc else {}),
+    }
+
+
+def regression(truth: ArrayLike, guesses: ArrayLike) -> dict[str, float]:
+    """Return rank correlation and R2 (1 - squared error / variance of the truth) over all items at once."""
+    a, b = _paired(truth, guesses)
+    spread = float(((a - a.mean()) ** 2).sum())
+    return {"spearman": spearman(a, b), "r2": 1 - float(((a - b) ** 2).sum()) / spread if spread else math.nan}

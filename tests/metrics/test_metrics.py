@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from biolect.errors import ShapeError
-from biolect.metrics import auroc, bits_per_residue, bootstrap_interval, ks, perplexity, spearman
+from biolect.metrics import auroc, bits_per_residue, bootstrap_interval, classification, ks, perplexity, regression, spearman
 
 NUMBERS = st.lists(st.integers(-5, 5), min_size=2, max_size=30)
 
@@ -106,3 +106,38 @@ def test_equal_seeds_give_equal_intervals():
 def test_a_bootstrap_over_nothing_is_refused():
     with pytest.raises(ShapeError, match="at least one item"):
         bootstrap_interval(lambda s, i: 0.0, [])
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_classification_agrees_with_scikit_learn(classes: int) -> None:
+    from sklearn import metrics as known
+
+    rng = np.random.default_rng(classes)
+    truth = rng.integers(classes, size=211)
+    chances = rng.dirichlet(np.ones(classes), size=211) + 0.3 * np.eye(classes)[truth]
+    chances /= chances.sum(axis=1, keepdims=True)
+
+    found = classification(truth, chances)
+
+    guesses = chances.argmax(axis=1)
+    assert found["accuracy"] == pytest.approx(known.accuracy_score(truth, guesses))
+    assert found["mcc"] == pytest.approx(known.matthews_corrcoef(truth, guesses))
+    assert found["f1"] == pytest.approx(known.f1_score(truth, guesses, average="binary" if classes == 2 else "macro"))
+    scores = chances[:, 1] if classes == 2 else chances
+    assert found["auroc"] == pytest.approx(known.roc_auc_score(truth, scores, multi_class="ovr"))
+
+
+def test_metrics_are_those_of_the_whole_set_and_not_means_of_parts() -> None:
+    truth, chances = np.array([0, 0, 0, 1, 1, 1]), np.array([[1, 0], [1, 0], [0, 1], [0, 1], [1, 0], [0, 1]])
+
+    whole = classification(truth, chances)["mcc"]
+    parts = [classification(truth[i : i + 2], chances[i : i + 2])["mcc"] for i in (0, 2, 4)]
+
+    assert whole == pytest.approx(1 / 3) and np.mean(parts) != pytest.approx(whole)
+
+
+def test_regression_counts_ranks_and_errors() -> None:
+    found = regression([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 4.0, 3.0])
+
+    assert found == {"spearman": pytest.approx(0.8), "r2": pytest.approx(1 - 2 / 5)}
+    assert np.isnan(regression([1.0, 1.0], [0.0, 2.0])["r2"])

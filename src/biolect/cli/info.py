@@ -67,6 +67,8 @@ def _named(name: str) -> dict[str, Any]:
 def _folder(folder: Path) -> dict[str, Any]:
     if (folder / "model.safetensors").is_file():
         return _model(folder)
+    if (folder / "head.yaml").is_file():
+        return _finetuned(folder)
     if (folder / "metrics.jsonl").is_file():
         return _run(folder)
     if (folder / "corpus.json").is_file():
@@ -136,6 +138,13 @@ def _run(folder: Path) -> dict[str, Any]:
     done = _read_json(record) if record.is_file() else {}
     state = {"finished": True, **done.get("report", {})} if done else {"finished": False}
     return {"kind": "run", "recipe": config.name, **_shape(config.model, config.context_tokens), **state}
+
+
+def _finetuned(folder: Path) -> dict[str, Any]:
+    from biolect.infer.predict import Finetuned
+
+    task = Finetuned.load(folder).task
+    return _model(folder / "model") | {"kind": "finetuned", "task": task.to_dict(), **_read_json(folder / "run.json").get("report", {})}
 
 
 def _corpus(folder: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from biolect.objectives.infill import Infill, check_holes
 from biolect.objectives.masked import Masked
 from biolect.tokens.vocabulary import Vocabulary
 from biolect.train.optimizer import AdamW
-from biolect.train.schedule import Schedule
+from biolect.train.schedule import Decay, Schedule
 
 
 class Phase(Config):
@@ -27,6 +27,7 @@ class Phase(Config):
         tokens: Budget of the phase.
         learning_rate: At its start (after the warm-up) and at its end.
         warmup_tokens: Part of the budget in which the learning rate rises from 0.
+        decay: How the learning rate goes from start to end.
         context_tokens: Another row length than the run's; None keeps the run's.
     """
 
@@ -35,6 +36,7 @@ class Phase(Config):
     tokens: int = pydantic.Field(gt=0)
     learning_rate: tuple[float, float]
     warmup_tokens: int = pydantic.Field(default=0, ge=0)
+    decay: Decay = "linear"
     context_tokens: int | None = pydantic.Field(default=None, gt=1)
 
     @pydantic.model_validator(mode="after")
@@ -51,7 +53,7 @@ class Phase(Config):
     @property
     def schedule(self) -> Schedule:
         """The learning rate over the phase."""
-        return Schedule(*self.learning_rate, self.warmup_tokens, self.tokens)
+        return Schedule(*self.learning_rate, self.warmup_tokens, self.tokens, self.decay)
 
     def scaled(self, factor: float) -> Phase:
         """Return the phase with its budget and warm-up multiplied, at least one token long."""

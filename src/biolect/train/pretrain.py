@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from biolect.config import Config
 from biolect.errors import ConfigError
 from biolect.files import atomic_path, write_run_json
 from biolect.models import checkpoint
@@ -72,7 +73,7 @@ def pretrain(
     output = Path(output)
     runtime = Runtime(choose(device).device, config.dtype)
     if runtime.is_main:
-        _claim(config, output, resume=resume, overwrite=overwrite)
+        claim(config, output, resume=resume, overwrite=overwrite)
     runtime.wait()
     with stop_signals(runtime) as caught:
         trainer, found = _assemble(config, output, runtime, allow_leakage=allow_leakage)
@@ -93,15 +94,19 @@ def pretrain(
     return result
 
 
-def _claim(config: RunConfig, output: Path, *, resume: bool, overwrite: bool) -> None:
-    """Make the run folder ours, or refuse."""
+def claim(config: Config, output: Path, *, resume: bool, overwrite: bool) -> None:
+    """Make the run folder ours and write the config into it.
+
+    Raises:
+        ConfigError: If the folder holds something else, or another run.
+    """
     there = {path.name for path in output.iterdir()} if output.is_dir() else set()
     began = {CONFIG, METRICS} <= there
     if there and not began and not there <= {CONFIG, *components.SIMULATED}:
         raise ConfigError(f"'{output}' is not empty and holds no run. Choose another --output.")
     if began and resume:
-        before = RunConfig.from_yaml((output / CONFIG).read_text())
-        changed = [name for name in RunConfig.model_fields if getattr(before, name) != getattr(config, name)]
+        before = type(config).from_yaml((output / CONFIG).read_text())
+        changed = [name for name in type(config).model_fields if getattr(before, name) != getattr(config, name)]
         if changed:
             raise ConfigError(
                 f"The run in '{output}' was started with another config: '{changed[0]}' differs. "

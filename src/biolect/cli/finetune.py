@@ -1,0 +1,50 @@
+"""`biolect finetune`: a head on a language model, from a labelled table."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from biolect.cli.common import DEFAULTS, POSITIVE, Common, finish
+from biolect.errors import ConfigError
+
+
+def finetune(
+    data: str,
+    *assignments: str,
+    target: str,
+    split: str | None = None,
+    sequence: str = "sequence",
+    strands: Literal["one", "both"] = "one",
+    lora: Annotated[int | None, POSITIVE] = None,
+    allow_leakage: bool = False,
+    common: Common = DEFAULTS,
+) -> int:
+    """Train a model to predict a class or a number from a sequence.
+
+    Args:
+        data: CSV, TSV or Parquet with one sequence a row.
+        assignments: Changes as `key.path=value`, for example `trains=head`, `epochs=20` or `columns.kind=regression`.
+        target: Column to predict.
+        split: Column with train, valid or test in every row; without it relatives are kept together.
+        sequence: Column of the sequences.
+        strands: `both` trains on either strand of DNA and averages the two when asked.
+        lora: Rank of low-rank adapters.
+        allow_leakage: Go on although a sequence stands in several splits.
+    """
+    from biolect.train.finetune import finetune as run
+    from biolect.train.tuner import FinetuneConfig
+
+    if lora is not None:
+        raise ConfigError("--lora is not built yet. Leave it out to train all weights, or pass trains=head to train the head alone.")
+    output = common.need_folder(resumes=True)
+    columns = {"target": target, "sequence": sequence, "split": split} | ({} if common.seed is None else {"seed": common.seed})
+    flags = {"seed": common.seed, "batch_tokens": common.batch_tokens, "dtype": None if common.dtype == "auto" else common.dtype}
+    asked = {"data": data, "model": common.need_model(), "columns": columns, "strands": strands}
+    config = FinetuneConfig.from_dict(asked | {key: value for key, value in flags.items() if value is not None}).override(assignments)
+    if common.dry_run:
+        return finish({"would_run": config.to_dict(), "would_write": output}, common=common)
+    common.placement()
+    with common.progress("finetune") as advance:
+        flags = {"resume": common.resume, "overwrite": common.overwrite, "device": common.device}
+        result = run(config, output, **flags, allow_leakage=allow_leakage, advance=advance)
+    return finish(result, result.pop("refused"), common)

@@ -1,0 +1,40 @@
+"""`biolect predict`: what a finetuned model says of every row of a table."""
+
+from __future__ import annotations
+
+from biolect.cli.common import DEFAULTS, Common, check_inputs, finish
+from biolect.errors import InputError
+
+
+def predict(table: str, /, *, sequence: str = "sequence", common: Common = DEFAULTS) -> int:
+    """Predict a class or a number for every sequence. Columns: `id`, `prediction`, and for classes the probability of each.
+
+    Args:
+        table: CSV, TSV or Parquet with one sequence a row.
+        sequence: Column of the sequences.
+    """
+    import polars
+
+    from biolect.bio.io import Refusal
+    from biolect.bio.io.tables import check_ending, read_sequences, write_table
+    from biolect.infer.predict import Finetuned
+    from biolect.infer.reader import BATCH_TOKENS
+
+    output = common.need_file()
+    check_ending(output)
+    if common.dry_run:
+        check_inputs([table])
+        return finish({"would_read": [table], "would_write": output, "model": common.need_model()}, common=common)
+    placement = common.placement()
+    tuned = Finetuned.load(common.need_model(), device=placement.device, batch_tokens=common.batch_tokens or BATCH_TOKENS)
+    found = [
+        Refusal(one.name, table, reason) if not isinstance(one, Refusal) and (reason := tuned.refusal(one)) else one
+        for one in read_sequences(table, tuned.modality, column=sequence)
+    ]
+    refused = [one for one in found if isinstance(one, Refusal)]
+    records = [one for one in found if not isinstance(one, Refusal)]
+    if not records:
+        raise InputError(f"Not one of the {len(refused)} rows of '{table}' can be predicted. The first: {refused[0].reason}")
+    columns = tuned.columns([tuned.reader.member(record) for record in records])
+    write_table(output, polars.DataFrame({"id": [record.name for record in records]} | columns))
+    return finish({"records": len(records), "target": tuned.task.target}, refused, common)

@@ -1,0 +1,239 @@
+"""Labelled tables: sequences with something to predict, checked, and split so that relatives stay together."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pydantic
+from numpy.typing import NDArray
+
+from biolect.bio.io.form import Refusal
+from biolect.bio.io.tables import read_sequences, read_table
+from biolect.bio.sequence import Modality
+from biolect.bio.sequence import Sequence as Record
+from biolect.config import Config
+from biolect.data.document import View
+from biolect.data.shards import SPLITS, MemberStore, MemberWriter
+from biolect.data.splits import Clustering, cluster, split
+from biolect.errors import InputError, LeakageError
+from biolect.tokens.vocabulary import Vocabulary
+
+_WORDS = {"train": 0, "valid": 1, "validation": 1, "test": 2}
+_MOST_CLASSES = 20
+
+
+class Columns(Config):
+    """Where a table keeps what.
+
+    Attributes:
+        target: Column of what is predicted.
+        sequence: Column of the sequences.
+        split: Column with train, valid and test; without one, whole clusters of relatives are drawn.
+        kind: `auto` takes text, and whole numbers of at most 20 different values, for classes.
+        valid, test: Shares of residues held out where the table does not say what is.
+        seed: Of the drawn splits.
+    """
+
+    target: str
+    sequence: str = "sequence"
+    split: str | None = None
+    kind: Literal["auto", "classification", "regression"] = "auto"
+    valid: float = pydantic.Field(default=0.1, gt=0, lt=1)
+    test: float = pydantic.Field(default=0.2, gt=0, lt=1)
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Records with their targets. Invariant: every split has records, and training has every class.
+
+    Attributes:
+        targets: Codes of classes, or numbers.
+        labels: Classes, sorted by their text; empty where numbers are predicted.
+        splits: By record, 0 train, 1 valid, 2 test.
+        clusters: By record; relatives share one, equal sequences always do.
+        refused: Rows that could not be used.
+        shared: Sequences that stand in several splits.
+    """
+
+    records: tuple[Record, ...]
+    targets: NDArray[np.float64]
+    labels: tuple[str, ...]
+    splits: NDArray[np.uint8]
+    clusters: NDArray[np.int32]
+    refused: tuple[Refusal, ...]
+    shared: int
+
+    def of(self, name: str) -> NDArray[np.int64]:
+        """Return the records of a split."""
+        return np.flatnonzero(self.splits == SPLITS.index(name))
+
+
+def read_labelled(
+    path: str,
+    columns: Columns,
+    refusal: Callable[[Record], str] = lambda record: "",
+    *,
+    modality: Modality | None = None,
+    allow_leakage: bool = False,
+) -> Labelled:
+    """Read and check a table.
+
+    Args:
+        modality: Of all sequences; None guesses it from them.
+        refusal: Why a sequence cannot be used, as a sentence; empty if it can.
+        allow_leakage: Go on although splits share sequences.
+
+    Raises:
+        InputError: If the table cannot be read or learned from: a column is missing, all targets are equal, a
+            class has one record only or none to train on, a split is unknown or empty.
+        LeakageError: If a sequence stands in several splits and that is not allowed.
+    """
+    frame = read_table(path, [columns.target, *([columns.split] if columns.split else [])])
+    texts = [None if value is None or value != value else str(value) for value in frame[columns.target].to_list()]
+    kept: list[int] = []
+    records: list[Record] = []
+    refused: list[Refusal] = []
+    for row, (found, text) in enumerate(zip(read_sequences(path, modality, column=columns.sequence), texts, strict=True)):
+        reason = "" if isinstance(found, Refusal) else refusal(found)
+        if isinstance(found, Refusal):
+            refused.append(found)
+        elif text is None or reason:
+            refused.append(Refusal(found.name, f"{path}, row {row + 1}", reason or f"Its column '{columns.target}' is empty. Fill it in."))
+        else:
+            kept.append(row)
+            records.append(found)
+    if not records:
+        raise InputError(f"Not one of the {len(frame)} rows of '{path}' can be used. The first: {refused[0].reason}")
+    values = [str(texts[row]) for row in kept]
+    targets, labels = _targets(path, columns, values, kept, is_number=frame[columns.target].dtype.is_float())
+    clusters = clusters_of(records)
+    splits = _splits(path, columns, records, clusters, None if columns.split is None else [frame[columns.split][row] for row in kept])
+    shared = _shared(records, splits)
+    if shared and not allow_leakage:
+        raise LeakageError(
+            f"{len(shared)} sequences of '{path}' stand in several splits, on either strand; for example {shared[0]}. "
+            "Leave out --split to have relatives kept together, or pass --allow-leakage."
+        )
+    found = Labelled(tuple(records), targets, labels, splits, clusters, tuple(refused), len(shared))
+    _check_splits(path, columns, found)
+    return found
+
+
+def _targets(
+    path: str, columns: Columns, values: Sequence[str], rows: Sequence[int], *, is_number: bool
+) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Return targets as numbers, and the classes that they count, if they do."""
+    counts = Counter(values)
+    if len(counts) == 1:
+        raise InputError(f"Column '{columns.target}' of '{path}' is '{values[0]}' everywhere: there is nothing to learn. Name another one.")
+    numbers = [_number(value) for value in values]
+    looks_continuous = None not in numbers and (is_number or len(counts) > _MOST_CLASSES)
+    if columns.kind == "regression" or (columns.kind == "auto" and looks_continuous):
+        if None in numbers:
+            row = numbers.index(None)
+            raise InputError(
+                f"Column '{columns.target}' of '{path}' has '{values[row]}' in row {rows[row] + 1}, which is no finite number. "
+                "Mend it, or pass kind=classification."
+            )
+        return np.array(numbers, dtype=np.float64), ()
+    lone = next((label for label, count in sorted(counts.items()) if count == 1), None)
+    if lone is not None:
+        raise InputError(
+            f"Class '{lone}' in column '{columns.target}' of '{path}' has one record only, which cannot be learned and tested. "
+            "Remove it, join it to another class, or pass kind=regression if these are numbers."
+        )
+    labels = tuple(sorted(counts))
+    codes = {label: code for code, label in enumerate(labels)}
+    return np.array([codes[value] for value in values], dtype=np.float64), labels
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _splits(
+    path: str, columns: Columns, records: Sequence[Record], clusters: NDArray[np.int32], words: Sequence[Any] | None
+) -> NDArray[np.uint8]:
+    if words is None:
+        return drawn_splits(records, clusters, {"test": columns.test, "valid": columns.valid}, columns.seed)
+    unknown = next((word for word in words if word not in _WORDS), None)
+    if unknown is not None or None in words:
+        close = difflib.get_close_matches(str(unknown), _WORDS, n=1)
+        hint = f" Did you mean '{close[0]}'?" if close else " Write train, valid or test in every row."
+        raise InputError(f"Column '{columns.split}' of '{path}' has '{unknown}', which is no split.{hint}")
+    splits = np.array([_WORDS[word] for word in words], dtype=np.uint8)
+    training = np.flatnonzero(splits == 0)
+    if len(training) and not (splits == 1).any():
+        some = [records[i] for i in training]
+        splits[training] = drawn_splits(some, clusters[training], {"valid": columns.valid}, columns.seed)
+    return splits
+
+
+def drawn_splits(records: Sequence[Record], clusters: NDArray[np.int32], fractions: dict[str, float], seed: int) -> NDArray[np.uint8]:
+    """Return a split for every record, whole clusters each, until shares of residues are reached."""
+    _, labels = np.unique(clusters, return_inverse=True)
+    with _store(records) as store:
+        return split([store], [labels.astype(np.int32)], fractions, seed)[0]
+
+
+def clusters_of(records: Sequence[Record]) -> NDArray[np.int32]:
+    """Return the cluster of every record; see `data.splits`."""
+    with _store(records) as store:
+        return cluster([store], Clustering())[0]
+
+
+@contextmanager
+def _store(records: Sequence[Record]) -> Iterator[MemberStore]:
+    """Give a member store of records for as long as a block lasts; they are named by their residues, so names link equals only."""
+    joint = Vocabulary.joint()
+    with tempfile.TemporaryDirectory() as folder:
+        with MemberWriter(Path(folder) / "records", joint) as writer:
+            for record in records:
+                writer.begin_group(_canonical(record))
+                writer.add(joint.encode(record), record.modality, View.RECORD)
+        yield MemberStore.open(Path(folder) / "records")
+
+
+def _canonical(record: Record) -> str:
+    """Return the residues, of nucleotides those of the strand that comes first."""
+    if record.modality in (Modality.DNA, Modality.RNA):
+        return min(record.residues, record.reverse_complement().residues)
+    return record.residues
+
+
+def _shared(records: Sequence[Record], splits: NDArray[np.uint8]) -> list[str]:
+    """Return examples of sequences that stand in several splits, one per sequence, as names."""
+    homes: dict[str, dict[int, str]] = {}
+    for record, place in zip(records, splits.tolist(), strict=True):
+        homes.setdefault(_canonical(record), {}).setdefault(place, record.name)
+    several = (names for names in homes.values() if len(names) > 1)
+    return [" and ".join(f"'{name}' ({SPLITS[place]})" for place, name in sorted(names.items())) for names in several]
+
+
+def _check_splits(path: str, columns: Columns, found: Labelled) -> None:
+    for name in SPLITS:
+        # One number correlates with nothing.
+        if len(found.of(name)) < (1 if found.labels else 2):
+            drawn = "The sequences are too few, or too alike, to hold some out. Add more, or name your own split with --split."
+            advice = drawn if columns.split is None else f"Write {name} into column '{columns.split}' of some rows, or leave out --split."
+            raise InputError(f"'{path}' has too few records for {name}. {advice}")
+    missing = set(range(len(found.labels))) - set(found.targets[found.of("train")].astype(int).tolist())
+    if missing:
+        label = found.labels[min(missing)]
+        raise InputError(
+            f"Class '{label}' in column '{columns.target}' of '{path}' has no record to train on. Add some, or split otherwise (seed=1)."
+        )

@@ -1,0 +1,178 @@
+"""Predictions of a finetuned model: one class or number per sequence.
+
+A run folder of `biolect finetune` holds, beside the language model in `model/`:
+
+    head.safetensors    weights of the head
+    head.yaml           `Task`: what the outputs mean, and how sequences are read
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pydantic
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from biolect.bio.sequence import Modality
+from biolect.bio.sequence import Sequence as Record
+from biolect.config import Config
+from biolect.data.document import Member
+from biolect.data.packing import length_batches, windows
+from biolect.errors import CheckpointError
+from biolect.files import atomic_path
+from biolect.infer.prompt import Prompt
+from biolect.infer.reader import BATCH_TOKENS, Reader, Strands
+from biolect.models import checkpoint
+from biolect.models.predictor import Predictor
+
+HEAD, TASK = "head.safetensors", "head.yaml"
+
+
+class Task(Config):
+    """What is predicted, and how a sequence is read for it.
+
+    Attributes:
+        target: Name of what is predicted.
+        labels: Classes in the order of the outputs, which is that of their text; empty where a number is predicted.
+        mean, deviation: Of a number in training; the head speaks in deviations from the mean.
+        strands: `both` averages the outputs for DNA and its reverse complement, so that they are equal for both.
+        long: Sequences over the model's context are refused, or read in windows that overlap by half; then the mean
+            is over all residues, each where it stands furthest inside.
+    """
+
+    target: str
+    labels: tuple[str, ...] = ()
+    mean: float = 0.0
+    deviation: float = pydantic.Field(default=1.0, gt=0)
+    strands: Strands = "one"
+    long: Literal["refuse", "windows"] = "refuse"
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that the head gives."""
+        return len(self.labels) or 1
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Sequences as a predictor reads them; see `Predictor.forward`."""
+
+    token_ids: Tensor
+    positions: Tensor
+    segment_ids: Tensor
+    is_pooled: Tensor
+    owners: Tensor
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All of them, in the order of the arguments."""
+        return self.token_ids, self.positions, self.segment_ids, self.is_pooled, self.owners
+
+
+@dataclass(frozen=True)
+class Finetuned:
+    """A predictor together with its task, and with the reader that writes its documents."""
+
+    predictor: Predictor
+    task: Task
+    reader: Reader
+
+    @classmethod
+    def load(cls, folder: Path | str, *, device: torch.device | str = "cpu", batch_tokens: int = BATCH_TOKENS) -> Finetuned:
+        """Load what `biolect finetune` wrote.
+
+        Raises:
+            CheckpointError: If the folder holds no finished finetuning.
+        """
+        folder = Path(folder)
+        if not (folder / TASK).is_file():
+            raise CheckpointError(f"'{folder}' holds no finetuned model: it has no {TASK}. Pass the folder that biolect finetune wrote.")
+        task = Task.from_yaml((folder / TASK).read_text())
+        reader = Reader.load(folder, device=device, batch_tokens=batch_tokens)
+        predictor = Predictor(reader.model, task.outputs)
+        predictor.head.load_state_dict(checkpoint.read_tensors(folder / HEAD))
+        return cls(predictor.to(device).eval(), task, reader)
+
+    @classmethod
+    def bare(cls, reader: Reader, task: Task, seed: int = 0) -> Finetuned:
+        """Return a predictor that has learned nothing yet, its head drawn from a seed."""
+        return cls(Predictor(reader.model, task.outputs, seed).to(reader.model.device), task, reader)
+
+    def save(self, folder: Path, facts: dict[str, object]) -> None:
+        """Write model, head and task into a run folder; the task comes last, so that what has it is whole."""
+        checkpoint.save(self.predictor.model, folder / "model", facts)
+        with atomic_path(folder / HEAD) as temporary:
+            checkpoint.write_tensors(temporary, self.predictor.head.state_dict())
+        with atomic_path(folder / TASK) as temporary:
+            temporary.write_text(self.task.to_yaml())
+
+    @property
+    def room(self) -> int | None:
+        """Residues that are read at once; None sets no limit."""
+        limit = self.reader.context_tokens
+        return None if limit is None else limit - self.reader.grammar.overhead(1)
+
+    @property
+    def modality(self) -> Modality | None:
+        """The one modality that the model reads; None if there are several."""
+        read = [m for m in (Modality.DNA, Modality.RNA, Modality.PROTEIN) if self.reader.model.vocabulary.reads(m)]
+        return read[0] if len(read) == 1 else None
+
+    def refusal(self, record: Record) -> str:
+        """Return why a sequence is not read, as a sentence; empty if it is."""
+        if self.task.strands == "both" and record.modality is not Modality.DNA:
+            return f"The record is {record.modality}, which has no other strand. Read one strand."
+        if self.room is None or len(record) <= self.room or self.task.long == "windows":
+            return ""
+        return f"The record has {len(record):,} residues, the model reads {self.room:,} at once. Shorten it, or finetune with long=windows."
+
+    def rows(self, members: Sequence[Member]) -> Rows:
+        """Write sequences out, each as a document of its own; long ones as several rows."""
+        lines: list[list[Tensor]] = []
+        owners: list[int] = []
+        special = self.reader.grammar.overhead(1) - 1
+        for owner, member in enumerate(members):
+            for window in windows(len(member), self.room, both_sides=not self.reader.model.config.is_causal):
+                rendered = self.reader.write(Prompt(), member.slice(window.start, window.stop))
+                is_pooled = np.zeros(len(rendered), dtype=bool)
+                is_pooled[special + window.first - window.start : special + window.last - window.start] = True
+                arrays = (rendered.token_ids, rendered.positions, np.ones(len(rendered)))
+                lines.append([*(torch.from_numpy(x.astype(np.int64)) for x in arrays), torch.from_numpy(is_pooled)])
+                owners.append(owner)
+        device = self.reader.model.device
+        padded = (pad_sequence(list(column), batch_first=True).to(device) for column in zip(*lines, strict=True))
+        return Rows(*padded, torch.tensor(owners, device=device))
+
+    @torch.inference_mode()
+    def outputs(self, members: Sequence[Member]) -> NDArray[np.float64]:
+        """Return the head's outputs, records by outputs; equal whatever is read beside a record, up to rounding."""
+        found = np.zeros((len(members), self.task.outputs))
+        vocabulary = self.reader.model.vocabulary
+        for chosen in length_batches([len(member) for member in members], self.reader.batch_tokens):
+            some = [members[i] for i in chosen.tolist()]
+            strands = [some, *([[member.other_strand(vocabulary) for member in some]] if self.task.strands == "both" else [])]
+            found[chosen] = np.mean([self.predictor(*self.rows(strand).tensors).double().cpu().numpy() for strand in strands], axis=0)
+        return found
+
+    def predict(self, members: Sequence[Member]) -> NDArray[np.float64]:
+        """Return the probability of every class, or the number, of every record."""
+        found = self.outputs(members)
+        if not self.task.labels:
+            return found[:, 0] * self.task.deviation + self.task.mean
+        chances = np.exp(found - found.max(axis=1, keepdims=True))
+        return chances / chances.sum(axis=1, keepdims=True)
+
+    def columns(self, members: Sequence[Member]) -> dict[str, list[str] | list[float]]:
+        """Return predictions as columns of a table: `prediction`, and the probability of every class."""
+        found = self.predict(members)
+        if not self.task.labels:
+            return {"prediction": found.tolist()}
+        guesses = [self.task.labels[i] for i in found.argmax(axis=1)]
+        return {"prediction": guesses} | {f"probability_{label}": found[:, i].tolist() for i, label in enumerate(self.task.labels)}

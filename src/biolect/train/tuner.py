@@ -1,0 +1,239 @@
+"""The finetuning loop: labelled records in, a predictor out, judged after every epoch."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import pydantic
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from biolect import metrics
+from biolect.config import Config
+from biolect.data.document import Member
+from biolect.data.labelled import Columns, Labelled
+from biolect.data.shards import SPLITS
+from biolect.errors import CheckpointError, ConfigError
+from biolect.files import atomic_path
+from biolect.infer.predict import Finetuned
+from biolect.infer.reader import BATCH_TOKENS, Strands
+from biolect.models import checkpoint
+from biolect.train import checkpoints
+from biolect.train.log import MetricsLog
+from biolect.train.optimizer import AdamW
+from biolect.train.pretrain import METRICS
+from biolect.train.runtime import Runtime
+from biolect.train.schedule import Schedule
+
+
+class FinetuneConfig(Config):
+    """Everything that decides the weights that come out.
+
+    Attributes:
+        data, model: The table, and the language model to begin with.
+        trains: All weights, or the head alone on frozen hidden states (a probe).
+        strands: `both`: train on either strand at random, and average the outputs of both when asked; for DNA
+            models that do not share weights between strands.
+        long: What happens to sequences over the model's context; see `infer.predict.Task`.
+        metric: What early stopping and the report look at; `auto` is Matthews correlation or Spearman's.
+        epochs: At most; the weights of the best one are kept.
+        patience: Epochs without a better validation metric after which training stops.
+        batch_records: Records of one step.
+        learning_rate: At the top; warmed up over the first hundredth, then cosine down to a tenth.
+        batch_tokens: Tokens read side by side when predicting; changes speed and memory only.
+
+    Source: arXiv:2411.04165 for epochs, schedule and optimizer of DNA models; there, padding is pooled, too, and
+    metrics are averaged over batches.
+    """
+
+    data: str
+    model: str
+    columns: Columns
+    trains: Literal["all", "head"] = "all"
+    strands: Strands = "one"
+    long: Literal["refuse", "windows"] = "refuse"
+    metric: Literal["auto", "accuracy", "mcc", "f1", "auroc", "spearman", "r2"] = "auto"
+    epochs: int = pydantic.Field(default=10, gt=0)
+    patience: int = pydantic.Field(default=3, gt=0)
+    batch_records: int = pydantic.Field(default=64, gt=0)
+    learning_rate: float = pydantic.Field(default=6e-4, gt=0)
+    optimizer: AdamW = AdamW()
+    dtype: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
+    batch_tokens: int = pydantic.Field(default=BATCH_TOKENS, gt=0)
+    seed: int = 0
+
+    @pydantic.model_validator(mode="after")
+    def _table_differs_from_model(self) -> Self:
+        if self.columns.target == self.columns.sequence:
+            raise ValueError(f"columns.target = '{self.columns.target}' is the column of the sequences. Name the one to predict.")
+        return self
+
+
+@dataclass
+class Progress:
+    """Where a run is. Invariant: with the weights and the optimizer state, it decides what happens next."""
+
+    data_sha256: str
+    epoch: int = 0
+    best_epoch: int = 0
+    best: float = -math.inf
+    is_done: bool = False
+
+
+@dataclass
+class Tuner:
+    """A run in progress."""
+
+    config: FinetuneConfig
+    runtime: Runtime
+    tuned: Finetuned
+    data: Labelled
+    metric: str
+    folder: Path
+    progress: Progress
+    advance: Callable[[int], None]
+    best: dict[str, Tensor] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        predictor = self.tuned.predictor
+        if self.config.trains == "head":
+            predictor.model.requires_grad_(False)
+        # The head that says the next token is no part of this.
+        predictor.model.head.requires_grad_(False)
+        self.members = [self.tuned.reader.member(record) for record in self.data.records]
+        self.model, self.optimizer = self.runtime.prepare(predictor, self.config.optimizer.build(predictor))
+        self.log = MetricsLog(self.folder / METRICS)
+        self._restore()
+
+    @property
+    def trainable_parameters(self) -> int:
+        """Numbers that are learned."""
+        return sum(weight.numel() for weight in self.tuned.predictor.parameters() if weight.requires_grad)
+
+    def run(self, should_stop: Callable[[int], bool]) -> None:
+        """Train until the epochs are over or nothing gets better; put the best weights in place."""
+        place = self.progress
+        while not place.is_done:
+            loss = self._epoch(place.epoch)
+            place.epoch += 1
+            value = self.measure("valid")[self.metric]
+            if value > place.best or not self.best:
+                place.best, place.best_epoch, self.best = value if value == value else place.best, place.epoch, self._weights()
+            place.is_done = place.epoch >= self.config.epochs or place.epoch - place.best_epoch >= self.config.patience
+            self.log.write("epoch", step=place.epoch, loss=loss, metric=self.metric, valid=value, best_epoch=place.best_epoch)
+            self._save()
+            if should_stop(place.epoch):
+                break
+        self.tuned.predictor.load_state_dict(self.best)
+        self.tuned.predictor.eval()
+
+    def _epoch(self, epoch: int) -> float:
+        """Learn from every training record once; return the mean loss."""
+        rng = np.random.default_rng((self.config.seed, epoch))
+        order = rng.permutation(self.data.of("train"))
+        total, self.advanced = 0.0, 0
+        schedule = self._schedule(len(order))
+        self.model.train()
+        for start in range(0, len(order), self.config.batch_records):
+            chosen = order[start : start + self.config.batch_records]
+            members = [self._drawn(self.members[i], rng) for i in chosen.tolist()]
+            loss = self._loss(members, chosen)
+            self.runtime.backward(loss, self.model, is_last=True)
+            self.runtime.clip(self.model, self.config.optimizer.clip_norm)
+            for group in self.optimizer.param_groups:
+                group["lr"] = schedule.at(epoch * len(order) + start + len(chosen) / 2)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+            total += float(loss.detach()) * len(chosen)
+            if not math.isfinite(total):
+                raise ConfigError(f"Training diverged in epoch {epoch + 1}. Lower learning_rate = {self.config.learning_rate:g}.")
+            self.advance(len(chosen))
+        self.model.eval()
+        return total / len(order)
+
+    def _schedule(self, records: int) -> Schedule:
+        top, whole = self.config.learning_rate, records * self.config.epochs
+        return Schedule(top, top / 10, whole // 100, whole, "cosine")
+
+    def _drawn(self, member: Member, rng: np.random.Generator) -> Member:
+        if self.config.strands == "both" and rng.random() < 0.5:
+            return member.other_strand(self.tuned.reader.model.vocabulary)
+        return member
+
+    def _loss(self, members: list[Member], chosen: NDArray[np.int64]) -> Tensor:
+        with self.runtime.autocast():
+            outputs = self.model(*self.tuned.rows(members).tensors)
+        outputs = outputs if outputs.dtype == torch.float64 else outputs.float()
+        targets = torch.from_numpy(self.data.targets[chosen]).to(outputs.device)
+        if self.data.labels:
+            return functional.cross_entropy(outputs, targets.long())
+        task = self.tuned.task
+        return functional.mse_loss(outputs[:, 0], ((targets - task.mean) / task.deviation).to(outputs.dtype))
+
+    def measure(self, name: str) -> dict[str, float]:
+        """Return every metric over a whole split."""
+        chosen = self.data.of(name)
+        return self._judged(chosen, self.tuned.predict([self.members[i] for i in chosen.tolist()]))
+
+    def _judged(self, chosen: NDArray[np.int64], found: NDArray[np.float64], *, with_auroc: bool = True) -> dict[str, float]:
+        if self.data.labels:
+            return metrics.classification(self.data.targets[chosen], found, with_auroc=with_auroc)
+        return metrics.regression(self.data.targets[chosen], found)
+
+    def report(self) -> dict[str, Any]:
+        """Return what the run came to, with an interval of the test metric over clusters of relatives."""
+        test = self.data.of("test")
+        found = self.tuned.predict([self.members[i] for i in test.tolist()])
+        values = {"valid": self.measure("valid"), "test": self._judged(test, found)}
+        is_auroc = self.metric == "auroc"
+        interval = metrics.bootstrap_interval(
+            lambda _, i: self._judged(test[i], found[i], with_auroc=is_auroc)[self.metric], self.data.clusters[test]
+        )
+        homes = {(c, s) for c, s in zip(self.data.clusters.tolist(), self.data.splits.tolist(), strict=True)}
+        return {
+            "metric": self.metric,
+            "valid": values["valid"][self.metric],
+            "test": values["test"][self.metric],
+            "interval": list(interval),
+            "trainable_parameters": self.trainable_parameters,
+            "task": "classification" if self.data.labels else "regression",
+            "labels": list(self.data.labels),
+            "metrics": values,
+            "records": {name: len(self.data.of(name)) for name in SPLITS},
+            "leakage": {"identical": self.data.shared, "clusters_in_several_splits": len(homes) - len(set(self.data.clusters.tolist()))},
+            "epochs": self.progress.epoch,
+            "best_epoch": self.progress.best_epoch,
+        }
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: weight.detach().cpu().clone() for name, weight in self.tuned.predictor.state_dict().items()}
+
+    def _save(self) -> None:
+        with atomic_path(self.folder / "checkpoints" / f"step-{self.progress.epoch:08d}") as folder:
+            folder.mkdir(parents=True)
+            checkpoint.write_tensors(folder / "weights.safetensors", self._weights())
+            checkpoint.write_tensors(folder / "best.safetensors", self.best)
+            checkpoint.write_tensors(folder / "optimizer.safetensors", self.runtime.optimizer_tensors(self.model))
+            (folder / "state.json").write_text(json.dumps(vars(self.progress)))
+        checkpoints.tidy(self.folder / "checkpoints")
+
+    def _restore(self) -> None:
+        """Take up the last whole epoch, if there is one."""
+        found = sorted((self.folder / "checkpoints").glob("step-*"))
+        if found:
+            state = Progress(**json.loads((found[-1] / "state.json").read_text()))
+            if state.data_sha256 != self.progress.data_sha256:
+                raise CheckpointError(f"'{self.config.data}' has changed since the run in '{self.folder}' was begun. Start a new run.")
+            self.progress = state
+            self.tuned.predictor.load_state_dict(checkpoint.read_tensors(found[-1] / "weights.safetensors"))
+            self.best = checkpoint.read_tensors(found[-1] / "best.safetensors")
+            self.runtime.load_optimizer(self.model, checkpoint.read_tensors(found[-1] / "optimizer.safetensors"))
+        self.log.open_at(self.progress.epoch)

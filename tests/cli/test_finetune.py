@@ -1,0 +1,68 @@
+"""`biolect finetune` and `biolect predict`: the keys that scripts read, and refusals in a sentence."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import polars
+import pytest
+
+from biolect.models import checkpoint
+from tests.infer.conftest import dna, protein
+from tests.infer.test_masked import both_ways
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finetune")
+    checkpoint.save(both_ways(), folder / "model", {"context_tokens": 60, "grammar": {"tags": False, "positions": "ordinary"}})
+    rows = [{"id": f"r{i}", "sequence": dna(30, i).residues, "kind": "ab"[i % 2]} for i in range(40)]
+    rows += [{"id": "long", "sequence": dna(80, 99).residues, "kind": "a"}]
+    polars.DataFrame(rows).write_csv(folder / "table.csv")
+    return folder
+
+
+def test_a_table_is_learned_and_another_predicted(biolect_command, folder: Path, tmp_path: Path):
+    words = ["finetune", folder / "table.csv", "-m", folder / "model", "-o", tmp_path / "run", "--target", "kind", "--json"]
+    tuned = biolect_command(*words, "--seed", 3, "epochs=1")
+    predicted = biolect_command("predict", folder / "table.csv", "-m", tmp_path / "run", "-o", tmp_path / "p.csv", "--json")
+
+    assert tuned.code == predicted.code == 1
+    assert set(tuned.result) >= {"metric", "valid", "test", "interval", "trainable_parameters"}
+    assert len(tuned.result["interval"]) == 2 and [one["id"] for one in tuned.result["refused"]] == ["long"]
+    assert "has 80 residues, the model reads 58 at once" in predicted.result["refused"][0]["reason"]
+    table = polars.read_csv(tmp_path / "p.csv")
+    assert predicted.result["records"] == len(table) == 40
+    assert table.columns == ["id", "prediction", "probability_a", "probability_b"] and table["id"][0] == "r0"
+    again = polars.read_csv(tmp_path / "run" / "predictions.csv")
+    assert np.allclose(again["probability_a"], table["probability_a"], atol=1e-5)
+    described = biolect_command("info", tmp_path / "run", "--json").result
+    assert described["kind"] == "finetuned" and described["labels"] == ["a", "b"] and described["vocabulary"]["name"] == "dna-12"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--lora", "8"], "--lora is not built yet. Leave it out to train all weights, or pass trains=head"),
+        (["--target", "knid"], "has no column 'knid'; it has 'id', 'sequence', 'kind'. Did you mean 'kind'?"),
+        (["--split", "id"], "Column 'id' of .* has 'r0', which is no split"),
+        (["epohcs=3"], "names no setting|Unknown key 'epohcs'. Did you mean 'epochs'?"),
+        (["--sequence", "kind"], "has 'kind' as both|is the column of the sequences"),
+    ],
+)
+def test_a_wrong_request_is_one_sentence_and_leaves_nothing(biolect_command, folder: Path, tmp_path: Path, words, message):
+    target = [] if "--target" in words else ["--target", "kind"]
+
+    outcome = biolect_command("finetune", folder / "table.csv", "-m", folder / "model", "-o", tmp_path / "run", *target, *words)
+
+    assert outcome.code == 2
+    assert re.search(message, outcome.err), outcome.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_table_of_proteins_is_no_table_for_a_model_of_dna(biolect_command, folder: Path, tmp_path: Path):
+    polars.DataFrame({"sequence": [protein(9, i).residues for i in range(4)]}).write_csv(tmp_path / "t.csv")
+
+    outcome = biolect_command("predict", tmp_path / "t.csv", "-m", folder / "model", "-o", tmp_path / "p.csv")
+
+    assert outcome.code == 2 and "holds no finetuned model" in outcome.err
