@@ -62,9 +62,9 @@ def by_the_equations(
     return hidden, MLSTMState(*(torch.stack(x) for x in zip(*lasts, strict=True)))
 
 
-def gradients(hidden: Tensor, state: MLSTMState | None, wanted: list[Tensor]) -> list[Tensor]:
+def gradients(hidden: Tensor, state: tuple[Tensor, ...] | None, wanted: list[Tensor]) -> list[Tensor]:
     """Gradients of a fixed random combination of all results."""
     results = [hidden, *(state or ())]
-    total = sum((x * draw(*x.shape, seed=20 + i, dtype=x.dtype)).sum() for i, x in enumerate(results))
+    total = torch.stack([(x * draw(*x.shape, seed=20 + i, dtype=x.dtype)).sum().double() for i, x in enumerate(results)]).sum()
     found = torch.autograd.grad(total, wanted, allow_unused=True)
     return [torch.zeros_like(x) if g is None else g for g, x in zip(found, wanted, strict=True)]

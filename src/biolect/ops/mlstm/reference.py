@@ -71,7 +71,7 @@ def mlstm_step(
     memory = decay[..., None, None] * state.memory + (weight[..., None] * k)[..., None] * v[..., None, :]
     normalizer = decay[..., None] * state.normalizer + weight[..., None] * k
     q = q * q.shape[-1] ** -0.5
-    hidden = normalized((q[..., None] * memory).sum(-2), (q * normalizer).sum(-1), max_log, epsilon)
+    hidden = (q[..., None] * memory).sum(-2) / normalizing((q * normalizer).sum(-1), max_log, epsilon)[..., None]
     return hidden.to(dtype), MLSTMState(memory, normalizer, max_log)
 
 
@@ -112,20 +112,17 @@ def mlstm_two_sided_parallel(
     Source: Bio-xLSTM, arXiv:2411.04165; the stabilizer is the larger one of both directions.
     """
     before, floor = _log_weights(input_gate_logit, forget_gate_logit, segment_ids)
-    flipped = (None if x is None else x.flip(1) for x in (input_gate_logit, forget_gate_logit, segment_ids))
-    after, floor_after = _log_weights(*flipped)
+    other = None if segment_ids is None else segment_ids.flip(1)
+    after, floor_after = _log_weights(input_gate_logit.flip(1), forget_gate_logit.flip(1), other)
     log_weights = torch.maximum(before, after.flip(2, 3))
     return _read_all(q, k, v, log_weights, torch.maximum(floor, floor_after.flip(2)), epsilon)
 
 
-def normalized(
-    numerator: Float[Tensor, "*places V"], denominator: Float[Tensor, "*places"], max_log: Float[Tensor, "*places"], epsilon: float
-) -> Float[Tensor, "*places V"]:
-    """Divide as the definition does. All arguments are in units of exp(max_log)."""
+def normalizing(denominator: Float[Tensor, "*S"], max_log: Float[Tensor, "*S"], epsilon: float) -> Float[Tensor, "*S"]:
+    """Return what the definition divides by. Denominator and result are in units of exp(max_log)."""
     # Beyond this the quotient is 0 either way, and an infinity would make the gradient undefined.
     largest = 0.9 * math.log(torch.finfo(max_log.dtype).max)
-    one = max_log.neg().clamp_max(largest).exp()
-    return numerator / (torch.maximum(denominator.abs(), one) + epsilon)[..., None]
+    return torch.maximum(denominator.abs(), max_log.neg().clamp_max(largest).exp()) + epsilon
 
 
 def _log_weights(
@@ -154,4 +151,5 @@ def _read_all(
     max_log = torch.maximum(log_weights.amax(-1), floor) if log_weights.numel() else floor
     q, k, wide_v = (x.to(log_weights.dtype).transpose(1, 2) for x in (q, k, v))
     weights = (q * q.shape[-1] ** -0.5 @ k.transpose(2, 3)) * (log_weights - max_log[..., None]).exp()
-    return normalized(weights @ wide_v, weights.sum(-1), max_log, epsilon).transpose(1, 2).to(v.dtype)
+    hidden = weights @ wide_v / normalizing(weights.sum(-1), max_log, epsilon)[..., None]
+    return hidden.transpose(1, 2).to(v.dtype)

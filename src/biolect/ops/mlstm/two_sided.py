@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from biolect.ops.mlstm.chunkwise import ChunkGroup, chunked, joined, log_weights, weighted_sums
-from biolect.ops.mlstm.reference import EPSILON, MLSTMState, empty_state, normalized
+from biolect.ops.mlstm.chunkwise import divided, weighted_sums
+from biolect.ops.mlstm.gates import ChunkGroup, chunked, joined, log_weights
+from biolect.ops.mlstm.reference import EPSILON, MLSTMState, empty_state
 
 
 def mlstm_two_sided(
@@ -32,18 +33,25 @@ def mlstm_two_sided(
         state = empty_state(q.shape[0], q.shape[2], q.shape[3], v.shape[3], dtype=v.dtype, device=v.device)
         if q.shape[1] == 0:
             return v * 1
-        gates = input_gate_logit, forget_gate_logit, segment_ids
-        sides = gates, (None if x is None else x.flip(1) for x in gates)
-        plans = [log_weights(i, f, state.max_log, ids, chunk_length) for i, f, ids in sides]
+        other = None if segment_ids is None else segment_ids.flip(1)
+        plans = [
+            log_weights(input_gate_logit, forget_gate_logit, state.max_log, segment_ids, chunk_length),
+            log_weights(input_gate_logit.flip(1), forget_gate_logit.flip(1), state.max_log, other, chunk_length),
+        ]
         before, after = (joined([group.max_log for group in groups], groups) for groups in plans)
         highest = torch.maximum(before, after.flip(1))
-        top, bottom = _sums_of([q, k, v], plans[0], highest, state, with_itself=True)
-        more, below = _sums_of([q.flip(1), k.flip(1), v.flip(1)], plans[1], highest.flip(1), state, with_itself=False)
-        return normalized(top + more.flip(1), bottom + below.flip(1), highest, epsilon).to(v.dtype)
+        top, bottom = _sums_of((q, k, v), plans[0], highest, state, with_itself=True)
+        more, below = _sums_of((q.flip(1), k.flip(1), v.flip(1)), plans[1], highest.flip(1), state, with_itself=False)
+        return divided(top + more.flip(1), bottom + below.flip(1), highest, epsilon, v.dtype)
 
 
 def _sums_of(
-    inputs: list[Tensor], groups: list[ChunkGroup], max_log: Float[Tensor, "B T H"], state: MLSTMState, *, with_itself: bool
+    inputs: tuple[Tensor, Tensor, Tensor],
+    groups: list[ChunkGroup],
+    max_log: Float[Tensor, "B T H"],
+    state: MLSTMState,
+    *,
+    with_itself: bool,
 ) -> tuple[Float[Tensor, "B T H V"], Float[Tensor, "B T H"]]:
     """Return numerators and denominators of one pass in units of a stabilizer given from outside."""
     parts = max_log.transpose(1, 2).split([group.num_tokens for group in groups], dim=2)
