@@ -22,6 +22,7 @@ from .infer.variants import score_variants as score_variants
 from .models.checkpoint import load as load
 from .models.language_model import LanguageModel as LanguageModel
 from .models.transformer import Transformer as Transformer
+from .models.xlstm import XLSTM as XLSTM
 from .tokens.vocabulary import Vocabulary as Vocabulary
 from .train.curriculum import Phase as Phase
 from .train.curriculum import RunConfig as RunConfig

@@ -3,6 +3,7 @@ import pytest
 from biolect.models import checkpoint
 from biolect.models.language_model import LanguageModel
 from biolect.models.transformer import Transformer
+from biolect.models.xlstm import XLSTM
 
 
 def test_without_an_argument_weights_and_recipes_are_listed(biolect_command):
@@ -34,6 +35,17 @@ def test_a_model_folder_says_what_it_is(biolect_command, tmp_path):
     assert result["state_bytes_per_token"] == 2 * 3 * 8 * 4
     assert result["state_bytes"] == 32 * 2 * 3 * 8 * 4
     assert result["licence"] == "CC0-1.0"
+
+
+@pytest.mark.parametrize("context_tokens", [32, 100_000])
+def test_the_state_of_a_recurrent_model_has_one_size(biolect_command, tmp_path, context_tokens):
+    model = LanguageModel.Config(backbone=XLSTM.Config(layers=1, width=24, heads=4, pattern="m")).build()
+    checkpoint.save(model, tmp_path / "model", {"context_tokens": context_tokens})
+
+    result = biolect_command("info", tmp_path / "model", "--json").result
+
+    # Four heads of a matrix of 16 x 16, a vector and a number; three inputs of the convolution, 64 wide; in float32.
+    assert (result["state_bytes"], result["state_bytes_per_token"]) == (4 * (4 * (16**2 + 16 + 1) + 3 * 64), 0)
 
 
 def test_a_file_is_counted_and_what_it_refuses_is_listed(biolect_command, tmp_path):

@@ -9,12 +9,19 @@ from biolect.data.document import Grammar
 from biolect.infer.reader import Reader
 from biolect.models.language_model import LanguageModel
 from biolect.models.transformer import Transformer
+from biolect.models.xlstm import XLSTM
 
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 
 
-def build(seed: int = 0, scale: float = 6.0) -> LanguageModel:
-    model = LanguageModel.Config(backbone=Transformer.Config(layers=2, width=32, heads=2, inner=48)).build(seed).eval()
+BACKBONES = {
+    "transformer": Transformer.Config(layers=2, width=32, heads=2, inner=48),
+    "xlstm": XLSTM.Config(layers=2, width=32, heads=2, pattern="ms", inner=48, rotary="per_head", chunk_length=16),
+}
+
+
+def build(seed: int = 0, scale: float = 6.0, backbone: str = "transformer") -> LanguageModel:
+    model = LanguageModel.Config(backbone=BACKBONES[backbone]).build(seed).eval()
     with torch.no_grad():
         for weight in model.parameters():
             if weight.dim() > 1:
@@ -22,9 +29,9 @@ def build(seed: int = 0, scale: float = 6.0) -> LanguageModel:
     return model
 
 
-@pytest.fixture(scope="session")
-def reader() -> Reader:
-    return Reader(build(), Grammar(), batch_tokens=256)
+@pytest.fixture(scope="session", params=list(BACKBONES))
+def reader(request: pytest.FixtureRequest) -> Reader:
+    return Reader(build(backbone=request.param), Grammar(), batch_tokens=256)
 
 
 def protein(length: int, seed: int, name: str = "") -> Sequence:

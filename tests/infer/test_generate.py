@@ -10,6 +10,7 @@ from biolect.infer.generate import Sampling, generate, pick, quality
 from biolect.infer.prompt import Prompt
 from biolect.infer.reader import Reader, counted
 from biolect.models.language_model import LanguageModel
+from biolect.models.xlstm import XLSTM
 from tests.infer.conftest import build, dna, protein
 
 LETTERS = {Modality.DNA: set("ACGT"), Modality.RNA: set("ACGU"), Modality.PROTEIN: set("ACDEFGHIKLMNPQRSTVWY")}
@@ -17,7 +18,7 @@ LETTERS = {Modality.DNA: set("ACGT"), Modality.RNA: set("ACGU"), Modality.PROTEI
 
 @pytest.mark.parametrize("modality", LETTERS)
 def test_samples_are_of_letters_that_stand_for_one_residue(reader: Reader, modality: Modality):
-    made = generate(reader, modality, 30, Sampling(max_residues=25, temperature=3.0))
+    made = generate(reader, modality, 30, Sampling(max_residues=25, min_residues=3, temperature=3.0))
 
     assert len(made.sequences) == 30
     assert all(s.modality is modality and set(s.residues) <= LETTERS[modality] and len(s) <= 25 for s in made.sequences)
@@ -174,3 +175,19 @@ def test_quality_says_what_letters_alone_can_say():
     assert found["copied_fraction"] == pytest.approx(1 / 3)
     assert found["residues"] == {"mean": pytest.approx(10 / 3), "shortest": 2, "longest": 4}
     assert "gc_fraction" not in quality([protein(5, 1)])
+
+
+def test_a_model_of_both_strands_refuses_protein_in_one_sentence():
+    backbone = XLSTM.Config(layers=1, width=16, heads=2, pattern="s", inner=24, direction="bidirectional")
+    reader = Reader(LanguageModel.Config(vocabulary="dna-12", backbone=backbone, strands="shared").build(), Grammar(tags=False))
+
+    for ask in (lambda: reader.member(protein(5, 1)), lambda: generate(reader, Modality.PROTEIN, 1)):
+        with pytest.raises(AlphabetError, match="Vocabulary 'dna-12' has no protein residues. It has those of dna."):
+            ask()
+
+
+def test_rows_at_once_follow_what_each_must_remember(reader: Reader, monkeypatch: pytest.MonkeyPatch):
+    context = reader.prefill(reader.write(Prompt(), reader.member(dna(9, 1))), 10)
+    monkeypatch.setattr(module, "_STATE_BYTES", 20 * context.state.fork_bytes(100))
+
+    assert module._rows_at_once(context, 100) == 10

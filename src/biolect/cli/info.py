@@ -102,31 +102,24 @@ def _model(folder: Path) -> dict[str, Any]:
 def _shape(config: LanguageModel.Config, context_tokens: int | None) -> dict[str, Any]:
     """Count the parameters and the state of a model; no weight is made for it.
 
-    State bytes are those of what was read, in float32: for one more token, and for a whole context. A model that
-    reads both sides has none.
+    State bytes are those of what was read, in float32: for one more token, and for a whole context; the state of a
+    recurrent model has one size. A model that reads both sides has none.
     """
     import torch
 
     from biolect.models.language_model import LanguageModel
 
-    def state_bytes(num_tokens: int) -> int | None:
-        if not config.is_causal:
-            return None
-        ids = torch.zeros(1, num_tokens, dtype=torch.long)
-        return sum(tensor.numel() * tensor.element_size() for tensor in model.prefill(ids, ids)[1].tensors().values())
-
     with torch.device("meta"):
         model = LanguageModel(config)
-        short, long = state_bytes(64), state_bytes(128)
-    per_token = None if short is None or long is None else (long - short) // 64
+        state = model.backbone.new_state() if config.is_causal else None
     return {
         "parameters": model.num_parameters,
         "backbone": config.backbone.kind,
         "direction": config.backbone.direction,
         "context_tokens": context_tokens,
         "vocabulary": {"name": model.vocabulary.name, "tokens": len(model.vocabulary), "digest": model.vocabulary.digest},
-        "state_bytes": None if context_tokens is None or per_token is None or short is None else short + per_token * (context_tokens - 64),
-        "state_bytes_per_token": per_token,
+        "state_bytes": None if state is None or context_tokens is None else state.fork_bytes(context_tokens),
+        "state_bytes_per_token": None if state is None else state.fork_bytes(1) - state.fork_bytes(0),
     }
 
 

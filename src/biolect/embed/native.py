@@ -20,6 +20,7 @@ from biolect.data.packing import Window, length_batches, windows
 from biolect.embed.encoder import Encoder, Pool
 from biolect.errors import ConfigError
 from biolect.models.language_model import LanguageModel
+from biolect.nn.bidirectional import joined
 from biolect.values import Axis, Embedding
 
 
@@ -127,4 +128,6 @@ class NativeEncoder(Encoder):
             self.model.hidden(token_ids, positions, real)
         finally:
             tap.remove()
-        return caught[0]
+        hidden = torch.cat(caught)
+        # Where strands share, the other strand was read behind the rows, or in a call of its own.
+        return hidden if len(hidden) == len(rows) else joined(hidden) / 2

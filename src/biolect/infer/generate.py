@@ -130,7 +130,7 @@ def _opened(reader: Reader, modality: Modality, prefix: str, prompt: Prompt) -> 
 
 def _rows_at_once(context: Context, max_residues: int) -> int:
     """Return how many samples are drawn side by side, so that what each remembers stays below a gigabyte together."""
-    return int(np.clip(_STATE_BYTES / context.state.fork_bytes(max_residues), 1, _MOST_ROWS))
+    return int(np.clip(_STATE_BYTES / (2 * context.state.fork_bytes(max_residues)), 1, _MOST_ROWS))
 
 
 @torch.inference_mode()

@@ -24,9 +24,9 @@ class State(ABC):
             ShapeError: If the state already holds several continuations.
         """
 
+    @abstractmethod
     def fork_bytes(self, num_tokens: int) -> int:
-        """Memory that each continuation of a fork takes once it has read so many more tokens, with as much room again."""
-        return 2 * num_tokens * self.num_bytes // max(1, self.num_tokens)
+        """Memory that each continuation of a fork needs of its own once it has read so many tokens."""
 
     @abstractmethod
     def keep(self, rows: Int[Tensor, " M"]) -> None:

@@ -62,6 +62,11 @@ class TransformerState(State):
         """Memory of all keys and values, room for more included."""
         return sum(t.numel() * t.element_size() for layer in self.layers for pair in (layer.prefix, layer.tail) for t in pair)
 
+    def fork_bytes(self, num_tokens: int) -> int:
+        """Memory of the keys and values of so many tokens."""
+        keys = self.layers[0].prefix[0]
+        return 2 * len(self.layers) * num_tokens * keys.shape[0] * keys.shape[2] * keys.element_size()
+
     def fork(self, count: int) -> Self:
         """Return `count` continuations; what was read becomes their common prefix, kept once."""
         if self.count != 1:
@@ -237,8 +242,7 @@ class Transformer(Backbone):
         segments: list[Stretch] | Tensor | None = None
         if segment_ids is not None:
             on_cpu = segment_ids.device.type == "cpu"
-            is_causal = self.config.direction == "causal"
-            segments = stretches(segment_ids) if self.config.packed and on_cpu else segment_mask(segment_ids, is_causal=is_causal)
+            segments = stretches(segment_ids) if self.config.packed and on_cpu else segment_mask(segment_ids, is_causal=self.is_causal)
         x = embeddings
         for block in self.blocks:
             x = checkpoint(block, x, angles, segments, use_reentrant=False) if self.recomputes else block(x, angles, segments)
@@ -252,11 +256,8 @@ class Transformer(Backbone):
         """Return the state before the first token."""
         self.check_causal()
         weight, heads, width = self.norm.weight, self.config.heads, self.config.head_width
-        layers = []
-        for _ in self.blocks:
-            prefix = (weight.new_zeros(heads, 0, width), weight.new_zeros(heads, 0, width))
-            layers.append(LayerMemory(prefix, (weight.new_zeros(1, heads, 0, width), weight.new_zeros(1, heads, 0, width))))
-        return TransformerState(layers, 0)
+        prefix, tail = weight.new_zeros(heads, 0, width), weight.new_zeros(1, heads, 0, width)
+        return TransformerState([LayerMemory((prefix, prefix), (tail, tail)) for _ in self.blocks], 0)
 
     def state_of(self, tensors: dict[str, Tensor]) -> TransformerState:
         """Rebuild a state from its tensors; see `Backbone.state_of`."""
@@ -270,8 +271,7 @@ class Transformer(Backbone):
                 f"{config.head_width}. Load the model that wrote it, or prefill the prompt again."
             )
         for index, layer in enumerate(state.layers):
-            keys, values = tensors[f"{index}.keys"], tensors[f"{index}.values"]
-            layer.prefix = (keys.to(layer.prefix[0]), values.to(layer.prefix[1]))
+            layer.prefix = (tensors[f"{index}.keys"].to(layer.prefix[0]), tensors[f"{index}.values"].to(layer.prefix[1]))
         return state
 
     def extend(self, embeddings: Float[Tensor, "N T D"], positions: Int[Tensor, "N T"], state: State) -> Float[Tensor, "N T D"]:

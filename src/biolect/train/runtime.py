@@ -50,7 +50,7 @@ class Runtime:
     def prepare(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, Any]:
         """Move, replicate or shard a model and its optimizer, as the launch asks. Sharding is block by block."""
         # Accelerate reads from this name which modules are never torn apart.
-        blocks = {type(module[0]).__name__ for module in model.modules() if isinstance(module, nn.ModuleList) and len(module)}
+        blocks = {type(block).__name__ for module in model.modules() if isinstance(module, nn.ModuleList) for block in module}
         model.__dict__["_no_split_modules"] = sorted(blocks)
         wrapped, prepared = self.engine.prepare(model.to(self.weights_dtype), optimizer)
         self._optimizer = prepared.optimizer

@@ -1,0 +1,108 @@
+"""Names of published weights and ours, as tables that are read in both directions.
+
+`xlstm` (project NX-AI/xlstm, version 2.0.6) names its block stacks like this. Two of its habits are undone
+here: norms store their weight minus one, and the sLSTM weights called `fgate` feed the input gate, those
+called `igate` the forget gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from biolect.errors import CheckpointError
+from biolect.models.xlstm import XLSTM
+
+
+class _Form(NamedTuple):
+    """How tensors of theirs become one of ours, and back."""
+
+    inward: Callable[[Sequence[Tensor]], Tensor]
+    outward: Callable[[Tensor], Sequence[Tensor]]
+
+
+_SAME = _Form(lambda parts: parts[0], lambda own: [own])
+_JOINED = _Form(lambda parts: torch.cat([*parts]), lambda own: own.chunk(2))
+_MINUS_ONE = _Form(lambda parts: 1 + parts[0], lambda own: [own - 1])
+_CONV = _Form(lambda parts: parts[0][:, 0], lambda own: [own[:, None]])
+# Theirs: head, gate and unit to, unit from. Ours: head, unit from, gate, unit to.
+_RECURRENT = _Form(lambda parts: parts[0].unflatten(1, (4, -1)).permute(0, 3, 1, 2), lambda own: [own.permute(0, 2, 3, 1).flatten(1, 2)])
+
+_Table = dict[str, tuple[str, _Form]]
+"""By our name: their name, or two of theirs joined by a plus, and the form."""
+
+_BOTH: _Table = {
+    "norm.weight": ("xlstm_norm.weight", _MINUS_ONE),
+    "layer.conv.weight": ("xlstm.conv1d.conv.weight", _CONV),
+    "layer.conv.bias": ("xlstm.conv1d.conv.bias", _SAME),
+}
+_MLSTM: _Table = _BOTH | {
+    "layer.up.weight": ("xlstm.proj_up.weight", _SAME),
+    "layer.query.weight": ("xlstm.q_proj.weight", _SAME),
+    "layer.key.weight": ("xlstm.k_proj.weight", _SAME),
+    "layer.value.weight": ("xlstm.v_proj.weight", _SAME),
+    "layer.gates.weight": ("xlstm.mlstm_cell.igate.weight+xlstm.mlstm_cell.fgate.weight", _JOINED),
+    "layer.gates.bias": ("xlstm.mlstm_cell.igate.bias+xlstm.mlstm_cell.fgate.bias", _JOINED),
+    "layer.head_norm.weight": ("xlstm.mlstm_cell.outnorm.weight", _MINUS_ONE),
+    "layer.skip": ("xlstm.learnable_skip", _SAME),
+    "layer.down.weight": ("xlstm.proj_down.weight", _SAME),
+}
+_SLSTM: _Table = _BOTH | {
+    "layer.input_gate.weight": ("xlstm.fgate.weight", _SAME),
+    "layer.forget_gate.weight": ("xlstm.igate.weight", _SAME),
+    "layer.cell_input.weight": ("xlstm.zgate.weight", _SAME),
+    "layer.output_gate.weight": ("xlstm.ogate.weight", _SAME),
+    "layer.recurrent": ("xlstm.slstm_cell._recurrent_kernel_", _RECURRENT),
+    "layer.bias": ("xlstm.slstm_cell._bias_", _SAME),
+    "layer.head_norm.weight": ("xlstm.group_norm.weight", _MINUS_ONE),
+    "feedforward_norm.weight": ("ffn_norm.weight", _MINUS_ONE),
+    "feedforward.up.weight": ("ffn.proj_up.weight", _SAME),
+    "feedforward.down.weight": ("ffn.proj_down.weight", _SAME),
+}
+
+
+def from_xlstm(weights: Mapping[str, Tensor], config: XLSTM.Config) -> dict[str, Tensor]:
+    """Return weights of an `xlstm` block stack (plain backend) under the names of our backbone.
+
+    Raises:
+        CheckpointError: If they are not those of a stack of this pattern.
+    """
+    rules = _rules(config)
+    names = {name for theirs, _ in rules.values() for name in theirs}
+    _check(set(weights), names, "an xlstm block stack")
+    return {own: form.inward([weights[name] for name in theirs]).contiguous() for own, (theirs, form) in rules.items()}
+
+
+def to_xlstm(weights: Mapping[str, Tensor], config: XLSTM.Config) -> dict[str, Tensor]:
+    """Return weights of our backbone under the names of an `xlstm` block stack; the inverse of `from_xlstm`.
+
+    Weights of norms are rounded when one is added, by at most 6e-8 in float32; all others keep every bit.
+
+    Raises:
+        CheckpointError: If they are not those of a backbone of this pattern.
+    """
+    rules = _rules(config)
+    _check(set(weights), set(rules), "an XLSTM backbone")
+    out: dict[str, Tensor] = {}
+    for own, (theirs, form) in rules.items():
+        out |= {name: part.contiguous() for name, part in zip(theirs, form.outward(weights[own]), strict=True)}
+    return out
+
+
+def _rules(config: XLSTM.Config) -> dict[str, tuple[list[str], _Form]]:
+    rules = {"norm.weight": (["post_blocks_norm.weight"], _MINUS_ONE)}
+    for index in range(config.layers):
+        table = _MLSTM if config.pattern[index % len(config.pattern)] == "m" else _SLSTM
+        for own, (theirs, form) in table.items():
+            rules[f"blocks.{index}.{own}"] = ([f"blocks.{index}.{name}" for name in theirs.split("+")], form)
+    return rules
+
+
+def _check(found: set[str], wanted: set[str], what: str) -> None:
+    if found != wanted:
+        odd = min(found ^ wanted)
+        verb = "spare" if odd in found else "missing"
+        raise CheckpointError(f"These are not the weights of {what} of this pattern: '{odd}' is {verb}. Check layers and pattern.")
