@@ -101,10 +101,12 @@ def write_regions(
         others: Stores whose splits are settled; only regions give way.
         first_cluster: Regions are clusters of their own, numbered from here.
     """
-    fraction = fraction_for(int(genome.lengths.sum()) + sum(store.total_tokens(Modality.RNA) for store in others))
-    words = Words(NUCLEOTIDES, _WORD, both_strands=True, fraction=fraction)
+    words = Words(NUCLEOTIDES, _WORD, both_strands=True, fraction=fraction_for(int(genome.lengths.sum())))
     is_drawn = any(region.is_drawn and region.split != "train" for region in regions)
-    seen = {split: words.of(_nucleotides(others, split) if split != "train" or is_drawn else ()).words for split in SPLITS}
+    # Of the other stores, which may be far larger, only the words that the genomes have are held.
+    own = words.of(genome.member(index).token_ids for index in range(genome.num_members))
+    asked = {split: _nucleotides(others, split) if split != "train" or is_drawn else () for split in SPLITS}
+    seen = {split: own.words[own.seen_in(words.stream(sequences))] for split, sequences in asked.items()}
     written = cut = 0
     # What gives way comes last: a region must not share a stretch with any other split before it.
     for split in ("test", "valid", "train"):

@@ -114,9 +114,7 @@ def _near_duplicates(stores: Stores) -> dict[str, Any]:
         # Test is compared with validation, too: who tunes on one must not have seen the other.
         for seen, held_out in (("train", ("valid", "test")), ("valid", ("test",))):
             asked = words.of(ids for _, ids in _members(stores, held_out, modalities))
-            is_seen = np.zeros(len(asked), dtype=bool)
-            for hashed in words.stream(ids for _, ids in _members(stores, (seen,), modalities)):
-                is_seen[asked.find(hashed)[1]] = True
+            is_seen = asked.seen_in(words.stream(ids for _, ids in _members(stores, (seen,), modalities)))
             for name, ids in _members(stores, held_out, modalities) if is_seen.any() else ():
                 own = asked.find(distinct(words.hashes(ids)[0]))[1]
                 share = is_seen[own].mean() if len(own) >= MIN_WORDS else 0.0

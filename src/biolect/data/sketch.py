@@ -130,6 +130,13 @@ class WordSet:
         found = self.words[places] == words[maybe] if len(maybe) else np.zeros(0, dtype=bool)
         return maybe[found], places[found]
 
+    def seen_in(self, stream: Iterable[NDArray[np.uint64]]) -> NDArray[np.bool_]:
+        """Return which words of the set a stream of hashes brings."""
+        is_seen = np.zeros(len(self), dtype=bool)
+        for hashed in stream:
+            is_seen[self.find(hashed)[1]] = True
+        return is_seen
+
 
 @dataclass(frozen=True)
 class Index:
