@@ -22,6 +22,7 @@ from biolect.infer.score import Query, score
 from biolect.infer.variants import all_single, column_of, score_variants
 from biolect.models.language_model import LanguageModel
 from biolect.models.transformer import Transformer
+from biolect.models.xlstm import XLSTM
 from tests.infer.conftest import build, dna, protein
 
 TOLERANCE = 2e-4
@@ -128,6 +129,21 @@ def test_asking_both_strands_gives_a_sequence_and_its_reverse_complement_one_sco
     ratios = score_variants(both, sequence, variants)
     assert ratios == pytest.approx(score_variants(both, turned, back), abs=TOLERANCE)
     assert ratios == pytest.approx((score_variants(masked, sequence, variants) + score_variants(masked, turned, back)) / 2, abs=TOLERANCE)
+
+
+def test_a_model_that_shares_weights_between_strands_scores_the_molecule() -> None:
+    backbone = XLSTM.Config(layers=2, width=16, heads=2, pattern="ms", inner=24, direction="bidirectional")
+    model = LanguageModel.Config(vocabulary="dna-12", backbone=backbone, strands="shared").build(1).eval()
+    sequence = dna(25, 2)
+    turned, variants = sequence.reverse_complement(), all_single(sequence)[:9]
+    reader = Reader(model, PLAIN)
+
+    assert scores(reader, sequence) == pytest.approx(scores(reader, turned), abs=TOLERANCE)
+    back = score_variants(reader, turned, [variant.on_other_strand(sequence) for variant in variants])
+    assert score_variants(reader, sequence, variants) == pytest.approx(back, abs=TOLERANCE)
+    encoder = NativeEncoder(model, axis="nucleotide", grammar=PLAIN)
+    here, there = (encoder.encode([read])[0].vectors for read in (sequence, turned))
+    np.testing.assert_allclose(here, there[::-1], atol=TOLERANCE)
 
 
 def test_causal_models_average_strands_likewise() -> None:

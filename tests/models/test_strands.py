@@ -8,6 +8,7 @@ from torch import Tensor
 
 from biolect.errors import AlphabetError, ConfigError
 from biolect.models.language_model import LanguageModel
+from biolect.models.predictor import Predictor
 from biolect.models.transformer import Transformer
 from biolect.models.xlstm import XLSTM
 from biolect.tokens.vocabulary import Vocabulary
@@ -114,12 +115,13 @@ def test_both_strands_pool_to_the_same_vector_which_is_the_mean_of_the_two() -> 
     there = other_strand(token_ids, positions, segment_ids)
 
     with torch.no_grad():
-        pooled, pooled_there = model.pooled(token_ids, positions, segment_ids), model.pooled(*there)
+        owners, predictor = torch.arange(len(token_ids)), Predictor(model, 3).double()
+        pooled, pooled_there = (predictor(*seen, seen[2] > 0, owners) for seen in ((token_ids, positions, segment_ids), there))
         strands = [model.backbone(model.embedding(ids), at, segments) for ids, at, segments in ((token_ids, positions, segment_ids), there)]
 
     real = (segment_ids > 0)[..., None]
     each = [(hidden * mask).sum(1) / mask.sum(1) for hidden, mask in zip(strands, (real, real.flip(1)), strict=True)]
-    torch.testing.assert_close(pooled, (each[0] + each[1]) / 2, rtol=0, atol=FLOAT64)
+    torch.testing.assert_close(pooled, predictor.head((each[0] + each[1]) / 2), rtol=0, atol=FLOAT64)
     torch.testing.assert_close(pooled_there, pooled, rtol=0, atol=FLOAT64)
 
 
@@ -142,6 +144,6 @@ def test_a_causal_backbone_or_letters_without_a_complement_are_refused() -> None
 
 
 def test_a_vocabulary_of_another_modality_has_no_complement() -> None:
-    assert COMPLEMENT[7:].tolist() == [10, 9, 8, 7, 11] and COMPLEMENT[:7].tolist() == list(range(7))
+    assert COMPLEMENT[7:].tolist() == [10, 9, 8, 7, 11] and COMPLEMENT[:7].tolist() == [0, 2, 1, 3, 4, 5, 6]
     with pytest.raises(AlphabetError, match="Vocabulary 'prot-38' has no dna residues"):
         _ = Vocabulary.named("prot-38").complement_ids

@@ -87,3 +87,13 @@ def test_infilling_is_an_objective_with_a_text_form():
     assert config.reading_facts["objective"] == "infill"
     with pytest.raises(ConfigError, match="Vocabulary 'dna-12' has no holes to fill"):
         toy_config(model=model | {"vocabulary": "dna-12"}, grammar={"tags": False}, objective={"kind": "infill"})
+
+
+def test_other_strands_are_not_drawn_for_a_model_that_reads_both():
+    model = {"vocabulary": "dna-12", "strands": "shared", "backbone": BOTH_WAYS}
+    asked = {"model": model, "objective": {"kind": "masked"}, "grammar": {"tags": False}}
+
+    with pytest.raises(ConfigError, match="reverse_complement = 0.5 adds nothing to model.strands = shared"):
+        toy_config(**asked)
+
+    assert toy_config(**asked, reverse_complement=0.0).model.strands == "shared"

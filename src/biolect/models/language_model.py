@@ -104,11 +104,6 @@ class LanguageModel(nn.Module):
         both = self._strands(token_ids, positions, segment_ids)
         return both[0] if len(both) == 1 else (both[0] + both[1].flip(1)) / 2
 
-    def pooled(self, token_ids: Int[Tensor, "B T"], positions: Int[Tensor, "B T"], segment_ids: Int[Tensor, "B T"]) -> Float[Tensor, "B D"]:
-        """Return the mean hidden state of each row's real tokens; where strands share, the mean of what each strand gives."""
-        real = (segment_ids > 0).unsqueeze(-1)
-        return (self.hidden(token_ids, positions, segment_ids) * real).sum(1) / real.sum(1).clamp_min(1)
-
     def _strands(self, token_ids: Tensor, positions: Tensor, segment_ids: Tensor | None) -> tuple[Tensor, ...]:
         """Return hidden states of the row, and of the other strand, from its own left end, where it is read.
 

@@ -61,7 +61,9 @@ def resolve(name_or_path: str) -> RunConfig:
 
 def _recipes() -> dict[str, Callable[[], RunConfig]]:
     from biolect.recipes.bsm import bsm, bsm_small, bsm_tiny
+    from biolect.recipes.dna_xlstm import ARMS, SIZES, dna_xlstm, dna_xlstm_tiny
 
+    dna = {f"dna-xlstm-{size}{ARMS[arm]}": partial(dna_xlstm, size, arm) for size in SIZES for arm in ARMS}
     return {
         "bsm-tiny": bsm_tiny,
         "bsm-nano": partial(bsm_small, "nano"),
@@ -69,4 +71,7 @@ def _recipes() -> dict[str, Callable[[], RunConfig]]:
         "bsm-mini": partial(bsm_small, "mini"),
         "bsm-110m": partial(bsm, "110m"),
         "bsm-270m": partial(bsm, "270m"),
+        "dna-xlstm-tiny": dna_xlstm_tiny,
+        **dna,
+        "dna-xlstm-4m-32k": partial(dna_xlstm, "4m", context_tokens=32_768),
     }

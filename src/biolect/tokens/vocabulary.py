@@ -236,10 +236,12 @@ class Vocabulary:
 
     @cached_property
     def complement_ids(self) -> NDArray[np.uint8]:
-        """Token id to the id of the complementary nucleotide of DNA; others stay."""
+        """Token id to its id on the other strand: complementary nucleotides, the begin for the end; others stay."""
         table, dna = np.arange(len(self), dtype=np.uint8), self.residue_table(Modality.DNA)
         for letter, other in Modality.DNA.alphabet.pairs.items():
             table[dna[ord(letter)]] = dna[ord(other)]
+        # Read from its other end, a document of one strand is the document of the other one.
+        table[[self.begin, self.end]] = self.end, self.begin
         return table
 
     def encode(self, sequence: Sequence) -> NDArray[np.uint8]:

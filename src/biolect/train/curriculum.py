@@ -162,6 +162,11 @@ class RunConfig(Config):
             raise ValueError(f"Vocabulary '{vocabulary.name}' has no tags to announce members by. Set grammar.tags=false.")
         if self.objective.kind == "infill":
             check_holes(vocabulary)
+        if self.model.strands == "shared" and self.reverse_complement:
+            raise ValueError(
+                f"reverse_complement = {self.reverse_complement} adds nothing to model.strands = shared, which reads both strands of every "
+                "record. Set reverse_complement=0."
+            )
         return self
 
     def context_of(self, phase: Phase) -> int:

@@ -64,6 +64,8 @@ def finetune(
     if runtime.num_ranks > 1:
         raise ConfigError("Finetuning runs on one device. Start it without torchrun or accelerate launch.")
     reader = Reader.load(config.model, device=runtime.device, dtype=runtime.weights_dtype, batch_tokens=config.batch_tokens)
+    if config.strands == "both" and reader.model.config.strands == "shared":
+        raise ConfigError(f"'{config.model}' reads both strands of every sequence itself, so strands = both adds nothing. Leave it out.")
     task = Task(target=config.columns.target, strands=config.strands, long=config.long)
     bare = Finetuned.bare(reader, task)
     data = read_labelled(config.data, config.columns, bare.refusal, modality=bare.modality, allow_leakage=allow_leakage)
