@@ -47,7 +47,6 @@ def test_a_table_is_learned_and_another_predicted(biolect_command, folder: Path,
         (["--target", "knid"], "has no column 'knid'; it has 'id', 'sequence', 'kind'. Did you mean 'kind'?"),
         (["--split", "id"], "Column 'id' of .* has 'r0', which is no split"),
         (["epohcs=3"], "names no setting|Unknown key 'epohcs'. Did you mean 'epochs'?"),
-        (["--sequence", "kind"], "has 'kind' as both|is the column of the sequences"),
     ],
 )
 def test_a_wrong_request_is_one_sentence_and_leaves_nothing(biolect_command, folder: Path, tmp_path: Path, words, message):

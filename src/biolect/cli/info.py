@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,22 +38,18 @@ def info(thing: str | None = None, *, common: Common = DEFAULTS) -> int:
 
 def _catalogue() -> dict[str, Any]:
     from biolect import recipes
+    from biolect.models.resolve import shipped
 
-    described = {name: _model(folder) for name, folder in _weights().items()}
+    described = {name: _model(folder) for name, folder in shipped().items()}
     weights = [{"name": name, **{key: it[key] for key in ("kind", "parameters", "licence")}} for name, it in described.items()]
     return {"kind": "catalogue", "weights": weights, "recipes": recipes.names()}
 
 
-def _weights() -> dict[str, Path]:
-    """Model folders that come with the package, by name."""
-    folder = Path(str(resources.files("biolect") / "assets" / "weights"))
-    return {path.name: path for path in sorted(folder.glob("*/")) if (path / "config.yaml").is_file()}
-
-
 def _named(name: str) -> dict[str, Any]:
     from biolect import recipes
+    from biolect.models.resolve import shipped
 
-    weights = _weights()
+    weights = shipped()
     if name in weights:
         return _model(weights[name])
     if name not in recipes.names():

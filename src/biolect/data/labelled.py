@@ -7,7 +7,7 @@ import math
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -124,9 +124,7 @@ def read_labelled(
             f"{len(shared)} sequences of '{path}' stand in several splits, on either strand; for example {shared[0]}. "
             "Leave out --split to have relatives kept together, or pass --allow-leakage."
         )
-    found = Labelled(tuple(records), targets, labels, splits, clusters, tuple(refused), len(shared))
-    _check_splits(path, columns, found)
-    return found
+    return _checked(path, columns, Labelled(tuple(records), targets, labels, splits, clusters, tuple(refused), len(shared)))
 
 
 def _targets(
@@ -158,11 +156,10 @@ def _targets(
 
 
 def _number(text: str) -> float | None:
-    try:
+    with suppress(ValueError):
         value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+        return value if math.isfinite(value) else None
+    return None
 
 
 def _splits(
@@ -224,7 +221,7 @@ def _shared(records: Sequence[Record], splits: NDArray[np.uint8]) -> list[str]:
     return [" and ".join(f"'{name}' ({SPLITS[place]})" for place, name in sorted(names.items())) for names in several]
 
 
-def _check_splits(path: str, columns: Columns, found: Labelled) -> None:
+def _checked(path: str, columns: Columns, found: Labelled) -> Labelled:
     for name in SPLITS:
         # One number correlates with nothing.
         if len(found.of(name)) < (1 if found.labels else 2):
@@ -237,3 +234,4 @@ def _check_splits(path: str, columns: Columns, found: Labelled) -> None:
         raise InputError(
             f"Class '{label}' in column '{columns.target}' of '{path}' has no record to train on. Add some, or split otherwise (seed=1)."
         )
+    return found

@@ -71,9 +71,8 @@ def hidden_log_probabilities(reader: Reader, member: Member, places: NDArray[np.
 
 def _one_strand(reader: Reader, member: Member, places: NDArray[np.int64]) -> Float[np.ndarray, "P A"]:
     special = reader.grammar.overhead(1) - 1
-    room = None if reader.context_tokens is None else reader.context_tokens - special - 1
     found = np.zeros((len(places), len(reader.model.vocabulary)), dtype=np.float32)
-    for window in windows(len(member), room, both_sides=True):
+    for window in windows(len(member), reader.room, both_sides=True):
         own = (places >= window.first) & (places < window.last)
         if own.any():
             rendered = reader.write(Prompt(), member.slice(window.start, window.stop))

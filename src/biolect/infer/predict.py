@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pydantic
@@ -60,8 +60,7 @@ class Task(Config):
         return len(self.labels) or 1
 
 
-@dataclass(frozen=True)
-class Rows:
+class Rows(NamedTuple):
     """Sequences as a predictor reads them; see `Predictor.forward`."""
 
     token_ids: Tensor
@@ -69,11 +68,6 @@ class Rows:
     segment_ids: Tensor
     is_pooled: Tensor
     owners: Tensor
-
-    @property
-    def tensors(self) -> tuple[Tensor, ...]:
-        """All of them, in the order of the arguments."""
-        return self.token_ids, self.positions, self.segment_ids, self.is_pooled, self.owners
 
 
 @dataclass(frozen=True)
@@ -114,12 +108,6 @@ class Finetuned:
             temporary.write_text(self.task.to_yaml())
 
     @property
-    def room(self) -> int | None:
-        """Residues that are read at once; None sets no limit."""
-        limit = self.reader.context_tokens
-        return None if limit is None else limit - self.reader.grammar.overhead(1)
-
-    @property
     def modality(self) -> Modality | None:
         """The one modality that the model reads; None if there are several."""
         read = [m for m in (Modality.DNA, Modality.RNA, Modality.PROTEIN) if self.reader.model.vocabulary.reads(m)]
@@ -129,9 +117,9 @@ class Finetuned:
         """Return why a sequence is not read, as a sentence; empty if it is."""
         if self.task.strands == "both" and record.modality is not Modality.DNA:
             return f"The record is {record.modality}, which has no other strand. Read one strand."
-        if self.room is None or len(record) <= self.room or self.task.long == "windows":
+        if self.reader.room is None or len(record) <= self.reader.room or self.task.long == "windows":
             return ""
-        return f"The record has {len(record):,} residues, the model reads {self.room:,} at once. Shorten it, or finetune with long=windows."
+        return f"The record has {len(record):,} residues, the model reads {self.reader.room:,} at once. Shorten it, or set long=windows."
 
     def rows(self, members: Sequence[Member]) -> Rows:
         """Write sequences out, each as a document of its own; long ones as several rows."""
@@ -139,7 +127,7 @@ class Finetuned:
         owners: list[int] = []
         special = self.reader.grammar.overhead(1) - 1
         for owner, member in enumerate(members):
-            for window in windows(len(member), self.room, both_sides=not self.reader.model.config.is_causal):
+            for window in windows(len(member), self.reader.room, both_sides=not self.reader.model.config.is_causal):
                 rendered = self.reader.write(Prompt(), member.slice(window.start, window.stop))
                 is_pooled = np.zeros(len(rendered), dtype=bool)
                 is_pooled[special + window.first - window.start : special + window.last - window.start] = True
@@ -158,7 +146,7 @@ class Finetuned:
         for chosen in length_batches([len(member) for member in members], self.reader.batch_tokens):
             some = [members[i] for i in chosen.tolist()]
             strands = [some, *([[member.other_strand(vocabulary) for member in some]] if self.task.strands == "both" else [])]
-            found[chosen] = np.mean([self.predictor(*self.rows(strand).tensors).double().cpu().numpy() for strand in strands], axis=0)
+            found[chosen] = np.mean([self.predictor(*self.rows(strand)).double().cpu().numpy() for strand in strands], axis=0)
         return found
 
     def predict(self, members: Sequence[Member]) -> NDArray[np.float64]:

@@ -85,6 +85,11 @@ class Reader:
         model = checkpoint.load(folder, device=device, dtype=dtype)
         return cls(model, Grammar.from_dict(facts.get("grammar", {})), facts.get("context_tokens"), batch_tokens)
 
+    @property
+    def room(self) -> int | None:
+        """Residues of one record that are read at once; None sets no limit."""
+        return None if self.context_tokens is None else self.context_tokens - self.grammar.overhead(1)
+
     def member(self, sequence: bio.Sequence, runs: tuple[Run, ...] = (), view: View = View.RECORD) -> Member:
         """Return a sequence as a member of a document."""
         return Member(self.model.vocabulary.encode(sequence), sequence.modality, runs, view)

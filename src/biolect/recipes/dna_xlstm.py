@@ -25,7 +25,6 @@ ARMS: dict[Arm, str] = {"augmented": "", "shared": "-shared", "causal": "-causal
 both`, post-hoc conjoining); `shared` reads both with the same weights; `causal` says the next nucleotide."""
 
 _STEP_TOKENS, _STEPS, _PASSES = 1 << 20, 10_000, 8
-_PLAIN = Grammar(tags=False, positions="ordinary")
 
 
 def dna_xlstm(size: str, arm: Arm = "augmented", corpora: Mapping[str, str] | None = None, context_tokens: int = 1_024) -> RunConfig:
@@ -39,21 +38,12 @@ def dna_xlstm(size: str, arm: Arm = "augmented", corpora: Mapping[str, str] | No
     Raises:
         ConfigError: If there is no such size.
     """
-    tokens = _STEPS * _STEP_TOKENS
-    phase = Phase(
-        name="pretraining",
-        mixture={"single.dna": 1.0},
-        tokens=tokens,
-        learning_rate=(8e-3, 1e-4),
-        warmup_tokens=tokens // 10,
-        decay="cosine",
-    )
     return _of(
-        f"dna-xlstm-{size}{ARMS[arm]}",
+        f"dna-xlstm-{size}{ARMS[arm]}{'-32k' if context_tokens == 32_768 else ''}",
         XLSTM.Config.named(f"dna-{size}"),
         arm,
+        _STEPS * _STEP_TOKENS,
         corpora=Folders(folders=dict(corpora or {})),
-        phases=(phase,),
         context_tokens=context_tokens,
         batch_tokens=_STEP_TOKENS,
         accumulation=_PASSES,
@@ -65,15 +55,12 @@ def dna_xlstm(size: str, arm: Arm = "augmented", corpora: Mapping[str, str] | No
 
 def dna_xlstm_tiny(arm: Arm = "augmented") -> RunConfig:
     """Return a run on a simulated organism, under a minute on two cores; of mLSTM blocks, whose chunks are quick without an accelerator."""
-    phase = Phase(
-        name="pretraining", mixture={"single.dna": 1.0}, tokens=120_000, learning_rate=(8e-3, 1e-4), warmup_tokens=12_000, decay="cosine"
-    )
     return _of(
         f"dna-xlstm-tiny{ARMS[arm]}",
         XLSTM.Config(layers=2, width=64, heads=4, pattern="m", direction="bidirectional"),
         arm,
+        120_000,
         corpora=Simulated(seed=0),
-        phases=(phase,),
         context_tokens=256,
         batch_tokens=4_096,
         dtype="float32",
@@ -84,15 +71,18 @@ def dna_xlstm_tiny(arm: Arm = "augmented") -> RunConfig:
     )
 
 
-def _of(name: str, backbone: XLSTM.Config, arm: Arm, **settings: object) -> RunConfig:
+def _of(name: str, backbone: XLSTM.Config, arm: Arm, tokens: int, **settings: object) -> RunConfig:
     """Return a run of one arm: what strands and sides a model reads, and what it is asked."""
+    rates, warmup = (8e-3, 1e-4), tokens // 10
+    phase = Phase(name="R1", mixture={"single.dna": 1.0}, tokens=tokens, learning_rate=rates, warmup_tokens=warmup, decay="cosine")
     if arm == "causal":
         backbone = backbone.model_copy(update={"direction": "causal"})
     model = LanguageModel.Config(vocabulary="dna-12", backbone=backbone, strands="shared" if arm == "shared" else "single")
     return RunConfig(
         name=name,
         model=model,
-        grammar=_PLAIN,
+        phases=(phase,),
+        grammar=Grammar(tags=False, positions="ordinary"),
         objective=Causal.Config() if arm == "causal" else Masked.Config(),
         reverse_complement=0.0 if arm == "shared" else 0.5,
         **settings,  # pyright: ignore[reportArgumentType] -- fields of the same class

@@ -240,7 +240,7 @@ class Vocabulary:
         table, dna = np.arange(len(self), dtype=np.uint8), self.residue_table(Modality.DNA)
         for letter, other in Modality.DNA.alphabet.pairs.items():
             table[dna[ord(letter)]] = dna[ord(other)]
-        # Read from its other end, a document of one strand is the document of the other one.
+        # Read from its other end, a document of one strand is one of the other.
         table[[self.begin, self.end]] = self.end, self.begin
         return table
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from biolect.bio.io.tables import write_table
-from biolect.data.labelled import Labelled, read_labelled
+from biolect.data.labelled import read_labelled
 from biolect.data.shards import SPLITS
 from biolect.devices import DeviceName, choose
 from biolect.errors import ConfigError
@@ -26,7 +26,7 @@ from biolect.train.pretrain import claim
 from biolect.train.runtime import Runtime, stop_signals
 from biolect.train.tuner import FinetuneConfig, Progress, Tuner
 
-_CLASSES, _NUMBERS = ("accuracy", "mcc", "f1", "auroc"), ("spearman", "r2")
+_CLASSES, _NUMBERS = ("mcc", "accuracy", "f1", "auroc"), ("spearman", "r2")
 
 
 def finetune(
@@ -73,7 +73,10 @@ def finetune(
         train = data.targets[data.of("train")]
         task = task.model_copy(update={"mean": float(train.mean()), "deviation": float(train.std()) or 1.0})
     tuned = Finetuned.bare(reader, task.model_copy(update={"labels": data.labels}), config.seed)
-    metric = _metric(config, data)
+    known = _CLASSES if data.labels else _NUMBERS
+    metric = known[0] if config.metric == "auto" else config.metric
+    if metric not in known:
+        raise ConfigError(f"metric = {metric} is not for {'classes' if data.labels else 'numbers'}. Choose {', '.join(known)}.")
     claim(config, output, resume=resume, overwrite=overwrite)
     tuner = Tuner(config, runtime, tuned, data, metric, output, Progress(sha256(Path(config.data))), advance)
     with stop_signals(runtime) as caught:
@@ -84,15 +87,6 @@ def finetune(
     if tuner.progress.is_done:
         _publish(config, output, tuner, result)
     return result | {"finished": tuner.progress.is_done, "refused": list(data.refused)}
-
-
-def _metric(config: FinetuneConfig, data: Labelled) -> str:
-    known = _CLASSES if data.labels else _NUMBERS
-    if config.metric == "auto":
-        return "mcc" if data.labels else "spearman"
-    if config.metric not in known:
-        raise ConfigError(f"metric = {config.metric} is not for {'classes' if data.labels else 'numbers'}. Choose {', '.join(known)}.")
-    return config.metric
 
 
 def _publish(config: FinetuneConfig, output: Path, tuner: Tuner, result: dict[str, Any]) -> None:

@@ -6,8 +6,9 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import pydantic
@@ -70,12 +71,6 @@ class FinetuneConfig(Config):
     batch_tokens: int = pydantic.Field(default=BATCH_TOKENS, gt=0)
     seed: int = 0
 
-    @pydantic.model_validator(mode="after")
-    def _table_differs_from_model(self) -> Self:
-        if self.columns.target == self.columns.sequence:
-            raise ValueError(f"columns.target = '{self.columns.target}' is the column of the sequences. Name the one to predict.")
-        return self
-
 
 @dataclass
 class Progress:
@@ -113,18 +108,13 @@ class Tuner:
         self.log = MetricsLog(self.folder / METRICS)
         self._restore()
 
-    @property
-    def trainable_parameters(self) -> int:
-        """Numbers that are learned."""
-        return sum(weight.numel() for weight in self.tuned.predictor.parameters() if weight.requires_grad)
-
     def run(self, should_stop: Callable[[int], bool]) -> None:
         """Train until the epochs are over or nothing gets better; put the best weights in place."""
         place = self.progress
         while not place.is_done:
             loss = self._epoch(place.epoch)
             place.epoch += 1
-            value = self.measure("valid")[self.metric]
+            value = self._judged(*self._predicted("valid"))[self.metric]
             if value > place.best or not self.best:
                 place.best, place.best_epoch, self.best = value if value == value else place.best, place.epoch, self._weights()
             place.is_done = place.epoch >= self.config.epochs or place.epoch - place.best_epoch >= self.config.patience
@@ -139,13 +129,12 @@ class Tuner:
         """Learn from every training record once; return the mean loss."""
         rng = np.random.default_rng((self.config.seed, epoch))
         order = rng.permutation(self.data.of("train"))
-        total, self.advanced = 0.0, 0
-        schedule = self._schedule(len(order))
+        top, whole, total = self.config.learning_rate, len(order) * self.config.epochs, 0.0
+        schedule = Schedule(top, top / 10, whole // 100, whole, "cosine")
         self.model.train()
         for start in range(0, len(order), self.config.batch_records):
             chosen = order[start : start + self.config.batch_records]
-            members = [self._drawn(self.members[i], rng) for i in chosen.tolist()]
-            loss = self._loss(members, chosen)
+            loss = self._loss([self._drawn(self.members[i], rng) for i in chosen.tolist()], chosen)
             self.runtime.backward(loss, self.model, is_last=True)
             self.runtime.clip(self.model, self.config.optimizer.clip_norm)
             for group in self.optimizer.param_groups:
@@ -159,18 +148,13 @@ class Tuner:
         self.model.eval()
         return total / len(order)
 
-    def _schedule(self, records: int) -> Schedule:
-        top, whole = self.config.learning_rate, records * self.config.epochs
-        return Schedule(top, top / 10, whole // 100, whole, "cosine")
-
     def _drawn(self, member: Member, rng: np.random.Generator) -> Member:
-        if self.config.strands == "both" and rng.random() < 0.5:
-            return member.other_strand(self.tuned.reader.model.vocabulary)
-        return member
+        turns = self.config.strands == "both" and rng.random() < 0.5
+        return member.other_strand(self.tuned.reader.model.vocabulary) if turns else member
 
     def _loss(self, members: list[Member], chosen: NDArray[np.int64]) -> Tensor:
         with self.runtime.autocast():
-            outputs = self.model(*self.tuned.rows(members).tensors)
+            outputs = self.model(*self.tuned.rows(members))
         outputs = outputs if outputs.dtype == torch.float64 else outputs.float()
         targets = torch.from_numpy(self.data.targets[chosen]).to(outputs.device)
         if self.data.labels:
@@ -178,10 +162,10 @@ class Tuner:
         task = self.tuned.task
         return functional.mse_loss(outputs[:, 0], ((targets - task.mean) / task.deviation).to(outputs.dtype))
 
-    def measure(self, name: str) -> dict[str, float]:
-        """Return every metric over a whole split."""
+    def _predicted(self, name: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the records of a split, and what is predicted for each."""
         chosen = self.data.of(name)
-        return self._judged(chosen, self.tuned.predict([self.members[i] for i in chosen.tolist()]))
+        return chosen, self.tuned.predict([self.members[i] for i in chosen.tolist()])
 
     def _judged(self, chosen: NDArray[np.int64], found: NDArray[np.float64], *, with_auroc: bool = True) -> dict[str, float]:
         if self.data.labels:
@@ -190,20 +174,16 @@ class Tuner:
 
     def report(self) -> dict[str, Any]:
         """Return what the run came to, with an interval of the test metric over clusters of relatives."""
-        test = self.data.of("test")
-        found = self.tuned.predict([self.members[i] for i in test.tolist()])
-        values = {"valid": self.measure("valid"), "test": self._judged(test, found)}
-        is_auroc = self.metric == "auroc"
-        interval = metrics.bootstrap_interval(
-            lambda _, i: self._judged(test[i], found[i], with_auroc=is_auroc)[self.metric], self.data.clusters[test]
-        )
+        test, found = self._predicted("test")
+        values = {"valid": self._judged(*self._predicted("valid")), "test": self._judged(test, found)}
+        judge = partial(self._judged, with_auroc=self.metric == "auroc")
+        interval = metrics.bootstrap_interval(lambda _, i: judge(test[i], found[i])[self.metric], self.data.clusters[test])
         homes = {(c, s) for c, s in zip(self.data.clusters.tolist(), self.data.splits.tolist(), strict=True)}
         return {
             "metric": self.metric,
-            "valid": values["valid"][self.metric],
-            "test": values["test"][self.metric],
+            **{name: values[name][self.metric] for name in values},
             "interval": list(interval),
-            "trainable_parameters": self.trainable_parameters,
+            "trainable_parameters": sum(w.numel() for w in self.tuned.predictor.parameters() if w.requires_grad),
             "task": "classification" if self.data.labels else "regression",
             "labels": list(self.data.labels),
             "metrics": values,
@@ -219,9 +199,9 @@ class Tuner:
     def _save(self) -> None:
         with atomic_path(self.folder / "checkpoints" / f"step-{self.progress.epoch:08d}") as folder:
             folder.mkdir(parents=True)
-            checkpoint.write_tensors(folder / "weights.safetensors", self._weights())
-            checkpoint.write_tensors(folder / "best.safetensors", self.best)
-            checkpoint.write_tensors(folder / "optimizer.safetensors", self.runtime.optimizer_tensors(self.model))
+            parts = {"weights": self._weights(), "best": self.best, "optimizer": self.runtime.optimizer_tensors(self.model)}
+            for name, tensors in parts.items():
+                checkpoint.write_tensors(folder / f"{name}.safetensors", tensors)
             (folder / "state.json").write_text(json.dumps(vars(self.progress)))
         checkpoints.tidy(self.folder / "checkpoints")
 
@@ -233,7 +213,9 @@ class Tuner:
             if state.data_sha256 != self.progress.data_sha256:
                 raise CheckpointError(f"'{self.config.data}' has changed since the run in '{self.folder}' was begun. Start a new run.")
             self.progress = state
-            self.tuned.predictor.load_state_dict(checkpoint.read_tensors(found[-1] / "weights.safetensors"))
-            self.best = checkpoint.read_tensors(found[-1] / "best.safetensors")
-            self.runtime.load_optimizer(self.model, checkpoint.read_tensors(found[-1] / "optimizer.safetensors"))
+            weights, self.best, optimizer = (
+                checkpoint.read_tensors(found[-1] / f"{name}.safetensors") for name in ("weights", "best", "optimizer")
+            )
+            self.tuned.predictor.load_state_dict(weights)
+            self.runtime.load_optimizer(self.model, optimizer)
         self.log.open_at(self.progress.epoch)
