@@ -7,7 +7,7 @@ import math
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -131,10 +131,13 @@ def _targets(
     path: str, columns: Columns, values: Sequence[str], rows: Sequence[int], *, is_number: bool
 ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     """Return targets as numbers, and the classes that they count, if they do."""
+    import polars
+
     counts = Counter(values)
     if len(counts) == 1:
         raise InputError(f"Column '{columns.target}' of '{path}' is '{values[0]}' everywhere: there is nothing to learn. Name another one.")
-    numbers = [_number(value) for value in values]
+    # What is no number, or no finite one, comes out as none.
+    numbers = [n if n is not None and math.isfinite(n) else None for n in polars.Series(values).cast(polars.Float64, strict=False)]
     looks_continuous = None not in numbers and (is_number or len(counts) > _MOST_CLASSES)
     if columns.kind == "regression" or (columns.kind == "auto" and looks_continuous):
         if None in numbers:
@@ -151,15 +154,7 @@ def _targets(
             "Remove it, join it to another class, or pass kind=regression if these are numbers."
         )
     labels = tuple(sorted(counts))
-    codes = {label: code for code, label in enumerate(labels)}
-    return np.array([codes[value] for value in values], dtype=np.float64), labels
-
-
-def _number(text: str) -> float | None:
-    with suppress(ValueError):
-        value = float(text)
-        return value if math.isfinite(value) else None
-    return None
+    return np.searchsorted(labels, values).astype(np.float64), labels
 
 
 def _splits(
@@ -167,11 +162,10 @@ def _splits(
 ) -> NDArray[np.uint8]:
     if words is None:
         return drawn_splits(records, clusters, {"test": columns.test, "valid": columns.valid}, columns.seed)
-    unknown = next((word for word in words if word not in _WORDS), None)
-    if unknown is not None or None in words:
-        close = difflib.get_close_matches(str(unknown), _WORDS, n=1)
+    if unknown := [word for word in words if word not in _WORDS]:
+        close = difflib.get_close_matches(str(unknown[0]), _WORDS, n=1)
         hint = f" Did you mean '{close[0]}'?" if close else " Write train, valid or test in every row."
-        raise InputError(f"Column '{columns.split}' of '{path}' has '{unknown}', which is no split.{hint}")
+        raise InputError(f"Column '{columns.split}' of '{path}' has '{unknown[0]}', which is no split.{hint}")
     splits = np.array([_WORDS[word] for word in words], dtype=np.uint8)
     training = np.flatnonzero(splits == 0)
     if len(training) and not (splits == 1).any():
