@@ -44,7 +44,7 @@ def finetune(
     if common.dry_run:
         return finish({"would_run": config.to_dict(), "would_write": output}, common=common)
     common.placement()
+    where = {"resume": common.resume, "overwrite": common.overwrite, "device": common.device, "allow_leakage": allow_leakage}
     with common.progress("finetune") as advance:
-        flags = {"resume": common.resume, "overwrite": common.overwrite, "device": common.device}
-        result = run(config, output, **flags, allow_leakage=allow_leakage, advance=advance)
+        result = run(config, output, **where, advance=advance)
     return finish(result, result.pop("refused"), common)

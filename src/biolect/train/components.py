@@ -83,12 +83,11 @@ def pools(config: RunConfig, corpora: Mapping[str, CorpusLike], split: str) -> d
 
 
 def _sources(config: RunConfig, stores: Mapping[str, MemberStore], split: str) -> Iterator[tuple[str, Source]]:
-    window = max(1, config.context_tokens - 4)
+    settings = {"reverse_complement": config.reverse_complement, "window": max(1, config.context_tokens - 4)}
     for modality in _ALONE:
         store, views = _alone(stores, modality)
         if store is not None and store.vocabulary.reads(modality):
-            share = config.reverse_complement
-            yield f"single.{modality}", SingleSource(store, split, modality, views=views, reverse_complement=share, window=window)
+            yield f"single.{modality}", SingleSource(store, split, modality, views=views, **settings)
     # Documents of several members come from a store as a whole, so the model must read all that is in it.
     whole = {name: store for name, store in stores.items() if all(store.vocabulary.reads(m) for m in _ALONE if store.total_tokens(m))}
     if "genes" in whole:

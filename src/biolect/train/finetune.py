@@ -94,9 +94,8 @@ def _publish(config: FinetuneConfig, output: Path, tuner: Tuner, result: dict[st
     import polars
 
     reader = tuner.tuned.reader
-    names = ("metric", "valid", "test", "records")
     facts = {"grammar": reader.grammar.to_dict(), "context_tokens": reader.context_tokens, "finetuned_from": config.model}
-    tuner.tuned.save(output, facts | {name: result[name] for name in names})
+    tuner.tuned.save(output, facts | {"finetuned": result})
     columns = {"id": [record.name for record in tuner.data.records], "split": [SPLITS[i] for i in tuner.data.splits.tolist()]}
     labels = tuner.data.labels
     truth = [labels[int(t)] for t in tuner.data.targets] if labels else tuner.data.targets.tolist()

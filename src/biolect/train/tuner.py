@@ -105,8 +105,9 @@ class Tuner:
         predictor.model.head.requires_grad_(False)
         self.members = [self.tuned.reader.member(record) for record in self.data.records]
         self.model, self.optimizer = self.runtime.prepare(predictor, self.config.optimizer.build(predictor))
-        self.log = MetricsLog(self.folder / METRICS)
         self._restore()
+        self.log = MetricsLog(self.folder / METRICS)
+        self.log.open_at(self.progress.epoch)
 
     def run(self, should_stop: Callable[[int], bool]) -> None:
         """Train until the epochs are over or nothing gets better; put the best weights in place."""
@@ -218,4 +219,3 @@ class Tuner:
             )
             self.tuned.predictor.load_state_dict(weights)
             self.runtime.load_optimizer(self.model, optimizer)
-        self.log.open_at(self.progress.epoch)
