@@ -17,6 +17,7 @@ from biolect import devices
 from biolect.models.compiled import compile_blocks
 from biolect.models.language_model import LanguageModel
 from biolect.models.transformer import Transformer
+from biolect.models.xlstm import XLSTM
 
 CONFIG = LanguageModel.Config(backbone=Transformer.Config(layers=2, width=28, heads=7, inner=41))
 READ = torch.arange(10, 41)[None], torch.arange(31)[None]
@@ -58,6 +59,20 @@ def test_both_halves_of_every_block_are_compiled_where_gradients_are_needed(monk
         torch.testing.assert_close(model(*READ), expected)
     assert len(calls) == 4
     assert all(p.grad is None for p in model.parameters())
+
+
+def test_of_recurrent_blocks_everything_but_the_cell_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(torch, "compile", counting(calls))
+    config = XLSTM.Config(layers=2, width=24, heads=4, pattern="ms", inner=29, direction="bidirectional")
+    model = LanguageModel.Config(backbone=config).build(seed=1)
+    expected = model(*READ)
+
+    compile_blocks(model, rows=1, context_tokens=7)
+
+    calls.clear()
+    torch.testing.assert_close(model(*READ), expected)
+    assert calls == ["project", "finish", "project", "finish"]
 
 
 def test_a_compiled_model_can_be_copied_and_saved(monkeypatch: pytest.MonkeyPatch) -> None:

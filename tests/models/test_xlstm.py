@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from biolect.errors import ConfigError
@@ -113,7 +114,7 @@ def test_a_pattern_is_repeated_until_there_are_enough_blocks() -> None:
     assert [type(block) for block in made.blocks] == [MLSTMBlock, MLSTMBlock, SLSTMBlock] * 2
 
 
-def convolved(layer: nn.Module, x: Tensor) -> Tensor:
+def convolved(layer: Any, x: Tensor) -> Tensor:
     weight = layer.conv.weight
     return functional.silu(
         functional.conv1d(functional.pad(x.mT, (weight.shape[1] - 1, 0)), weight[:, None], layer.conv.bias, groups=len(weight)).mT
@@ -138,8 +139,8 @@ def mlstm_by_definition(layer: MLSTMLayer, x: Tensor, positions: Tensor, rotary:
         q, k = (turned(y, positions, width if rotary == "full" else width // layer.heads) for y in (q, k))
     seen = (q, k) if rotary == "full" and not plain_gates else plain
     gates = torch.cat([*seen, v], -1) @ layer.gates.weight.T + layer.gates.bias
-    heads = [y.unflatten(-1, (layer.heads, -1)) for y in (q, k, v)]
-    h = mlstm_parallel(*heads, gates[..., : layer.heads], gates[..., layer.heads :])
+    q, k, v = (y.unflatten(-1, (layer.heads, -1)) for y in (q, k, v))
+    h = mlstm_parallel(q, k, v, gates[..., : layer.heads], gates[..., layer.heads :])
     h = torch.cat([functional.layer_norm(each, each.shape[-1:]) for each in h.unbind(2)], -1) * layer.head_norm.weight
     return ((h + layer.skip * c) * functional.silu(z)) @ layer.down.weight.T
 
@@ -185,7 +186,7 @@ def both_ways_by_definition(made: XLSTM, x: Tensor, positions: Tensor, segment_i
         layer = copy.copy(block.layer)
         layer.direction = "causal"
 
-        def mix(y: Tensor, at: Tensor, ids: Tensor, layer: nn.Module = layer) -> Tensor:
+        def mix(y: Tensor, at: Tensor, ids: Tensor, layer: Any = layer) -> Tensor:
             return layer(y, made._angles(y, at), ids) if isinstance(layer, MLSTMLayer) else layer(y, ids)
 
         y = block.norm(x)

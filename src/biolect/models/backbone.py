@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Self
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -64,6 +65,10 @@ class Backbone(nn.Module, ABC):
     embedding_std: float = 0.02
     is_causal: bool = True
     recomputes: bool = False
+
+    @abstractmethod
+    def initialize(self, generator: torch.Generator) -> None:
+        """Draw all weights; equal generators give equal bits."""
 
     @abstractmethod
     def forward(

@@ -1,8 +1,8 @@
-"""Compiled blocks: what stands before and after attention in every block, as one kernel each.
+"""Compiled blocks: what stands before and after attention, or a recurrent cell, in every block, as one kernel each.
 
 Attention itself stays as it is, because no compiler beats its own kernels and its shapes follow the
-documents. Compiling is never needed: where it fails, for whatever reason, the model goes on uncompiled
-and one line says so.
+documents; cells do, because their loops would be written out. Compiling is never needed: where it fails,
+for whatever reason, the model goes on uncompiled and one line says so.
 """
 
 from __future__ import annotations
@@ -82,5 +82,7 @@ class _Part:
 def _try(model: LanguageModel, rows: int, context_tokens: int) -> None:
     """Run one step forward and backward; the backward half is compiled only then."""
     token_ids = torch.zeros(rows, context_tokens, dtype=torch.long, device=model.device)
-    model(token_ids, torch.arange(context_tokens, device=model.device).expand(rows, -1)).float().sum().backward()
+    positions = torch.arange(context_tokens, device=model.device).expand(rows, -1)
+    # With segment ids, as in training: they enter what is compiled of recurrent blocks.
+    model(token_ids, positions, torch.ones_like(token_ids)).float().sum().backward()
     model.zero_grad(set_to_none=True)

@@ -104,5 +104,4 @@ def _rules(config: XLSTM.Config) -> dict[str, tuple[list[str], _Form]]:
 def _check(found: set[str], wanted: set[str], what: str) -> None:
     if found != wanted:
         odd = min(found ^ wanted)
-        verb = "spare" if odd in found else "missing"
-        raise CheckpointError(f"These are not the weights of {what} of this pattern: '{odd}' is {verb}. Check layers and pattern.")
+        raise CheckpointError(f"These are no weights of {what} of this pattern: '{odd}' is missing or spare. Check layers and pattern.")

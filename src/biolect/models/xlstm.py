@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple, Self, cast
+from typing import Any, Literal, NamedTuple, Self, cast
 
 import pydantic
 import torch
@@ -17,18 +17,16 @@ from biolect.models.backbone import Backbone, State
 from biolect.nn.bidirectional import Direction, doubled
 from biolect.nn.feedforward import GEGLU
 from biolect.nn.mlstm import Angles, MLSTMLayer, Rotary
-from biolect.nn.norm import layer_norm
+from biolect.nn.norm import EPSILON
 from biolect.nn.slstm import SLSTMLayer
-from biolect.ops.mlstm import MLSTMState
 from biolect.ops.rope import rotary_angles
-from biolect.ops.slstm import SLSTMState
 
 
 class LayerMemory(NamedTuple):
-    """What one block remembers: the last inputs of its convolution, and its cell. Rows are continuations."""
+    """What one block remembers: the last inputs of its convolution, and an MLSTMState or SLSTMState. Rows are continuations."""
 
     tail: Float[Tensor, "N L P"]
-    cell: MLSTMState | SLSTMState
+    cell: Any
 
     def map(self, change: Callable[[Tensor], Tensor]) -> LayerMemory:
         """Change every tensor."""
@@ -42,9 +40,8 @@ class LayerMemory(NamedTuple):
 class XLSTMState(State):
     """The memory of every block. Reading replaces its tensors by others of the same shape."""
 
-    def __init__(self, layers: list[LayerMemory], num_tokens: Int[Tensor, ""]) -> None:
-        self.layers = layers
-        self.read = num_tokens
+    def __init__(self, layers: list[LayerMemory], read: Int[Tensor, ""]) -> None:
+        self.layers, self.read = layers, read
 
     @property
     def num_tokens(self) -> int:
@@ -86,7 +83,7 @@ class MLSTMBlock(nn.Module):
 
     def __init__(self, config: XLSTM.Config) -> None:
         super().__init__()
-        self.norm = layer_norm(config.width)
+        self.norm = nn.LayerNorm(config.width, eps=EPSILON, bias=False)
         self.layer = MLSTMLayer(
             config.width,
             config.mlstm_width,
@@ -104,31 +101,34 @@ class MLSTMBlock(nn.Module):
 
     def extend(self, x: Float[Tensor, "N T D"], angles: Angles, memory: LayerMemory) -> tuple[Float[Tensor, "N T D"], LayerMemory]:
         """Read more positions of each continuation."""
-        update, *after = self.layer.extend(self.norm(x), angles, *memory)
-        return x + update, LayerMemory(*after)
+        update, tail, cell = self.layer.extend(self.norm(x), angles, *memory)
+        return x + update, LayerMemory(tail, cell)
 
 
 class SLSTMBlock(nn.Module):
     """Norm, sLSTM layer, residual; norm, feed-forward, residual."""
 
+    compiled_parts = ("finish",)
+
     def __init__(self, config: XLSTM.Config) -> None:
         super().__init__()
-        self.norm = layer_norm(config.width)
+        self.norm = nn.LayerNorm(config.width, eps=EPSILON, bias=False)
         self.layer = SLSTMLayer(config.width, config.heads, conv_width=config.conv_width, direction=config.direction)
-        self.feedforward_norm = layer_norm(config.width)
+        self.feedforward_norm = nn.LayerNorm(config.width, eps=EPSILON, bias=False)
         self.feedforward = GEGLU(config.width, config.inner)
 
     def forward(self, x: Float[Tensor, "B T D"], angles: Angles, segment_ids: Int[Tensor, "b T"] | None) -> Float[Tensor, "B T D"]:
         """Return the block's output for whole rows; positions are of no interest to it."""
-        return self._finish(x + self.layer(self.norm(x), segment_ids))
+        return self.finish(x + self.layer(self.norm(x), segment_ids))
 
-    def _finish(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+    def finish(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Add the feed-forward update."""
         return x + self.feedforward(self.feedforward_norm(x))
 
     def extend(self, x: Float[Tensor, "N T D"], angles: Angles, memory: LayerMemory) -> tuple[Float[Tensor, "N T D"], LayerMemory]:
         """Read more positions of each continuation."""
-        update, *after = self.layer.extend(self.norm(x), *memory)
-        return self._finish(x + update), LayerMemory(*after)
+        update, tail, cell = self.layer.extend(self.norm(x), *memory)
+        return self.finish(x + update), LayerMemory(tail, cell)
 
 
 class XLSTM(Backbone):
@@ -173,12 +173,12 @@ class XLSTM(Backbone):
                     f"backbone.layers = {self.layers} is no multiple of the {len(self.pattern)} blocks of backbone.pattern = "
                     f"'{self.pattern}'. Write the pattern out, one letter a layer."
                 )
-            inside = {"m": ("twice backbone.width, rounded up to 64,", self.mlstm_width), "s": ("backbone.width", self.width)}
-            for kind in set(self.pattern):
-                name, width = inside[kind]
-                if width % self.heads or (kind == "m" and self.rotary != "none" and width // self.heads % 2):
-                    even = " into even parts" if self.rotary != "none" else ""
-                    raise ValueError(f"backbone.heads = {self.heads} does not divide {name} = {width}{even}. Choose other heads.")
+            parts = (self.heads, "") if self.rotary == "none" else (2 * self.heads, " into even parts")
+            if "m" in self.pattern and self.mlstm_width % parts[0]:
+                inside = f"twice backbone.width, rounded up to 64, = {self.mlstm_width}{parts[1]}"
+                raise ValueError(f"backbone.heads = {self.heads} does not divide {inside}. Choose other heads.")
+            if "s" in self.pattern and self.width % self.heads:
+                raise ValueError(f"backbone.heads = {self.heads} does not divide backbone.width = {self.width}. Choose other heads.")
             if "s" in self.pattern and not self.inner:
                 raise ValueError("backbone.inner = 0, but sLSTM blocks have a feed-forward layer. Set it to about the width.")
             if "s" in self.pattern and self.direction == "two_sided":
@@ -215,8 +215,8 @@ class XLSTM(Backbone):
         self.embedding_std = (2 / (5 * config.width)) ** 0.5
         self.is_causal = config.direction == "causal"
         kinds = {"m": MLSTMBlock, "s": SLSTMBlock}
-        self.blocks = nn.ModuleList(kinds[config.pattern[i % len(config.pattern)]](config) for i in range(config.layers))
-        self.norm = layer_norm(config.width)
+        self.blocks: Any = nn.ModuleList(kinds[config.pattern[i % len(config.pattern)]](config) for i in range(config.layers))
+        self.norm = nn.LayerNorm(config.width, eps=EPSILON, bias=False)
 
     @classmethod
     def of_depth(cls, layers: int) -> XLSTM.Config:

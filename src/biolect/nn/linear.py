@@ -21,16 +21,10 @@ class BlockDiagonal(nn.Module):
 
     def forward(self, x: Float[Tensor, "B T P"]) -> Float[Tensor, "B T P"]:
         """Map every block of channels by its own matrix."""
-        weight = merged(self.weight)
+        blocks, size, _ = self.weight.shape
+        together = math.gcd(blocks, max(1, _MERGED_WIDTH // size))
+        # The same map as fewer, larger blocks with zeros in them.
+        grouped = self.weight.unflatten(0, (-1, together)).permute(0, 2, 3, 1)
+        weight = torch.diag_embed(grouped).permute(0, 3, 1, 4, 2).reshape(-1, together * size, together * size)
         parts = x.reshape(-1, *weight.shape[:2]).transpose(0, 1)
         return torch.bmm(parts, weight.transpose(1, 2)).transpose(0, 1).reshape(x.shape)
-
-
-def merged(weight: Float[Tensor, "N out in_"]) -> Float[Tensor, "M wide in_wide"]:
-    """Return the same map as fewer, larger blocks with zeros in them; blocks that are large enough stay as they are."""
-    blocks, size, _ = weight.shape
-    together = math.gcd(blocks, max(1, _MERGED_WIDTH // size))
-    if together == 1:
-        return weight
-    grouped = weight.unflatten(0, (-1, together)).permute(0, 2, 3, 1)
-    return torch.diag_embed(grouped).permute(0, 3, 1, 4, 2).reshape(-1, together * size, together * size)

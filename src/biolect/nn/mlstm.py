@@ -82,17 +82,18 @@ class MLSTMLayer(nn.Module):
         tail: Float[Tensor, "B L P"] | None = None,
     ) -> tuple[CellInput, Float[Tensor, "B T P"], Float[Tensor, "B L P"]]:
         """Return what the cell reads, the convolved stream, and the tail for the next piece."""
-        convolved, tail = self.conv(u, tail, segment_ids)
+        convolved, last = self.conv(u, tail, segment_ids)
         q, k, v = self.query(convolved), self.key(convolved), self.value(u)
-        turned = (q, k)
+        seen = q, k
         if angles is not None:
-            turned = tuple(rotate_adjacent(x.unflatten(-1, (self.turned_heads, -1)), *angles).flatten(-2) for x in (q, k))
-        seen = torch.cat([*(turned if self.gates_see_turned else (q, k)), v], dim=-1)
+            q, k = (rotate_adjacent(x.unflatten(-1, (self.turned_heads, -1)), *angles).flatten(-2) for x in (q, k))
+        seen = torch.cat([*((q, k) if self.gates_see_turned else seen), v], dim=-1)
         # The bias is added in float32: in bfloat16, forget gates above 0.99 could not be told apart.
         logits = functional.linear(seen, self.gates.weight)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32)) + self.gates.bias
-        heads = [x.unflatten(-1, (self.heads, -1)) for x in (*turned, v)]
-        return (heads[0], heads[1], heads[2], *logits.chunk(2, dim=-1)), convolved, tail
+        input_logit, forget_logit = logits.chunk(2, dim=-1)
+        q, k, v = (x.unflatten(-1, (self.heads, -1)) for x in (q, k, v))
+        return (q, k, v, input_logit, forget_logit), convolved, last
 
     def finish(self, h: Float[Tensor, "B T H K"], convolved: Float[Tensor, "B T P"], z: Float[Tensor, "b T P"]) -> Float[Tensor, "b T D"]:
         """Norm heads, add the skip, gate and project down."""
@@ -126,7 +127,8 @@ class MLSTMLayer(nn.Module):
         u, z = self.up(x).chunk(2, dim=-1)
         cell_input, convolved, tail = self.project(u, angles, None, tail)
         if x.shape[1] == 1:
-            step, cell = mlstm_step(*(part[:, 0] for part in cell_input), cell)
+            q, k, v, input_logit, forget_logit = (part[:, 0] for part in cell_input)
+            step, cell = mlstm_step(q, k, v, input_logit, forget_logit, cell)
             h = step[:, None]
         else:
             h, cell = mlstm_chunkwise(*cell_input, cell, chunk_length=self.chunk_length)

@@ -10,11 +10,6 @@ from torch.nn import functional
 EPSILON = 1e-5
 
 
-def layer_norm(width: int) -> nn.LayerNorm:
-    """Return a layer norm without bias."""
-    return nn.LayerNorm(width, eps=EPSILON, bias=False)
-
-
 class HeadNorm(nn.Module):
     """Layer norm over the channels of each head, with one weight per channel of all heads; joins the heads."""
 

@@ -50,11 +50,11 @@ class SLSTMLayer(nn.Module):
         self, x: Float[Tensor, "B T D"], segment_ids: Int[Tensor, "B T"] | None = None, tail: Float[Tensor, "B L D"] | None = None
     ) -> tuple[Float[Tensor, "B T 4 H K"], Float[Tensor, "B L D"]]:
         """Return the logits of all gates from the input, and the tail for the next piece."""
-        convolved, tail = self.conv(x, tail, segment_ids)
+        convolved, last = self.conv(x, tail, segment_ids)
         parts = self.input_gate(convolved), self.forget_gate(convolved), self.cell_input(x), self.output_gate(x)
         logits = torch.stack(parts, dim=2)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32)) + self.bias.view(4, -1)
-        return logits.unflatten(-1, (self.heads, -1)), tail
+        return logits.unflatten(-1, (self.heads, -1)), last
 
     def forward(self, x: Float[Tensor, "B T D"], segment_ids: Int[Tensor, "b T"] | None = None) -> Float[Tensor, "B T D"]:
         """Return the layer's update of whole rows; segment ids are those of doubled rows where it reads both ways."""

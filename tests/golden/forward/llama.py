@@ -26,6 +26,7 @@ def llama(config: LanguageModel.Config, seed: int) -> Any:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     shape = config.backbone
+    assert isinstance(shape, Transformer.Config)
     torch.manual_seed(seed)
     outside = LlamaForCausalLM(
         LlamaConfig(

@@ -7,6 +7,8 @@ inputs and outputs, with the version and settings that made them. So the compari
     python tests/golden/forward/xlstm_stacks.py
 """
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import json
