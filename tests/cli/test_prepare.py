@@ -36,7 +36,7 @@ def test_letters_may_be_masked_by_assignment_and_bad_records_skipped(proteins, t
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--kind", "molecules"], "kind = 'molecules' is not built yet"),
+        (["--kind", "molecules"], "which holds no molecules"),
         (["views=[]"], "views is empty"),
         (["vews=1"], "Did you mean 'views'"),
     ],

@@ -145,7 +145,6 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"kind": "molecules"}, "kind = 'molecules' is not built yet"),
         ({"engine": "ray"}, "engine = 'ray' is not built yet"),
         ({"valid": 0.5, "test": 0.5}, "leave nothing to train on"),
         ({"view": ["dna"]}, "Did you mean 'views'"),

@@ -6,6 +6,8 @@ collections/genes       the views of one gene to a group, on shared coordinates
 collections/related     several records of one gene to a group
 collections/interleaved the sequences of one text to a group
 collections/families    homologous sequences to a group
+collections/molecules   lone molecules
+collections/domains     the molecules of one domain to a group
 report.json, run.json   what was read, refused, checked and split; how the folder came about
 """
 
@@ -22,23 +24,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pydantic
 
 from biolect.bio.sequence import Modality
 from biolect.config import Config
-from biolect.data.gather import STAGES, Gatherer
-from biolect.data.genome import plan, write_regions
+from biolect.data import staging
 from biolect.data.leakage import leakage_report, refuse
-from biolect.data.related import write_linked, write_same_genes
-from biolect.data.shards import SPLITS, MemberStore, MemberWriter, assign
-from biolect.data.splits import Clustering, cluster, split
+from biolect.data.molecules import gather_molecules
+from biolect.data.shards import SPLITS, MemberStore
+from biolect.data.splits import Clustering
 from biolect.data.tally import Tally
 from biolect.errors import CheckpointError, ConfigError, InputError
 from biolect.files import atomic_path, write_run_json
 from biolect.tokens.vocabulary import Vocabulary
 
-COLLECTIONS = ("sequences", "genes", "related", "interleaved", "families")
+COLLECTIONS = (*staging.COLLECTIONS, "molecules", "domains")
 _SPOOL = "standard_input"
 Progress = Callable[[str, float | None], AbstractContextManager[Callable[[float], None]]]
 
@@ -51,6 +51,10 @@ class PrepareOptions(Config):
         views: Modalities of a gene that are kept.
         family, column: How families are told apart in a file that holds many, and the column of a table that
             holds their sequences; see `read_families`.
+        domain: Column of tables that says which domain a molecule belongs to; `file`: each file is one; empty: molecules
+            stand alone.
+        invalid: What becomes of molecules that RDKit refuses; they are counted and listed either way.
+        canonicalizes: Write molecules in RDKit's canonical form.
         pairing: What loaders of this corpus do unless told otherwise; nothing is broken on disk.
         valid, test: Shares of residues held out, in whole clusters.
         unknown: `mask` reads letters outside the alphabet as the unknown residue.
@@ -62,6 +66,9 @@ class PrepareOptions(Config):
     family: str = ""
     column: str = "sequence"
     views: tuple[Literal["dna", "rna", "protein"], ...] = ("dna", "rna", "protein")
+    domain: str = ""
+    invalid: Literal["refuse", "keep"] = "refuse"
+    canonicalizes: bool = False
     pairing: Literal["matched", "broken"] = "matched"
     valid: float = pydantic.Field(default=0.05, ge=0, lt=1)
     test: float = pydantic.Field(default=0.05, ge=0, lt=1)
@@ -76,8 +83,6 @@ class PrepareOptions(Config):
     def _check(self) -> PrepareOptions:
         if self.valid + self.test >= 1:
             raise ValueError(f"valid = {self.valid} and test = {self.test} leave nothing to train on. Their sum must be below 1.")
-        if self.kind == "molecules":
-            raise ValueError("kind = 'molecules' is not built yet. Known kinds: auto, sequences, genes, interleaved, families.")
         if self.engine == "ray":
             raise ValueError("engine = 'ray' is not built yet. Use engine='local'.")
         if not self.views:
@@ -114,34 +119,27 @@ def prepare(
     """
     options, began = options or PrepareOptions(), time.perf_counter()
     _check_place(Path(output), inputs)
-    vocabulary = Vocabulary.joint()
     with atomic_path(output) as folder:
         stages = folder / "stages"
         stages.mkdir(parents=True)
         paths = [_present(path, stages) for path in dict.fromkeys(map(Path, inputs))]
         size = sum(path.stat().st_size for path in paths)
-        asked = {name: getattr(options, name) for name in ("views", "kind", "unknown", "strict", "skip_bad")}
-        gatherer = Gatherer(stages, vocabulary, family=(options.family, options.column), **asked)
-        with progress("reading", size) as advance, gatherer:
-            try:
-                gatherer.read(paths, advance)
-            except InputError as error:
-                raise InputError(_shown(str(error), stages)) from None
-        refused = gatherer.tally.refused
-        refused[:] = [replace(one, where=_shown(one.where, stages), reason=_shown(one.reason, stages)) for one in refused]
-        missing = _write_related(stages, gatherer)
-        report = gatherer.tally.report()
-        with progress("splitting", None):
-            summary = _settle(folder, stages, options)
-        shutil.rmtree(stages)
-        stores = _open_all(folder, vocabulary)
+        is_chemical = options.kind == "molecules"
+        try:
+            tally, facts = (gather_molecules if is_chemical else staging.gather_sequences)(folder, paths, options, progress)
+        except InputError as error:
+            raise InputError(_shown(str(error), stages)) from None
+        tally.refused[:] = [replace(one, where=_shown(one.where, stages), reason=_shown(one.reason, stages)) for one in tally.refused]
+        stores = _open_all(folder, None)
         if not stores:
-            raise InputError(_shown(_nothing(paths, gatherer.tally), stages))
-        report |= _totals(stores) | {"clusters": summary, "missing_accessions": missing}
+            raise InputError(_shown(_nothing(paths, tally), stages))
+        shutil.rmtree(stages)
+        report = tally.report() | _totals(stores, is_chemical) | facts
         with progress("checking splits", None):
             report["leakage"] = leakage_report(stores)
         report |= {"bytes_in": size, "seconds": round(time.perf_counter() - began, 3)}
         (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+        vocabulary = next(iter(stores.values())).vocabulary
         facts = {"format": 1, "vocabulary": vocabulary.name, "collections": list(stores), "options": options.to_dict()}
         (folder / "corpus.json").write_text(json.dumps(facts, indent=2) + "\n")
         write_run_json(folder, inputs=list(inputs), config=options.to_yaml(), seed=options.seed)
@@ -176,43 +174,14 @@ def _shown(text: str, stages: Path) -> str:
     return text.replace(str(stages / _SPOOL), "-")
 
 
-def _write_related(stages: Path, gatherer: Gatherer) -> int:
-    """Write the collection of related sequences; return how many accessions of link tables were not among the inputs."""
-    stores = {name: MemberStore.open(stages / name) for name in ("sequences", "genes", "genome")}
-    with MemberWriter(stages / "related", gatherer.vocabulary) as writer:
-        write_same_genes(writer, stores["genes"], gatherer.same_gene)
-        return write_linked(writer, gatherer.link_tables, [stores["sequences"], stores["genome"]]) if gatherer.link_tables else 0
-
-
-def _settle(folder: Path, stages: Path, options: PrepareOptions) -> dict[str, Any]:
-    """Cluster, split, cut genomes, and move what has members to its final place; return what the clusters are like."""
-    vocabulary = Vocabulary.joint()
-    stores = [MemberStore.open(stages / name) for name in COLLECTIONS]
-    clusters = cluster(stores, options.clustering)
-    for store, labels, splits in zip(stores, clusters, split(stores, clusters, options.fractions, options.seed), strict=True):
-        assign(store.folder, splits, labels)
-    sizes = np.bincount(np.concatenate(clusters))
-    stores = [MemberStore.open(stages / name) for name in COLLECTIONS]
-    genome = MemberStore.open(stages / STAGES[2])
-    cut = 0
-    if genome.num_groups:
-        regions = plan(genome, [stores[1]], options.fractions, options.seed)
-        # The first store goes on being read while it is extended: its columns only grow.
-        with MemberWriter(stages / COLLECTIONS[0], vocabulary, extends=True) as writer:
-            cut = write_regions(writer, genome, regions, stores, len(sizes))
-    for name in COLLECTIONS:
-        if MemberStore.open(stages / name).num_members:
-            (folder / "collections").mkdir(exist_ok=True)
-            (stages / name).rename(folder / "collections" / name)
-    largest = int(sizes.max(initial=0))
-    return {"count": len(sizes), "largest": largest, "largest_share": round(largest / max(int(sizes.sum()), 1), 4), "residues_cut": cut}
-
-
-def _totals(stores: Mapping[str, MemberStore]) -> dict[str, Any]:
-    modalities = (Modality.DNA, Modality.RNA, Modality.PROTEIN)
+def _totals(stores: Mapping[str, MemberStore], is_chemical: bool) -> dict[str, Any]:
     return {
         "documents": sum(store.num_groups for store in stores.values()),
-        "tokens": {modality.value: sum(store.total_tokens(modality) for store in stores.values()) for modality in modalities},
+        "tokens": {
+            modality.value: sum(store.total_tokens(modality) for store in stores.values())
+            for modality in Modality
+            if modality is not Modality.MOLECULE or is_chemical
+        },
         "splits": {name: {part: len(store.groups_in(part)) for part in SPLITS} for name, store in stores.items()},
     }
 

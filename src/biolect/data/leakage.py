@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biolect.bio.sequence import Modality
+from biolect.data.molecule_leakage import molecule_leakage
 from biolect.data.shards import SPLITS, MemberStore, Place
 from biolect.data.sketch import AMINO_ACIDS, NUCLEOTIDES, Words, distinct, fraction_for
 from biolect.data.splits import canonical_digest, groups_of
@@ -37,6 +38,8 @@ def leakage_report(stores: Stores) -> dict[str, Any]:
 
     Each kind has a `count` and a few `examples`; `clean` is true where all counts are 0.
     """
+    if any(store.total_tokens(Modality.MOLECULE) for store in stores.values()):
+        return molecule_leakage(stores)
     report: dict[str, Any] = {
         "shared_ids": _shared(stores, _names, lambda store, index: store.name_of(index)),
         "identical": _shared(stores, _digests, _member_name),

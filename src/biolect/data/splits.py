@@ -34,11 +34,16 @@ class Clustering(Config):
         protein_containment: As for nucleotides.
         min_shared: Fewer words in common say nothing, however short a sequence is.
         neighbors: Of all that have one word, how many each is compared with.
+        tanimoto: Molecules are relatives from this similarity of their Morgan environments of radius 2, and so on
+            transitively.
+        domain_overlap: Domains of molecules are relatives that share so much of the smaller one's clusters.
 
     The defaults, measured on the genes of five bacteria (E. coli, H. influenzae, S. pyogenes and two strains of
     Mycoplasma mycoides; 9,797 genes): 87 % of the genes of one Mycoplasma find their relative in the other, 60 % of
     those of H. influenzae one in E. coli, and the largest cluster (ABC transporters) has 2.3 % of all genes. With a
-    protein containment of 0.02 chance words take over: the largest cluster has 36 %.
+    protein containment of 0.02 chance words take over: the largest cluster has 36 %. At a Tanimoto similarity of 0.7 the
+    largest cluster has 1.1 % of 23,380 molecules of 410 ChEMBL targets (3.4 % at 0.6, 33 % at 0.5); at an overlap of 0.5
+    the largest cluster of targets has 36 of 365.
     """
 
     nucleotide_word: int = pydantic.Field(default=21, ge=11, le=31)
@@ -47,6 +52,8 @@ class Clustering(Config):
     protein_containment: float = pydantic.Field(default=0.05, gt=0, le=1)
     min_shared: int = pydantic.Field(default=4, ge=1)
     neighbors: int = pydantic.Field(default=4, ge=1)
+    tanimoto: float = pydantic.Field(default=0.7, gt=0, le=1)
+    domain_overlap: float = pydantic.Field(default=0.5, gt=0, le=1)
 
 
 def cluster(stores: Sequence[MemberStore], rules: Clustering) -> list[NDArray[np.int32]]:

@@ -1,0 +1,241 @@
+"""Molecules: from files to one of two collections, split so that held-out molecules have no relatives in training.
+
+molecules   lone molecules, one to a group; similar ones are in one split
+domains     the molecules of one domain (a target, a class, a file) to a group; domains that share
+            molecules are in one split, and what a held-out domain still shares with training is left out
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biolect.bio import chemistry
+from biolect.bio.io import Format, Refusal, detect, smiles
+from biolect.bio.io.smiles import check_molecules
+from biolect.bio.io.tables import read_sequences, read_table
+from biolect.bio.sequence import Modality
+from biolect.bio.sequence import Sequence as Record
+from biolect.data.document import View
+from biolect.data.shards import SPLITS, MemberWriter
+from biolect.data.similarity import components, similar_pairs
+from biolect.data.splits import Clustering, draw, name_keys
+from biolect.data.tally import Tally
+from biolect.errors import InputError
+from biolect.files import open_input
+from biolect.tokens.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from biolect.data.corpus import PrepareOptions, Progress
+
+VOCABULARY = "smiles-176"
+_TABLES = (Format.CSV, Format.TSV, Format.PARQUET)
+_TRAIN = SPLITS.index("train")
+
+
+@dataclass
+class Molecules:
+    """Distinct molecules in the order of the inputs, and which domain has which.
+
+    Attributes:
+        records: As they are stored.
+        keys: Canonical SMILES where RDKit reads the molecule, else the text as given.
+        features: Morgan environments; empty where RDKit does not read the molecule.
+        domains: Indices of molecules by domain; one domain without a name where none are told apart.
+        kept: Molecules that RDKit refuses and that were kept all the same.
+        notices: What the user must know of how they were read.
+    """
+
+    records: list[Record] = field(default_factory=list)
+    keys: dict[str, int] = field(default_factory=dict)
+    features: list[NDArray[np.int64]] = field(default_factory=list)
+    domains: dict[str, dict[int, None]] = field(default_factory=lambda: defaultdict(dict))
+    kept: list[Refusal] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+
+    def add(self, record: Record, parsed: Any, domain: str) -> bool:
+        """Keep a molecule of a domain; False if the domain has it already."""
+        key = record.residues if parsed is None else chemistry.canonical(parsed)
+        index = self.keys.setdefault(key, len(self.records))
+        if index == len(self.records):
+            self.records.append(record)
+            self.features.append(np.zeros(0, dtype=np.int64) if parsed is None else chemistry.features(parsed))
+        is_new = index not in self.domains[domain]
+        self.domains[domain][index] = None
+        return is_new
+
+
+def gather_molecules(folder: Path, paths: Sequence[Path], options: PrepareOptions, progress: Progress) -> tuple[Tally, dict[str, Any]]:
+    """Read, split and write molecules to the collections of a corpus folder; return what was read, and facts for the report."""
+    tally = Tally()
+    asked = {name: getattr(options, name) for name in ("domain", "invalid", "canonicalizes", "skip_bad", "unknown", "strict")}
+    with progress("reading", sum(path.stat().st_size for path in paths)) as advance:
+        found = read_molecules(paths, tally, advance=advance, **asked)
+    facts = {"kept_invalid": [vars(one) for one in found.kept], "notices": found.notices}
+    if not found.records:
+        return tally, facts
+    with progress("splitting", None):
+        shares = {"fractions": options.fractions, "seed": options.seed}
+        clusters = write_molecules(folder / "collections", found, by_domain=bool(options.domain), rules=options.clustering, **shares)
+    return tally, {"clusters": clusters, **facts}
+
+
+def read_molecules(
+    paths: Sequence[Path],
+    tally: Tally,
+    *,
+    domain: str = "",
+    invalid: Literal["refuse", "keep"] = "refuse",
+    canonicalizes: bool = False,
+    skip_bad: bool = False,
+    advance: Callable[[float], None] = lambda units: None,
+    **letters: Any,
+) -> Molecules:
+    """Read files of molecules; refused and repeated ones are counted in the tally.
+
+    Args:
+        domain: Column of the tables that names each molecule's domain; `file`: each file is one; empty: none.
+        invalid: What becomes of molecules that RDKit refuses; either way they are counted and listed.
+        canonicalizes: Store molecules in RDKit's canonical form.
+        skip_bad: List files that cannot be read among the refused, and go on.
+        letters: `unknown` and `strict`, as for `read_records`.
+
+    Raises:
+        InputError: If a file cannot be read, or holds no molecules.
+    """
+    found = Molecules(notices=[] if chemistry.is_there() else [chemistry.NOTICE])
+    for path in paths:
+        try:
+            rows = list(_rows(path, domain, **letters))
+        except InputError as error:
+            if not skip_bad:
+                raise
+            tally.refused.append(Refusal(path.name, str(path), str(error)))
+            continue
+        checked = check_molecules(((record, where) for _, where, record in rows), invalid=invalid, canonicalizes=canonicalizes)
+        for (name, where, _), (record, parsed, problem) in zip(rows, checked, strict=True):
+            if isinstance(record, Refusal):
+                tally.refused.append(record)
+                continue
+            tally.records += 1
+            tally.folds += record.folds
+            tally.duplicates += not found.add(record, parsed, name)
+            if problem:
+                found.kept.append(Refusal(record.name, where, problem))
+        advance(path.stat().st_size)
+    return found
+
+
+def _rows(path: Path, domain: str, **letters: Any) -> Iterator[tuple[str, str, Record | Refusal]]:
+    """Yield domain, place and record."""
+    found = detect(path)
+    if found in _TABLES:
+        names = [str(name) for name in read_table(path, [domain])[domain].to_list()] if domain not in ("", "file") else None
+        for row, record in enumerate(read_sequences(path, Modality.MOLECULE, **letters)):
+            yield names[row] if names else _file_domain(path, domain), f"{path}, row {row + 1}", record
+    elif found not in (Format.SMILES, Format.TEXT):
+        raise InputError(f"'{path}' is {found.upper()}, which holds no molecules. Give SMILES files, or tables with a column smiles.")
+    elif domain not in ("", "file"):
+        raise InputError(f"'{path}' has no columns, so none is '{domain}'. Give a table, or domain=file for one domain per file.")
+    else:
+        with open_input(path) as stream:
+            for record in smiles.read(stream, where=str(path), **letters):
+                yield _file_domain(path, domain), str(path), record
+
+
+def _file_domain(path: Path, domain: str) -> str:
+    return path.name.removesuffix(".gz").rpartition(".")[0] if domain == "file" else ""
+
+
+def write_molecules(
+    folder: Path, found: Molecules, *, by_domain: bool, rules: Clustering, fractions: dict[str, float], seed: int
+) -> dict[str, Any]:
+    """Cluster, split and write molecules as one store under a folder; return what the clusters are like.
+
+    Raises:
+        MissingDependencyError: If something is held out and RDKit is not there to find relatives.
+    """
+    if any(fractions.values()):
+        chemistry.need("Holding molecules out without their relatives")
+    vocabulary = Vocabulary.named(VOCABULARY)
+    tokens = [vocabulary.encode(record) for record in found.records]
+    series = components(len(tokens), similar_pairs(found.features, rules.tanimoto))
+    keys = np.array(list(found.keys), dtype=object)
+    if not by_domain:
+        splits = _drawn(series, [len(ids) for ids in tokens], keys, fractions, seed)
+        groups = [("", [index], int(splits[index]), int(series[index])) for index in range(len(tokens))]
+        removed = {}
+    else:
+        groups, removed = _split_domains(found, tokens, series, keys, rules, fractions, seed)
+    with MemberWriter(folder / ("domains" if by_domain else "molecules"), vocabulary, is_staged=True) as writer:
+        for name, members, split, label in groups:
+            writer.begin_group(name, split=SPLITS[split], cluster=label)
+            for index in members:
+                writer.add(tokens[index], Modality.MOLECULE, View.RECORD, name=found.records[index].name)
+    sizes = np.bincount([label for _, _, _, label in groups]) if groups else np.zeros(0, dtype=np.int64)
+    largest = int(sizes.max(initial=0))
+    facts = {"count": int((sizes > 0).sum()), "largest": largest, "largest_share": round(largest / max(int(sizes.sum()), 1), 4)}
+    return facts | {
+        "similarity": f"Morgan-{chemistry.RADIUS} Tanimoto of at least {rules.tanimoto:g}",
+        "series": len(set(series.tolist())),
+        **removed,
+    }
+
+
+def _drawn(
+    labels: NDArray[np.int32], weights: Sequence[int], names: Sequence[str], fractions: dict[str, float], seed: int
+) -> NDArray[np.uint8]:
+    """Return a split for every item, whole clusters in an order that does not depend on that of the items."""
+    count = int(labels.max(initial=-1)) + 1
+    keys = np.full(count, np.iinfo(np.uint64).max, dtype=np.uint64)
+    np.minimum.at(keys, labels, name_keys(names, seed))
+    return draw(keys, np.bincount(labels, weights=np.asarray(weights, dtype=np.float64), minlength=count), fractions)[labels]
+
+
+def _split_domains(
+    found: Molecules,
+    tokens: Sequence[NDArray[np.uint8]],
+    series: NDArray[np.int32],
+    keys: NDArray[np.object_],
+    rules: Clustering,
+    fractions: dict[str, float],
+    seed: int,
+) -> tuple[list[tuple[str, list[int], int, int]], dict[str, Any]]:
+    """Split domains, and take out of held-out ones every series that an earlier split has."""
+    names = list(found.domains)
+    members = [np.fromiter(found.domains[name], dtype=np.int64) for name in names]
+    labels = _domain_clusters([np.unique(series[one]) for one in members], rules.domain_overlap)
+    weights = [sum(len(tokens[i]) for i in one.tolist()) for one in members]
+    splits = _drawn(labels, weights, names, fractions, seed)
+    seen: set[int] = set()
+    removed, emptied = dict.fromkeys(("valid", "test"), 0), 0
+    groups: list[tuple[str, list[int], int, int]] = []
+    for split in range(len(SPLITS)):
+        chosen = np.flatnonzero(splits == split).tolist()
+        for place in chosen:
+            kept = [i for i in members[place].tolist() if split == _TRAIN or int(series[i]) not in seen]
+            if split != _TRAIN:
+                removed[SPLITS[split]] += len(members[place]) - len(kept)
+            emptied += not kept
+            if kept:
+                groups.append((names[place], kept, split, int(labels[place])))
+        seen |= {int(label) for place in chosen for label in series[members[place]]}
+    return groups, {"removed": removed, "emptied": emptied}
+
+
+def _domain_clusters(series: Sequence[NDArray[np.int32]], overlap: float) -> NDArray[np.int32]:
+    """Join domains that have at least this share of the series of the smaller one in common."""
+    from scipy.sparse import csr_matrix
+
+    sizes = np.array([len(one) for one in series])
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    table = csr_matrix((np.ones(int(starts[-1]), dtype=np.float32), np.concatenate(list(series)), starts))
+    shared = (table @ table.T).tocoo()
+    kept = shared.data >= overlap * np.minimum(sizes[shared.row], sizes[shared.col])
+    return components(len(series), (shared.row[kept].astype(np.int64), shared.col[kept].astype(np.int64)))

@@ -1,0 +1,70 @@
+"""From files of sequences to the collections of a corpus, clustered and split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from biolect.data.gather import STAGES, Gatherer
+from biolect.data.genome import plan, write_regions
+from biolect.data.related import write_linked, write_same_genes
+from biolect.data.shards import MemberStore, MemberWriter, assign
+from biolect.data.splits import cluster, split
+from biolect.data.tally import Tally
+from biolect.tokens.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from biolect.data.corpus import PrepareOptions, Progress
+
+COLLECTIONS = ("sequences", "genes", "related", "interleaved", "families")
+
+
+def gather_sequences(folder: Path, paths: Sequence[Path], options: PrepareOptions, progress: Progress) -> tuple[Tally, dict[str, Any]]:
+    """Read, split and write sequences to the collections of a corpus folder; return what was read, and facts for the report.
+
+    Raises:
+        InputError: If a file cannot be read, or does not fit the asked kind.
+    """
+    stages = folder / "stages"
+    asked = {name: getattr(options, name) for name in ("views", "kind", "unknown", "strict", "skip_bad")}
+    gatherer = Gatherer(stages, Vocabulary.joint(), family=(options.family, options.column), **asked)
+    with progress("reading", sum(path.stat().st_size for path in paths)) as advance, gatherer:
+        gatherer.read(paths, advance)
+    missing = _write_related(stages, gatherer)
+    with progress("splitting", None):
+        return gatherer.tally, {"clusters": _settle(folder, stages, options), "missing_accessions": missing}
+
+
+def _write_related(stages: Path, gatherer: Gatherer) -> int:
+    """Write the collection of related sequences; return how many accessions of link tables were not among the inputs."""
+    stores = {name: MemberStore.open(stages / name) for name in ("sequences", "genes", "genome")}
+    with MemberWriter(stages / "related", gatherer.vocabulary) as writer:
+        write_same_genes(writer, stores["genes"], gatherer.same_gene)
+        return write_linked(writer, gatherer.link_tables, [stores["sequences"], stores["genome"]]) if gatherer.link_tables else 0
+
+
+def _settle(folder: Path, stages: Path, options: PrepareOptions) -> dict[str, Any]:
+    """Cluster, split, cut genomes, and move what has members to its final place; return what the clusters are like."""
+    vocabulary = Vocabulary.joint()
+    stores = [MemberStore.open(stages / name) for name in COLLECTIONS]
+    clusters = cluster(stores, options.clustering)
+    for store, labels, splits in zip(stores, clusters, split(stores, clusters, options.fractions, options.seed), strict=True):
+        assign(store.folder, splits, labels)
+    sizes = np.bincount(np.concatenate(clusters))
+    stores = [MemberStore.open(stages / name) for name in COLLECTIONS]
+    genome = MemberStore.open(stages / STAGES[2])
+    cut = 0
+    if genome.num_groups:
+        regions = plan(genome, [stores[1]], options.fractions, options.seed)
+        # The first store goes on being read while it is extended: its columns only grow.
+        with MemberWriter(stages / COLLECTIONS[0], vocabulary, extends=True) as writer:
+            cut = write_regions(writer, genome, regions, stores, len(sizes))
+    for name in COLLECTIONS:
+        if MemberStore.open(stages / name).num_members:
+            (folder / "collections").mkdir(exist_ok=True)
+            (stages / name).rename(folder / "collections" / name)
+    largest = int(sizes.max(initial=0))
+    return {"count": len(sizes), "largest": largest, "largest_share": round(largest / max(int(sizes.sum()), 1), 4), "residues_cut": cut}
