@@ -30,3 +30,11 @@ def test_families_are_files_of_their_own(biolect_command, tmp_path):
     names = {path.rsplit("/", 1)[1] for path in outcome.result["files"]}
     assert names == {"family_001.a3m", "family_002.a3m", "truth.json", "run.json"}
     assert (tmp_path / "toy" / "family_001.a3m").read_text().count(">") == 3
+
+
+def test_molecules_are_a_table_of_domains(biolect_command, tmp_path):
+    outcome = biolect_command("simulate", "molecules", "-o", tmp_path / "toy", "--domains", 2, "--members", 3, "--json")
+
+    names = {path.rsplit("/", 1)[1] for path in outcome.result["files"]}
+    assert names == {"molecules.csv", "truth.tsv", "truth.json", "run.json"}
+    assert (tmp_path / "toy" / "molecules.csv").read_text().startswith("name,domain,smiles\nD001-1,D001,")

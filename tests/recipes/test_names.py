@@ -5,12 +5,13 @@ from biolect.recipes import named, names, resolve
 
 
 def test_the_names_are_those_of_the_contract():
-    wanted = "bsm-tiny bsm-nano bsm-micro bsm-mini bsm-110m bsm-270m dna-xlstm-tiny dna-xlstm-500k dna-xlstm-2m dna-xlstm-4m"
+    wanted = "bsm-tiny bsm-nano bsm-micro bsm-mini bsm-110m bsm-270m dna-xlstm-tiny dna-xlstm-500k dna-xlstm-2m dna-xlstm-4m "
+    wanted += "chem-xlstm-tiny chem-xlstm-15m"
 
     assert set(wanted.split()) <= set(names())
 
 
-@pytest.mark.parametrize("name", ["bsm-tiny", "bsm-nano", "bsm-micro", "bsm-mini", "bsm-110m", "bsm-270m"])
+@pytest.mark.parametrize("name", names())
 def test_a_recipe_carries_its_name_and_survives_its_text_form(name: str):
     config = named(name)
 

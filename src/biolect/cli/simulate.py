@@ -8,21 +8,24 @@ from biolect.cli.common import DEFAULTS, WHOLE, Common, finish
 
 
 def simulate(
-    what: Literal["genomes", "families"],
+    what: Literal["genomes", "families", "molecules"],
     *,
     genes: Annotated[int, WHOLE] = 200,
     families: Annotated[int, WHOLE] = 40,
     members: Annotated[int, WHOLE] = 24,
+    domains: Annotated[int, WHOLE] = 40,
     common: Common = DEFAULTS,
 ) -> int:
     """Write toy data with known truth, in the same formats as the real thing.
 
     Args:
         what: `genomes` is a bacterium (GenBank) and a eukaryote (GFF3 and FASTA) that share protein families;
-            `families` are protein families (A3M), each drawn from a profile of its own.
+            `families` are protein families (A3M), each drawn from a profile of its own; `molecules` are domains of
+            molecules (CSV), each with a scaffold of its own.
         genes: Genes per organism.
         families: Families of homologous proteins; those of genomes are shared by the organisms.
-        members: Proteins per family, where there are no genomes.
+        members: Proteins per family where there are no genomes, or molecules per domain.
+        domains: Domains of molecules.
     """
     from biolect import files, simulate
 
@@ -33,6 +36,9 @@ def simulate(
     if what == "genomes":
         simulate.genomes(folder, seed=seed, num_genes=genes, num_families=families)
         files.write_run_json(folder, seed=seed, kind=what, genes=genes, families=families)
+    elif what == "molecules":
+        simulate.molecules(folder, seed=seed, num_domains=domains, num_members=members)
+        files.write_run_json(folder, seed=seed, kind=what, domains=domains, members=members)
     else:
         simulate.families(folder, seed=seed, num_families=families, num_members=members)
         files.write_run_json(folder, seed=seed, kind=what, families=families, members=members)

@@ -159,13 +159,61 @@ class FamilySource(GroupSource):
         """Return members of one family in an order of their own for every draw."""
         kept: list[Member] = []
         length = 0
-        for index in rng.permutation(np.array(self.store.members_of(int(self.groups[item])))).tolist():
+        for index in rng.permutation(self._members(int(self.groups[item]))).tolist():
             member = self.store.member(index)
             length += len(member)
             if length + grammar.overhead(len(kept) + 1) > room:
                 return Document(tuple(kept or [_window(member, room - grammar.overhead(1), rng)]))
             kept.append(member)
         return Document(tuple(kept))
+
+    def _members(self, group: int) -> NDArray[np.int64]:
+        """Return the indices of the members of a group that may be drawn."""
+        return np.array(self.store.members_of(group))
+
+
+class DomainSource(FamilySource):
+    """Domains of molecules, as families, but never a part of a molecule.
+
+    A large domain is drawn as often as its molecules fill documents, so that one pass says about as much as there is.
+
+    Args:
+        longest: Tokens; longer molecules are left out.
+    """
+
+    def __init__(self, store: MemberStore, split: str, longest: int) -> None:
+        super().__init__(store, split)
+        self._fits = store.lengths <= longest
+        lengths = np.concatenate([[0], np.cumsum(np.where(self._fits, store.lengths, 0))])
+        tokens = np.diff(lengths[store.column("group_starts")])[self.groups]
+        self.groups = np.repeat(self.groups, -(-tokens // longest))
+
+    def _members(self, group: int) -> NDArray[np.int64]:
+        members = super()._members(group)
+        return members[self._fits[members]]
+
+
+class MoleculeSource(Source):
+    """Molecules alone, whole ones only.
+
+    Attributes:
+        left_out: Molecules that are longer than `longest` tokens.
+    """
+
+    def __init__(self, store: MemberStore, split: str, longest: int) -> None:
+        self.store = store
+        owners = np.repeat(np.arange(store.num_groups), np.diff(store.column("group_starts")))
+        members = np.flatnonzero(np.isin(owners, store.groups_in(split)))
+        self.members = members[store.lengths[members] <= longest]
+        self.left_out = len(members) - len(self.members)
+
+    def __len__(self) -> int:
+        """Molecules that fit."""
+        return len(self.members)
+
+    def document(self, item: int, rng: np.random.Generator, room: int, grammar: Overhead) -> Document:
+        """Return one molecule."""
+        return Document((self.store.member(int(self.members[item])),))
 
 
 def _window(member: Member, size: int, rng: np.random.Generator) -> Member:

@@ -1,7 +1,8 @@
 """Components: what mixtures are made of. From corpora on disk to loaders and fixed validation batches.
 
 A mixture names components: `single` (records alone), `genes` (views of one gene), `related` (sequences
-of one gene from several records), `interleaved` (sequences mined from text) and `families` (homologs).
+of one gene from several records), `interleaved` (sequences mined from text), `families` (homologs) and
+`domains` (molecules of one domain).
 `single.protein` means one modality, `refseq:genes` one of several corpora.
 """
 
@@ -20,10 +21,10 @@ from biolect.data.loader import Loader
 from biolect.data.packing import pack
 from biolect.data.pairing import PairSource
 from biolect.data.shards import MemberStore
-from biolect.data.sources import FamilySource, GroupSource, SingleSource, Source, document_weights
+from biolect.data.sources import DomainSource, FamilySource, GroupSource, MoleculeSource, SingleSource, Source, document_weights
 from biolect.errors import ConfigError
 from biolect.tokens.vocabulary import Vocabulary
-from biolect.train.curriculum import Phase, RunConfig
+from biolect.train.curriculum import Phase, RunConfig, Simulated
 from biolect.values import Batch
 
 _ALONE = {Modality.DNA: (View.LOCUS, View.CDS), Modality.RNA: (View.TRANSCRIPT,), Modality.PROTEIN: (View.PROTEIN,)}
@@ -95,6 +96,12 @@ def _sources(config: RunConfig, stores: Mapping[str, MemberStore], split: str) -
     for component, shuffled in (("related", True), ("interleaved", False)):
         if component in whole:
             yield component, GroupSource(whole[component], split, shuffled=shuffled)
+    # Molecules are read whole, so those that are too long for a row are left out.
+    longest = min(config.context_of(phase) for phase in config.phases) + 1 - config.grammar.overhead(1)
+    for name in {"molecules", "domains"} & stores.keys():
+        yield f"single.{Modality.MOLECULE}", MoleculeSource(stores[name], split, longest)
+    if "domains" in stores:
+        yield "domains", DomainSource(stores["domains"], split, longest)
     if "families" in whole:
         yield "families", FamilySource(whole["families"], split)
 
@@ -191,6 +198,12 @@ def passes(config: RunConfig, found: Mapping[str, Pool]) -> dict[str, float]:
     return {component: read / whole for component, (read, whole) in totals.items()}
 
 
+def left_out(found: Mapping[str, Pool]) -> dict[str, int]:
+    """Return how many molecules of each source are too long to be read, where there are any."""
+    counts = {name: pool.source.left_out for name, pool in found.items() if isinstance(pool.source, MoleculeSource)}
+    return {name: count for name, count in counts.items() if count}
+
+
 def valid_batches(config: RunConfig, corpora: Mapping[str, CorpusLike], vocabulary: Vocabulary, num_rows: int) -> dict[str, list[Batch]]:
     """Return fixed batches of the validation split, by component.
 
@@ -241,7 +254,7 @@ def run_corpora(config: RunConfig, output: Path, vocabulary: Vocabulary, *, allo
     if config.corpora.kind == "simulated":
         folders = {"simulated": str(output / SIMULATED[1])}
         if builds and not (output / SIMULATED[1]).exists():
-            _simulate(output, config.corpora.seed)
+            _simulate(output, config.corpora)
     else:
         folders = config.corpora.folders
     if not folders:
@@ -253,9 +266,12 @@ def run_corpora(config: RunConfig, output: Path, vocabulary: Vocabulary, *, allo
     return dict(opened)
 
 
-def _simulate(output: Path, seed: int) -> None:
+def _simulate(output: Path, corpora: Simulated) -> None:
     from biolect import simulate
     from biolect.data.corpus import PrepareOptions, prepare
 
-    files = simulate.genomes(output / SIMULATED[0], seed=seed)
-    prepare(files, output / SIMULATED[1], PrepareOptions())
+    make, options = {
+        "genomes": (simulate.genomes, PrepareOptions()),
+        "molecules": (simulate.molecules, PrepareOptions(kind="molecules", domain="domain")),
+    }[corpora.what]
+    prepare(make(output / SIMULATED[0], seed=corpora.seed), output / SIMULATED[1], options)

@@ -73,9 +73,14 @@ class Folders(Config):
 
 
 class Simulated(Config):
-    """A toy organism with known truth, simulated and prepared inside the run folder."""
+    """Toy data with known truth, simulated and prepared inside the run folder.
+
+    Attributes:
+        what: Two organisms, or domains of molecules.
+    """
 
     kind: Literal["simulated"] = "simulated"
+    what: Literal["genomes", "molecules"] = "genomes"
     seed: int = 0
 
 

@@ -87,6 +87,8 @@ def pretrain(
     weights = runtime.weights(trainer.model)
     result = report(config, output, trainer.position, (trainer.position.tokens - tokens) / max(seconds, 1e-9))
     result |= {"finished": finished, "passes": components.passes(config, found)}
+    if left_out := components.left_out(found):
+        result["left_out"] = left_out
     if runtime.is_main and finished:
         _publish(config, output, whole_model(config, weights), result)
     runtime.wait()
