@@ -5,6 +5,8 @@ import pytest
 from biolect.bio.io import read_records, write_fasta
 from biolect.bio.sequence import Modality, Sequence
 from biolect.models import checkpoint
+from biolect.models.language_model import LanguageModel
+from biolect.models.transformer import Transformer
 from tests.infer.conftest import build, protein
 
 
@@ -85,3 +87,47 @@ def test_wrong_requests_are_refused_in_one_sentence(biolect_command, model_folde
     assert outcome.code == 2
     assert message in outcome.err
     assert not (tmp_path / "out.fa").exists()
+
+
+@pytest.fixture(scope="module")
+def chemist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("generate") / "chemist"
+    model = LanguageModel.Config(vocabulary="smiles-176", backbone=Transformer.Config(layers=1, width=16, heads=2, inner=32)).build(3)
+    checkpoint.save(model, folder, {"grammar": {"tags": False, "positions": "ordinary"}, "context_tokens": 200})
+    return folder
+
+
+def test_molecules_are_written_as_smiles_and_judged(biolect_command, chemist: Path, tmp_path: Path):
+    pytest.importorskip("rdkit")
+    (tmp_path / "known.smi").write_text("CCO a\nc1ccccc1 b\n")
+    words = ["generate", "-m", chemist, "-o", tmp_path / "new.smi", "--modality", "molecule", "--count", 20, "--max-residues", 2, "--json"]
+
+    outcome = biolect_command(*words, "--context", tmp_path / "known.smi", "--training", tmp_path / "known.smi")
+
+    records = list(read_records(tmp_path / "new.smi", modality="molecule"))
+    quality = outcome.result["quality"]
+    assert outcome.code == 0 and len(records) == 20
+    assert [record.name for record in records if isinstance(record, Sequence)][:1] in ([], ["sample-1"])
+    assert {"validity", "uniqueness", "novelty", "scaffolds", "internal_diversity", "circles"} <= quality.keys()
+    assert "gc_fraction" not in quality and outcome.result["context"]["records"] == 2
+
+
+def test_molecules_are_not_written_as_fasta(biolect_command, chemist: Path, tmp_path: Path):
+    outcome = biolect_command("generate", "-m", chemist, "-o", tmp_path / "new.fa", "--modality", "molecule")
+
+    assert outcome.code == 2 and "does not say that it holds molecules. End it in .smi or .smi.gz." in outcome.err
+
+
+def test_molecules_are_scored_after_a_prompt_of_molecules(biolect_command, chemist: Path, tmp_path: Path):
+    (tmp_path / "actives.smi").write_text("CCO a\nCCN b\n")
+    (tmp_path / "asked.csv").write_text("id,smiles\nx,CC(C)O\ny,CHEMBL25\n")
+
+    outcome = biolect_command(
+        "score", tmp_path / "asked.csv", "-m", chemist, "-o", tmp_path / "s.csv", "--context", tmp_path / "actives.smi", "--json"
+    )
+
+    assert outcome.code == 1 and [one["id"] for one in outcome.result["refused"]] == ["y"]
+    assert outcome.result["context"]["records"] == 2 and "molecule" in outcome.result["bits_per_residue"]
+    header, row = (line.split(",") for line in (tmp_path / "s.csv").read_text().splitlines())
+    found = dict(zip(header, row, strict=True))
+    assert float(found["mean_log_likelihood"]) == pytest.approx(float(found["log_likelihood"]) / 6)

@@ -42,7 +42,7 @@ def test_records_alone_are_scored_in_order_with_duplicate_ids(biolect_command, m
     table = polars.read_csv(tmp_path / "out.csv")
     assert outcome.code == 0
     assert table["id"].to_list() == ["a", "b", "a"]
-    assert table.columns == ["id", "modality", "num_residues", "log_likelihood", "log_likelihood_coordinate_free"]
+    assert table.columns == ["id", "modality", "num_residues", "log_likelihood", "log_likelihood_coordinate_free", "mean_log_likelihood"]
     assert set(outcome.result) == {"records", "bits_per_residue", "residues_per_second"}
     assert outcome.result["bits_per_residue"]["protein"] > 0
 

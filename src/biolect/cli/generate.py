@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from biolect.cli.common import DEFAULTS, POSITIVE, WHOLE, Common, finish, say
 from biolect.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from biolect.bio.sequence import Sequence as BioSequence
 
 
 @Parameter(name="*")
@@ -32,17 +38,35 @@ class Drawing:
 DRAWING = Drawing()
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Comparison:
+    """What generated molecules are compared with.
+
+    Attributes:
+        training: SMILES file or corpus that novelty is judged by; without it the corpora of the run, if the model is one.
+        reference: SMILES file that the samples should resemble.
+    """
+
+    training: str | None = None
+    reference: str | None = None
+
+
+COMPARISON = Comparison()
+
+
 def generate(
     *,
-    modality: Literal["dna", "rna", "protein"] = "protein",
+    modality: Literal["dna", "rna", "protein", "molecule"] = "protein",
     prefix: str = "",
     context: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     infill: str | None = None,
     count: Annotated[int, WHOLE] = 10,
     drawing: Drawing = DRAWING,
+    comparison: Comparison = COMPARISON,
     common: Common = DEFAULTS,
 ) -> int:
-    """Draw sequences letter by letter, inside the letters of one modality, and write them as FASTA.
+    """Draw sequences letter by letter, inside the letters of one modality, and write them as FASTA, molecules as SMILES.
 
     Args:
         modality: What to draw.
@@ -51,7 +75,7 @@ def generate(
         infill: A sequence with gaps to fill; needs a model that was trained to fill them.
         count: How many samples.
     """
-    from biolect.bio.io import write_fasta
+    from biolect.bio.io import smiles, write_fasta, write_smiles
     from biolect.bio.sequence import Modality
     from biolect.infer.generate import Sampling, quality
     from biolect.infer.generate import generate as draw
@@ -64,6 +88,9 @@ def generate(
     sampling = Sampling.from_dict(asdict(drawing) | {"seed": common.seed or 0})
     output = common.need_file()
     address = common.need_model()
+    is_chemical = modality == "molecule"
+    if is_chemical:
+        smiles.check_ending(output)
     if common.dry_run:
         return finish({"would_draw": count, "would_write": output, "model": address, "sampling": sampling.to_dict()}, common=common)
     reader = common.reader()
@@ -74,15 +101,31 @@ def generate(
     shown = None if context is None else read_prompt(reader, context, room)
     with common.progress("generate", count) as advance:
         made = draw(reader, Modality(modality), count, sampling, prefix=prefix, prompt=shown and shown.prompt, advance=advance)
-    write_fasta(output, made.sequences)
+    (write_smiles if is_chemical else write_fasta)(output, made.sequences)
     seen = [reader.sequence(member) for member in shown.prompt.members] if shown else []
     result = {
         "count": len(made.sequences),
         "tokens_per_second": made.num_tokens / made.seconds,
         "state_bytes": made.state_bytes,
         "ended": made.num_ended,
-        "quality": quality(made.sequences, seen),
+        "quality": quality(made.sequences, seen) | (_chemistry(made.sequences, address, comparison) if is_chemical else {}),
     }
     if shown is not None:
         result["context"] = shown.report(reader.grammar)
     return finish(result, shown.refused if shown else [], common)
+
+
+def _chemistry(molecules: Sequence[BioSequence], address: str, comparison: Comparison) -> dict[str, Any]:
+    """Return what chemistry says of molecules; novelty against what was asked for, or what the run was trained on."""
+    from biolect.evaluate.molecules import MoleculeSet, molecules_of
+    from biolect.evaluate.molecules import quality as judge
+    from biolect.recipes import resolve
+
+    folders = [comparison.training] if comparison.training else []
+    if not folders and (Path(address) / "metrics.jsonl").is_file():
+        corpora = resolve(address).corpora
+        folders = list(corpora.folders.values()) if corpora.kind == "folders" else [str(Path(address) / "corpus")]
+    known = [molecules_of(folder) for folder in folders if Path(folder).exists()]
+    training = MoleculeSet(tuple(text for one in known for text in one.texts)) if known else None
+    reference = molecules_of(comparison.reference) if comparison.reference else None
+    return judge([one.residues for one in molecules], training, reference)

@@ -213,8 +213,11 @@ def quality(sequences: Sequence[BioSequence], shown: Sequence[BioSequence] = ())
         "residues": {"mean": float(np.mean(lengths)), "shortest": min(lengths), "longest": max(lengths)},
         "unique_fraction": len(set(texts)) / max(1, len(texts)),
         "copied_fraction": sum(text in seen for text in texts) / max(1, len(texts)),
-        "composition": {letter: count / total for letter, count in sorted(letters.items())},
     }
+    if sequences and sequences[0].modality is Modality.MOLECULE:
+        # What letters say of a sequence they do not say of SMILES.
+        return report
+    report["composition"] = {letter: count / total for letter, count in sorted(letters.items())}
     if sequences and sequences[0].modality is not Modality.PROTEIN:
         known = sum(letters[letter] for letter in "ACGTU")
         report["gc_fraction"] = (letters["G"] + letters["C"]) / known if known else None

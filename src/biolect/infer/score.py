@@ -84,6 +84,11 @@ class Score:
         alone = self.log_likelihood_alone_coordinate_free
         return None if alone is None else self.log_likelihood_coordinate_free - alone
 
+    @property
+    def mean_log_likelihood(self) -> float:
+        """Per residue, so that records of different lengths can be ranked; NaN without residues."""
+        return self.log_likelihood / self.num_residues if self.num_residues else float("nan")
+
     def row(self) -> dict[str, str | int | float]:
         """Return the score as a row of a table; columns that have no meaning without a partner are left out."""
         row: dict[str, str | int | float] = {"id": self.name, "modality": self.modality, "num_residues": self.num_residues}
@@ -92,7 +97,7 @@ class Score:
                 value = getattr(self, name + suffix)
                 if value is not None:
                     row[name + suffix] = value
-        return row
+        return row | {"mean_log_likelihood": self.mean_log_likelihood}
 
 
 class _Reading(NamedTuple):
