@@ -1,0 +1,269 @@
+"""What do molecules in context teach about a domain, and does an xLSTM use them better than a Transformer?
+
+usage: python studies/molecules.py prepare|train|report [--output DIR] [--tokens N] [--seeds N] [--samples N] [--lines N]
+
+`prepare` builds two corpora from BIOLECT_DATA: 50,000 molecules of ChEMBL alone, and actives (pvalue of at least
+6.5) of ChEMBL targets, one target a domain, held-out targets without what training has. `train` runs both
+backbones of about equal size over equal tokens, resuming what was cut short, and asks each model; `report` writes
+the table from what there is. Every answer is a file of its own in the output folder, so that all can be repeated.
+
+Alone: every measure of `biolect.evaluate.molecules`, novelty against training and distances to the test split.
+In context: for k molecules of a held-out domain in the prompt, bits per symbol of other molecules of that domain,
+and how near (Tanimoto, Morgan-2) new molecules are to the nearest hidden one of the domain. Controls: `shuffled`
+draws the prompt from all held-out domains together, `foreign` takes it from one other domain. Intervals are 95 %,
+by bootstrap over clusters of domains and over seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import json
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from biolect import metrics
+from biolect.bio import chemistry
+from biolect.bio.sequence import Modality, Sequence
+from biolect.data.corpus import Corpus, PrepareOptions, prepare
+from biolect.data.document import Grammar
+from biolect.evaluate.molecules import BITS, MoleculeSet, molecules_of, quality
+from biolect.files import atomic_path
+from biolect.infer.generate import Sampling, generate
+from biolect.infer.prompt import Prompt
+from biolect.infer.reader import Reader
+from biolect.infer.score import Query, Score, score
+from biolect.models.language_model import LanguageModel
+from biolect.models.transformer import Transformer
+from biolect.models.xlstm import XLSTM
+from biolect.train.curriculum import Folders, Phase, RunConfig
+from biolect.train.optimizer import AdamW
+from biolect.train.pretrain import pretrain
+
+# 921 and 923 thousand weights.
+BACKBONES = {
+    "xlstm": XLSTM.Config(layers=8, width=128, heads=4, pattern="m"),
+    "transformer": Transformer.Config(layers=4, width=128, heads=4, inner=400),
+}
+SETTINGS = {"alone": ("single", 100, 4_000), "context": ("domains", 2_048, 4_096)}
+SHOWN = (0, 1, 2, 4, 8, 16, 32)
+CONTROLS = ("own", "shuffled", "foreign")
+ASKED, MOST_DOMAINS, NEW, LONGEST = 16, 40, 16, 120
+ACTIVE = 6.5
+RESULTS = Path(__file__).with_suffix("")
+
+
+def data_folder() -> Path:
+    """Folder of the real data."""
+    return Path(os.environ.get("BIOLECT_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")) / "smiles"
+
+
+def build_corpora(output: Path, lines: int) -> None:
+    """Write the inputs, cut to so many lines each, and prepare both corpora."""
+    output.mkdir(parents=True, exist_ok=True)
+    with gzip.open(data_folder() / "chembl31" / "train50k.smi.gz", "rt") as stream:
+        (output / "alone.smi").write_text("".join(line for _, line in zip(range(lines), stream, strict=False)))
+    with gzip.open(data_folder() / "chembl_by_target.csv.gz", "rt") as stream:
+        rows = [(row["target"], row["smiles"]) for row in csv.DictReader(stream) if float(row["pvalue"]) >= ACTIVE]
+    with open(output / "context.csv", "w", newline="") as stream:
+        csv.writer(stream).writerows([("target", "smiles"), *rows[:lines]])
+    for name, source, domain in (("alone", "alone.smi", ""), ("context", "context.csv", "target")):
+        if not (output / name).exists():
+            options = PrepareOptions(kind="molecules", domain=domain, valid=0.05, test=0.1)
+            report = prepare([output / source], output / name, options)
+            print(
+                name, report["splits"], report["clusters"], "clean" if report["leakage"]["clean"] else "LEAKS", f"{report['seconds']:.0f} s"
+            )
+
+
+def run_config(name: str, backbone: str, output: Path, tokens: int, seed: int) -> RunConfig:
+    """Return the run of one setting, backbone and seed; only the backbone differs within a setting."""
+    component, context, batch = SETTINGS[name]
+    phase = Phase(
+        name=name,
+        mixture={component: 1.0},
+        tokens=tokens,
+        learning_rate=(2e-3, 0.0),
+        warmup_tokens=tokens // 20,
+        decay="cosine",
+    )
+    return RunConfig(
+        name=f"{name}-{backbone}-{seed}",
+        model=LanguageModel.Config(vocabulary="smiles-176", backbone=BACKBONES[backbone]),
+        corpora=Folders(folders={"main": str(output / name)}),
+        phases=(phase,),
+        single_shares={"molecule": 1.0},
+        grammar=Grammar(tags=False, positions="ordinary"),
+        optimizer=AdamW(weight_decay=0.0),
+        context_tokens=context,
+        batch_tokens=batch,
+        dtype="float32",
+        seed=seed,
+        evaluate_tokens=max(1, tokens // 4),
+        checkpoint_tokens=max(1, tokens // 10),
+        valid_tokens=20_000,
+    )
+
+
+def train(output: Path, tokens: int, seeds: int, samples: int) -> None:
+    """Train and ask every arm that has not been, first seeds of all first."""
+    for seed in range(seeds):
+        for name in SETTINGS:
+            for backbone in BACKBONES:
+                run = output / "runs" / f"{name}-{backbone}-{seed}"
+                if not (run / "run.json").is_file():
+                    pretrain(run_config(name, backbone, output, tokens, seed), run, resume=True, device="cpu")
+                ask = ask_alone if name == "alone" else ask_context
+                ask(Reader.load(run, batch_tokens=8_192), output, run.name, samples)
+
+
+def kept(path: Path, make: Callable[[], Any]) -> Any:
+    """Return what a file holds, made first if it is not there."""
+    if not path.is_file():
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(make(), indent=1) + "\n")
+    return json.loads(path.read_text())
+
+
+def ask_alone(reader: Reader, output: Path, name: str, samples: int) -> None:
+    """Judge samples of a model of molecules alone."""
+
+    def judge() -> dict[str, Any]:
+        sampling = Sampling(max_residues=100, seed=1)
+        made = generate(reader, Modality.MOLECULE, samples, sampling)
+        texts = [one.residues for one in made.sequences]
+        return quality(texts, molecules_of(output / "alone"), molecules_of(output / "alone", "test")) | {"samples": samples}
+
+    kept(output / "answers" / f"{name}.json", judge)
+
+
+def held_out_domains(output: Path) -> list[tuple[int, list[str]]]:
+    """Return cluster and molecules of held-out domains that are large enough for the longest prompt."""
+    corpus = Corpus.open(output / "context")
+    store = corpus.collections["domains"]
+    domains = []
+    for group in store.groups_in("test").tolist():
+        texts = [corpus.vocabulary.decode(one.token_ids, Modality.MOLECULE) for one in store.group(group)]
+        texts = [text for text in texts if len(text) <= LONGEST]
+        if len(texts) >= max(SHOWN) + ASKED:
+            domains.append((store.cluster_of(group), texts))
+    return domains[:MOST_DOMAINS]
+
+
+def prompts_of(domains: list[tuple[int, list[str]]], seed: int) -> list[tuple[list[str], dict[str, list[str]]]]:
+    """Return hidden molecules of every domain, and what each control may show, neither holding any of the hidden ones."""
+    rng = np.random.default_rng(seed)
+    mixed = [[texts[i] for i in rng.permutation(len(texts))] for _, texts in domains]
+    found = []
+    for place, texts in enumerate(mixed):
+        hidden, own = texts[:ASKED], texts[ASKED : ASKED + max(SHOWN)]
+        foreign = mixed[(place + 1 + int(rng.integers(0, max(1, len(mixed) - 1)))) % len(mixed)]
+        pool = [text for other in mixed for text in other]
+        shuffled = [pool[i] for i in rng.permutation(len(pool))]
+        shown = {"own": own, "shuffled": shuffled, "foreign": foreign}
+        found.append((hidden, {kind: [t for t in some if t not in hidden][: max(SHOWN)] for kind, some in shown.items()}))
+    return found
+
+
+def ask_context(reader: Reader, output: Path, name: str, samples: int) -> None:
+    """Ask a model of domains about every held-out domain, with prompts of every length and kind."""
+    domains = held_out_domains(output)
+    for place, (hidden, shown) in enumerate(prompts_of(domains, seed=0)):
+        path = output / "answers" / name / f"{place}.json"
+        kept(path, lambda hidden=hidden, shown=shown, place=place: answers(reader, domains[place][0], hidden, shown, samples))
+
+
+def answers(reader: Reader, cluster: int, hidden: list[str], shown: dict[str, list[str]], samples: int) -> dict[str, Any]:
+    """Return bits per symbol of hidden molecules, and how near new ones come to them, by kind of prompt and its length."""
+
+    def member(text: str) -> Any:
+        return reader.member(Sequence(text, Modality.MOLECULE))
+
+    out: dict[str, Any] = {"cluster": cluster}
+    targets = [chemistry.fingerprint(chemistry.parse(text).molecule, BITS) for text in hidden if chemistry.parse(text).molecule]
+    for kind in CONTROLS:
+        for count in SHOWN:
+            budget = (reader.context_tokens or 2_048) - LONGEST - 4
+            prompt = Prompt.of(map(member, shown[kind][:count]), reader.grammar, budget)
+            found = [one for one in score(reader, [Query("", member(t)) for t in hidden], prompt) if isinstance(one, Score)]
+            bits = -sum(one.log_likelihood for one in found) / sum(one.num_residues for one in found) / math.log(2)
+            made = generate(reader, Modality.MOLECULE, min(samples, NEW), Sampling(max_residues=LONGEST, seed=count), prompt=prompt)
+            new = MoleculeSet(tuple(one.residues for one in made.sequences))
+            prints = [p for text, p in zip(new.distinct, new.fingerprints, strict=True) if text not in shown[kind][:count]]
+            nearest = chemistry.most_similar(prints, targets)[0]
+            near = float(nearest.mean()) if len(nearest) else None
+            out[f"{kind}-{count}"] = {"bits": bits, "near": near, "validity": new.validity, "shown": len(prompt)}
+    return out
+
+
+def report(output: Path, tokens: int, seeds: int) -> None:
+    """Write the table from the answers that are there."""
+    lines = [f"# Molecules: {tokens:,} tokens an arm\n"]
+    for backbone in BACKBONES:
+        paths = [output / "answers" / f"alone-{backbone}-{seed}.json" for seed in range(seeds)]
+        found = [json.loads(path.read_text()) for path in paths if path.is_file()]
+        if found:
+            lines.append(f"\n## {backbone}, molecules alone: {len(found)} seed(s), {found[0]['samples']:,} samples each\n")
+            lines += ["| measure | mean | lowest | highest |", "|---|---|---|---|"]
+            for measure in found[0]:
+                values = [float("nan") if one.get(measure) is None else one[measure] for one in found]
+                lines.append(f"| {measure} | {np.mean(values):.4g} | {np.min(values):.4g} | {np.max(values):.4g} |")
+    lines += [
+        "\n## Held-out domains after k molecules\n",
+        "| backbone | prompt | k | bits per symbol | nearest hidden molecule | validity |",
+    ]
+    lines.append("|---|---|---|---|---|---|")
+    for backbone in BACKBONES:
+        runs = [
+            sorted((output / "answers" / f"context-{backbone}-{seed}").glob("*.json"), key=lambda p: int(p.stem)) for seed in range(seeds)
+        ]
+        tables = [[json.loads(path.read_text()) for path in paths] for paths in runs if paths]
+        for kind in CONTROLS if tables else ():
+            for count in SHOWN:
+                cells = [cell(tables, f"{kind}-{count}", measure) for measure in ("bits", "near", "validity")]
+                lines.append(f"| {backbone} | {kind} | {count} | {' | '.join(cells)} |")
+    RESULTS.mkdir(exist_ok=True)
+    (output / "table.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+def cell(tables: list[list[dict[str, Any]]], key: str, measure: str) -> str:
+    """Return mean and interval over domains and seeds; domains without a value count in nothing."""
+    count = min(map(len, tables))
+    values = np.array([[float("nan") if one[key][measure] is None else one[key][measure] for one in table[:count]] for table in tables])
+    clusters = [one["cluster"] for one in tables[0][:count]]
+
+    def mean(seeds: Any, items: Any) -> float:
+        drawn = values[np.ix_(seeds, items)]
+        return float(np.nanmean(drawn)) if np.isfinite(drawn).any() else float("nan")
+
+    low, high = metrics.bootstrap_interval(mean, clusters, num_seeds=len(tables))
+    return f"{mean(np.arange(len(tables)), np.arange(count)):.3f} [{low:.3f}, {high:.3f}]"
+
+
+def main() -> None:
+    """Read the command line and do one step."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("step", choices=("prepare", "train", "report"))
+    parser.add_argument("--output", type=Path, default=Path("molecules_study"))
+    parser.add_argument("--tokens", type=int, default=6_000_000)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--samples", type=int, default=2_000)
+    parser.add_argument("--lines", type=int, default=1_000_000)
+    asked = parser.parse_args()
+    if asked.step == "prepare":
+        build_corpora(asked.output, asked.lines)
+    elif asked.step == "train":
+        train(asked.output, asked.tokens, asked.seeds, asked.samples)
+    else:
+        report(asked.output, asked.tokens, asked.seeds)
+
+
+if __name__ == "__main__":
+    main()
