@@ -94,3 +94,23 @@ def test_a_dry_run_writes_nothing(proteins, tmp_path, capsys):
     assert main(["prepare", str(proteins), "-o", str(tmp_path / "c"), "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["would_read"] == [str(proteins)]
     assert [path.name for path in tmp_path.iterdir()] == ["p.fa"]
+
+
+def test_molecules_want_a_kind_of_their_own(tmp_path, biolect_command):
+    (tmp_path / "x.smi").write_text("CC(C)O a\n")
+
+    outcome = biolect_command("prepare", tmp_path / "x.smi", "-o", tmp_path / "c")
+
+    assert outcome.code == 2 and "'a' is a molecule. Pass --kind molecules" in outcome.err
+
+
+def test_molecules_are_prepared_by_domain(tmp_path, biolect_command):
+    pytest.importorskip("rdkit")
+    rows = [f"{name},{'C' * n}{end}" for name, end in (("a", "O"), ("b", "N"), ("c", "S")) for n in range(1, 5)]
+    (tmp_path / "x.csv").write_text("target,smiles\n" + "\n".join([*rows, "a,C(C", "b,unnamed compound"]) + "\n")
+
+    outcome = biolect_command("prepare", tmp_path / "x.csv", "-o", tmp_path / "c", "--kind", "molecules", "domain=target", "--json")
+
+    assert outcome.code == 1 and outcome.err == ""
+    assert [one["where"] for one in outcome.result["refused"]] == [f"{tmp_path / 'x.csv'}, row 13", f"{tmp_path / 'x.csv'}, row 14"]
+    assert outcome.result["splits"]["domains"].keys() == {"train", "valid", "test"} and outcome.result["tokens"]["molecule"] > 0

@@ -28,7 +28,9 @@ def prepare(
             input. Then `key.path=value` assignments, such as `unknown=mask` or `strict=true`.
         kind: What the inputs are; `auto` decides file by file. `families`: each file is one family of homologs
             (FASTA, A3M, Stockholm); where a file holds many, `family=COLUMN` of a table or `family=PATTERN` of the
-            headers tells them apart, and `column=NAME` is the table's column of sequences.
+            headers tells them apart, and `column=NAME` is the table's column of sequences. `molecules`: SMILES files and
+            tables with a column `smiles`; `domain=COLUMN` (or `domain=file`) puts the molecules of a domain together,
+            and `invalid=keep` keeps what RDKit refuses.
         views: Modalities of a gene that are kept.
         pairing: `broken` makes loaders join each gene with the protein of another one, as a control.
         valid: Share of residues held out for validation.

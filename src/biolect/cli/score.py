@@ -23,12 +23,13 @@ def score(
 ) -> int:
     """Score records by their log-likelihood. Nats, residues only.
 
-    Columns: `log_likelihood`; with `--given` also `log_likelihood_alone` and `pmi`, their difference; and all
-    of them once more as `_coordinate_free`, with ordinary positions, whatever annotation there is. A model that reads both sides
-    gives `pseudo_log_likelihood` instead: every residue is hidden in turn.
+    Columns: `log_likelihood`, and per residue `mean_log_likelihood`; with `--given` also `log_likelihood_alone` and
+    `pmi`, their difference; and all of them but the mean once more as `_coordinate_free`, with ordinary positions,
+    whatever annotation there is. A model that reads both sides gives `pseudo_log_likelihood` instead: every residue is
+    hidden in turn.
 
     Args:
-        source: FASTA, A3M, GenBank or a table with a column `sequence`; `-` is standard input.
+        source: FASTA, A3M, GenBank, SMILES or a table with a column `sequence` or `smiles`; `-` is standard input.
         given: Score each record after its partner: a file of records with the same ids, a column of the
             table, or, for an annotated genome, `cds`, `locus` or `transcript` of each gene before its protein.
         context: Records that all others are read after, joined into one prompt that is read once. Where

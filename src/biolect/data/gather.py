@@ -155,6 +155,8 @@ class Gatherer:
     def _record(self, record: Record | None, has_genes: bool) -> None:
         if record is None:
             return
+        if record.modality is Modality.MOLECULE:
+            raise InputError(f"'{record.name}' is a molecule. Pass --kind molecules, and sequences to a corpus of their own.")
         self.tally.records += 1
         self.tally.folds += record.folds
         token_ids = self.vocabulary.encode(record)
