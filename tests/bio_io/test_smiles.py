@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import polars
 import pytest
@@ -88,10 +89,10 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         write_smiles("x.fa", molecules)
 
 
-def checked(*texts: str, **options: str | bool) -> list[Sequence | Refusal]:
+def checked(*texts: str, **options: Any) -> list[Sequence | Refusal]:
     return [
         one.record for one in check_molecules(((Sequence(t, Modality.MOLECULE, f"m{i}"), "here") for i, t in enumerate(texts)), **options)
-    ]  # type: ignore[arg-type]
+    ]
 
 
 def test_what_rdkit_refuses_is_refused_and_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:

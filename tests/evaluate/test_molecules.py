@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_circles_are_what_one_pass_over_the_molecules_picks() -> None:
     from rdkit.DataStructs import TanimotoSimilarity
 
     found = MoleculeSet(toys(80, 2))
-    picked: list[object] = []
+    picked: list[Any] = []
     for one in found.fingerprints:
         if all(1 - TanimotoSimilarity(one, other) > 0.7 for other in picked):
             picked.append(one)

@@ -10,7 +10,7 @@ from biolect.data.document import Grammar
 from biolect.evaluate.screening import screen
 from biolect.infer.prompt import Prompt
 from biolect.infer.reader import Reader
-from biolect.infer.score import Query, score
+from biolect.infer.score import Query, Score, score
 from biolect.models.language_model import LanguageModel
 from biolect.models.transformer import Transformer
 
@@ -33,7 +33,7 @@ def test_rankings_are_those_of_the_scores_after_the_shown_actives(reader: Reader
     order = np.random.default_rng(5).permutation(6).tolist()
     prompt = Prompt.of([reader.member(actives[i]) for i in order[:2]], reader.grammar)
     rest = [*(actives[i] for i in order[2:]), *others]
-    found = list(score(reader, [Query(one.name, reader.member(one)) for one in rest], prompt))
+    found = [s for s in score(reader, [Query(one.name, reader.member(one)) for one in rest], prompt) if isinstance(s, Score)]
     for ranking, values in ((by_sum, [s.log_likelihood for s in found]), (by_mean, [s.log_likelihood / s.num_residues for s in found])):
         better = [(a > b) + 0.5 * (a == b) for a in values[:4] for b in values[4:]]
         assert ranking.roc_auc == pytest.approx(np.mean(better))

@@ -3,10 +3,12 @@
 This is the one place that knows RDKit (extra `chem`). Whether a text is written in SMILES symbols is
 asked in `smiles`, and needs no toolkit.
 """
+# RDKit says of few of its functions what they take and give.
+# pyright: basic
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.util import find_spec
@@ -37,7 +39,7 @@ def need(purpose: str) -> None:
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def _silence() -> Generator[None]:
     """Keep RDKit from writing to standard error, here only: what it has to say is asked for."""
     from rdkit.rdBase import BlockLogs
 
@@ -89,9 +91,10 @@ def scaffold(molecule: Any) -> str:
 
 def weight_and_logp(molecule: Any) -> tuple[float, float]:
     """Return molecular weight (dalton) and Crippen's estimate of log P."""
-    from rdkit.Chem import Crippen, Descriptors
+    from rdkit.Chem import Descriptors, rdMolDescriptors
 
-    return float(Descriptors.MolWt(molecule)), float(Crippen.MolLogP(molecule))
+    weight = Descriptors.MolWt(molecule)  # pyright: ignore[reportAttributeAccessIssue] -- made when the module is imported
+    return float(weight), float(rdMolDescriptors.CalcCrippenDescriptors(molecule)[0])
 
 
 @lru_cache(maxsize=4)

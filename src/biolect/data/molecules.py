@@ -166,13 +166,13 @@ def write_molecules(
     vocabulary = Vocabulary.named(VOCABULARY)
     tokens = [vocabulary.encode(record) for record in found.records]
     series = components(len(tokens), similar_pairs(found.features, rules.tanimoto))
-    keys = np.array(list(found.keys), dtype=object)
+    keys = list(found.keys)
     if not by_domain:
         splits = _drawn(series, [len(ids) for ids in tokens], keys, fractions, seed)
         groups = [("", [index], int(splits[index]), int(series[index])) for index in range(len(tokens))]
         removed = {}
     else:
-        groups, removed = _split_domains(found, tokens, series, keys, rules, fractions, seed)
+        groups, removed = _split_domains(found, tokens, series, rules, fractions, seed)
     with MemberWriter(folder / ("domains" if by_domain else "molecules"), vocabulary, is_staged=True) as writer:
         for name, members, split, label in groups:
             writer.begin_group(name, split=SPLITS[split], cluster=label)
@@ -195,14 +195,14 @@ def _drawn(
     count = int(labels.max(initial=-1)) + 1
     keys = np.full(count, np.iinfo(np.uint64).max, dtype=np.uint64)
     np.minimum.at(keys, labels, name_keys(names, seed))
-    return draw(keys, np.bincount(labels, weights=np.asarray(weights, dtype=np.float64), minlength=count), fractions)[labels]
+    totals = np.bincount(labels, weights=np.asarray(weights, dtype=np.float64), minlength=count).astype(np.float64)
+    return draw(keys, totals, fractions)[labels]
 
 
 def _split_domains(
     found: Molecules,
     tokens: Sequence[NDArray[np.uint8]],
     series: NDArray[np.int32],
-    keys: NDArray[np.object_],
     rules: Clustering,
     fractions: dict[str, float],
     seed: int,
@@ -214,7 +214,8 @@ def _split_domains(
     weights = [sum(len(tokens[i]) for i in one.tolist()) for one in members]
     splits = _drawn(labels, weights, names, fractions, seed)
     seen: set[int] = set()
-    removed, emptied = dict.fromkeys(("valid", "test"), 0), 0
+    removed: dict[str, int] = dict.fromkeys(SPLITS[1:], 0)
+    emptied = 0
     groups: list[tuple[str, list[int], int, int]] = []
     for split in range(len(SPLITS)):
         chosen = np.flatnonzero(splits == split).tolist()
