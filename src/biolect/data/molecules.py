@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from biolect.bio.sequence import Sequence as Record
 from biolect.data.document import View
 from biolect.data.shards import SPLITS, MemberWriter
 from biolect.data.similarity import components, similar_pairs
-from biolect.data.splits import Clustering, draw, name_keys
+from biolect.data.splits import draw, name_keys
 from biolect.data.tally import Tally
 from biolect.errors import InputError
 from biolect.files import open_input
@@ -49,7 +49,6 @@ class Molecules:
         features: Morgan environments; empty where RDKit does not read the molecule.
         domains: Indices of molecules by domain; one domain without a name where none are told apart.
         kept: Molecules that RDKit refuses and that were kept all the same.
-        notices: What the user must know of how they were read.
     """
 
     records: list[Record] = field(default_factory=list)
@@ -57,7 +56,6 @@ class Molecules:
     features: list[NDArray[np.int64]] = field(default_factory=list)
     domains: dict[str, dict[int, None]] = field(default_factory=lambda: defaultdict(dict))
     kept: list[Refusal] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
 
     def add(self, record: Record, parsed: Any, domain: str) -> bool:
         """Keep a molecule of a domain; False if the domain has it already."""
@@ -74,51 +72,32 @@ class Molecules:
 def gather_molecules(folder: Path, paths: Sequence[Path], options: PrepareOptions, progress: Progress) -> tuple[Tally, dict[str, Any]]:
     """Read, split and write molecules to the collections of a corpus folder; return what was read, and facts for the report."""
     tally = Tally()
-    asked = {name: getattr(options, name) for name in ("domain", "invalid", "canonicalizes", "skip_bad", "unknown", "strict")}
     with progress("reading", sum(path.stat().st_size for path in paths)) as advance:
-        found = read_molecules(paths, tally, advance=advance, **asked)
-    facts = {"kept_invalid": [vars(one) for one in found.kept], "notices": found.notices}
+        found = read_molecules(paths, options, tally, advance)
+    facts = {"kept_invalid": [vars(one) for one in found.kept], "notices": [] if chemistry.is_there() else [chemistry.NOTICE]}
     if not found.records:
         return tally, facts
     with progress("splitting", None):
-        shares = {"fractions": options.fractions, "seed": options.seed}
-        clusters = write_molecules(folder / "collections", found, by_domain=bool(options.domain), rules=options.clustering, **shares)
-    return tally, {"clusters": clusters, **facts}
+        return tally, {"clusters": write_molecules(folder / "collections", found, options), **facts}
 
 
-def read_molecules(
-    paths: Sequence[Path],
-    tally: Tally,
-    *,
-    domain: str = "",
-    invalid: Literal["refuse", "keep"] = "refuse",
-    canonicalizes: bool = False,
-    skip_bad: bool = False,
-    advance: Callable[[float], None] = lambda units: None,
-    **letters: Any,
-) -> Molecules:
+def read_molecules(paths: Sequence[Path], options: PrepareOptions, tally: Tally, advance: Callable[[float], None]) -> Molecules:
     """Read files of molecules; refused and repeated ones are counted in the tally.
-
-    Args:
-        domain: Column of the tables that names each molecule's domain; `file`: each file is one; empty: none.
-        invalid: What becomes of molecules that RDKit refuses; either way they are counted and listed.
-        canonicalizes: Store molecules in RDKit's canonical form.
-        skip_bad: List files that cannot be read among the refused, and go on.
-        letters: `unknown` and `strict`, as for `read_records`.
 
     Raises:
         InputError: If a file cannot be read, or holds no molecules.
     """
-    found = Molecules(notices=[] if chemistry.is_there() else [chemistry.NOTICE])
+    found = Molecules()
     for path in paths:
         try:
-            rows = list(_rows(path, domain, **letters))
+            rows = list(_rows(path, options))
         except InputError as error:
-            if not skip_bad:
+            if not options.skip_bad:
                 raise
             tally.refused.append(Refusal(path.name, str(path), str(error)))
             continue
-        checked = check_molecules(((record, where) for _, where, record in rows), invalid=invalid, canonicalizes=canonicalizes)
+        placed = ((record, where) for _, where, record in rows)
+        checked = check_molecules(placed, invalid=options.invalid, canonicalizes=options.canonicalizes)
         for (name, where, _), (record, parsed, problem) in zip(rows, checked, strict=True):
             if isinstance(record, Refusal):
                 tally.refused.append(record)
@@ -132,13 +111,14 @@ def read_molecules(
     return found
 
 
-def _rows(path: Path, domain: str, **letters: Any) -> Iterator[tuple[str, str, Record | Refusal]]:
+def _rows(path: Path, options: PrepareOptions) -> Iterator[tuple[str, str, Record | Refusal]]:
     """Yield domain, place and record."""
-    found = detect(path)
+    found, domain, letters = detect(path), options.domain, {"unknown": options.unknown, "strict": options.strict}
+    of_file = path.name.removesuffix(".gz").rpartition(".")[0] if domain == "file" else ""
     if found in _TABLES:
         names = [str(name) for name in read_table(path, [domain])[domain].to_list()] if domain not in ("", "file") else None
         for row, record in enumerate(read_sequences(path, Modality.MOLECULE, **letters)):
-            yield names[row] if names else _file_domain(path, domain), f"{path}, row {row + 1}", record
+            yield names[row] if names else of_file, f"{path}, row {row + 1}", record
     elif found not in (Format.SMILES, Format.TEXT):
         raise InputError(f"'{path}' is {found.upper()}, which holds no molecules. Give SMILES files, or tables with a column smiles.")
     elif domain not in ("", "file"):
@@ -146,34 +126,27 @@ def _rows(path: Path, domain: str, **letters: Any) -> Iterator[tuple[str, str, R
     else:
         with open_input(path) as stream:
             for record in smiles.read(stream, where=str(path), **letters):
-                yield _file_domain(path, domain), str(path), record
+                yield of_file, str(path), record
 
 
-def _file_domain(path: Path, domain: str) -> str:
-    return path.name.removesuffix(".gz").rpartition(".")[0] if domain == "file" else ""
-
-
-def write_molecules(
-    folder: Path, found: Molecules, *, by_domain: bool, rules: Clustering, fractions: dict[str, float], seed: int
-) -> dict[str, Any]:
+def write_molecules(folder: Path, found: Molecules, options: PrepareOptions) -> dict[str, Any]:
     """Cluster, split and write molecules as one store under a folder; return what the clusters are like.
 
     Raises:
         MissingDependencyError: If something is held out and RDKit is not there to find relatives.
     """
-    if any(fractions.values()):
+    if any(options.fractions.values()):
         chemistry.need("Holding molecules out without their relatives")
     vocabulary = Vocabulary.named(VOCABULARY)
     tokens = [vocabulary.encode(record) for record in found.records]
-    series = components(len(tokens), similar_pairs(found.features, rules.tanimoto))
-    keys = list(found.keys)
-    if not by_domain:
-        splits = _drawn(series, [len(ids) for ids in tokens], keys, fractions, seed)
+    series = components(len(tokens), similar_pairs(found.features, options.clustering.tanimoto))
+    if not options.domain:
+        splits = _drawn(series, [len(ids) for ids in tokens], list(found.keys), options)
         groups = [("", [index], int(splits[index]), int(series[index])) for index in range(len(tokens))]
         removed = {}
     else:
-        groups, removed = _split_domains(found, tokens, series, rules, fractions, seed)
-    with MemberWriter(folder / ("domains" if by_domain else "molecules"), vocabulary, is_staged=True) as writer:
+        groups, removed = _split_domains(found, tokens, series, options)
+    with MemberWriter(folder / ("domains" if options.domain else "molecules"), vocabulary, is_staged=True) as writer:
         for name, members, split, label in groups:
             writer.begin_group(name, split=SPLITS[split], cluster=label)
             for index in members:
@@ -182,37 +155,30 @@ def write_molecules(
     largest = int(sizes.max(initial=0))
     facts = {"count": int((sizes > 0).sum()), "largest": largest, "largest_share": round(largest / max(int(sizes.sum()), 1), 4)}
     return facts | {
-        "similarity": f"Morgan-{chemistry.RADIUS} Tanimoto of at least {rules.tanimoto:g}",
+        "similarity": f"Morgan-{chemistry.RADIUS} Tanimoto of at least {options.clustering.tanimoto:g}",
         "series": len(set(series.tolist())),
         **removed,
     }
 
 
-def _drawn(
-    labels: NDArray[np.int32], weights: Sequence[int], names: Sequence[str], fractions: dict[str, float], seed: int
-) -> NDArray[np.uint8]:
+def _drawn(labels: NDArray[np.int32], weights: Sequence[int], names: Sequence[str], options: PrepareOptions) -> NDArray[np.uint8]:
     """Return a split for every item, whole clusters in an order that does not depend on that of the items."""
     count = int(labels.max(initial=-1)) + 1
     keys = np.full(count, np.iinfo(np.uint64).max, dtype=np.uint64)
-    np.minimum.at(keys, labels, name_keys(names, seed))
+    np.minimum.at(keys, labels, name_keys(names, options.seed))
     totals = np.bincount(labels, weights=np.asarray(weights, dtype=np.float64), minlength=count).astype(np.float64)
-    return draw(keys, totals, fractions)[labels]
+    return draw(keys, totals, options.fractions)[labels]
 
 
 def _split_domains(
-    found: Molecules,
-    tokens: Sequence[NDArray[np.uint8]],
-    series: NDArray[np.int32],
-    rules: Clustering,
-    fractions: dict[str, float],
-    seed: int,
+    found: Molecules, tokens: Sequence[NDArray[np.uint8]], series: NDArray[np.int32], options: PrepareOptions
 ) -> tuple[list[tuple[str, list[int], int, int]], dict[str, Any]]:
     """Split domains, and take out of held-out ones every series that an earlier split has."""
     names = list(found.domains)
     members = [np.fromiter(found.domains[name], dtype=np.int64) for name in names]
-    labels = _domain_clusters([np.unique(series[one]) for one in members], rules.domain_overlap)
+    labels = _domain_clusters([np.unique(series[one]) for one in members], options.clustering.domain_overlap)
     weights = [sum(len(tokens[i]) for i in one.tolist()) for one in members]
-    splits = _drawn(labels, weights, names, fractions, seed)
+    splits = _drawn(labels, weights, names, options)
     seen: set[int] = set()
     removed: dict[str, int] = dict.fromkeys(SPLITS[1:], 0)
     emptied = 0

@@ -61,7 +61,7 @@ def resolve(name_or_path: str) -> RunConfig:
 
 def _recipes() -> dict[str, Callable[[], RunConfig]]:
     from biolect.recipes.bsm import bsm, bsm_small, bsm_tiny
-    from biolect.recipes.chem_xlstm import chem_xlstm, chem_xlstm_context, chem_xlstm_tiny
+    from biolect.recipes.chem_xlstm import chem_xlstm, chem_xlstm_tiny
     from biolect.recipes.dna_xlstm import ARMS, SIZES, dna_xlstm, dna_xlstm_tiny
 
     dna = {f"dna-xlstm-{size}{ARMS[arm]}": partial(dna_xlstm, size, arm) for size in SIZES for arm in ARMS}
@@ -77,5 +77,5 @@ def _recipes() -> dict[str, Callable[[], RunConfig]]:
         "dna-xlstm-4m-32k": partial(dna_xlstm, "4m", context_tokens=32_768),
         "chem-xlstm-tiny": chem_xlstm_tiny,
         "chem-xlstm-15m": chem_xlstm,
-        "chem-xlstm-15m-context": chem_xlstm_context,
+        "chem-xlstm-15m-context": partial(chem_xlstm, in_context=True),
     }

@@ -22,10 +22,11 @@ MOLECULE_TOKENS = 47
 """Mean tokens of a molecule of ChEMBL 31, counted over 50,000."""
 
 
-def _run(name: str, backbone: XLSTM.Config, **settings: Any) -> RunConfig:
+def _run(name: str, backbone: XLSTM.Config, mixture: dict[str, float], tokens: int, phase: dict[str, Any], **settings: Any) -> RunConfig:
     return RunConfig(
         name=name,
         model=LanguageModel.Config(vocabulary=VOCABULARY, backbone=backbone),
+        phases=(Phase(name="molecules", mixture=mixture, tokens=tokens, decay="cosine", **phase),),
         single_shares={"molecule": 1.0},
         grammar=Grammar(tags=False, positions="ordinary"),
         optimizer=AdamW(betas=(0.9, 0.999), weight_decay=0.0),
@@ -33,36 +34,27 @@ def _run(name: str, backbone: XLSTM.Config, **settings: Any) -> RunConfig:
     )
 
 
-def chem_xlstm(corpora: Mapping[str, str] | None = None) -> RunConfig:
-    """Return the run over molecules alone: 20 passes over 1.9 million, some 1,024 of them to a step."""
-    rows = 512
-    tokens = 20 * 1_900_000 * MOLECULE_TOKENS
-    phase = {"learning_rate": (1e-3, 0.0), "warmup_tokens": 4_000 * 1_024 * MOLECULE_TOKENS, "decay": "cosine"}
-    return _run(
-        "chem-xlstm-15m",
-        XLSTM.Config.named("chem-15m"),
-        corpora=Folders(folders=dict(corpora or {})),
-        phases=(Phase(name="alone", mixture={"single": 1.0}, tokens=tokens, **phase),),
-        context_tokens=100,
-        batch_tokens=rows * 100,
-        evaluate_tokens=100_000_000,
-        checkpoint_tokens=100_000_000,
-        valid_tokens=2_500_000,
-    )
+def chem_xlstm(in_context: bool = False, corpora: Mapping[str, str] | None = None) -> RunConfig:
+    """Return a run of the published size.
 
-
-def chem_xlstm_context(corpora: Mapping[str, str] | None = None) -> RunConfig:
-    """Return the run over domains, their molecules in an order of its own every time: rows of 2,048 tokens, 32 to a step."""
-    rows, context = 32, 2_048
-    phase = {"learning_rate": (1e-3, 0.0), "warmup_tokens": 400 * rows * context, "decay": "cosine"}
+    Args:
+        in_context: Domains, their molecules in an order of its own every time: rows of 2,048 tokens, 32 to a step.
+            Otherwise molecules alone: 20 passes over 1.9 million, some 1,024 of them to a step.
+        corpora: Folders by name; without them the run cannot start until they are set.
+    """
+    rows, context = (32, 2_048) if in_context else (512, 100)
+    tokens = 1_000_000_000 if in_context else 20 * 1_900_000 * MOLECULE_TOKENS
+    warmup = 400 * rows * context if in_context else 4_000 * 1_024 * MOLECULE_TOKENS
     return _run(
-        "chem-xlstm-15m-context",
+        "chem-xlstm-15m-context" if in_context else "chem-xlstm-15m",
         XLSTM.Config.named("chem-15m"),
+        {"domains" if in_context else "single": 1.0},
+        tokens,
+        {"learning_rate": (1e-3, 0.0), "warmup_tokens": warmup},
         corpora=Folders(folders=dict(corpora or {})),
-        phases=(Phase(name="domains", mixture={"domains": 1.0}, tokens=1_000_000_000, **phase),),
         context_tokens=context,
         batch_tokens=rows * context,
-        accumulation=4,
+        accumulation=4 if in_context else 1,
         evaluate_tokens=50_000_000,
         checkpoint_tokens=50_000_000,
         valid_tokens=2_500_000,
@@ -71,12 +63,13 @@ def chem_xlstm_context(corpora: Mapping[str, str] | None = None) -> RunConfig:
 
 def chem_xlstm_tiny() -> RunConfig:
     """Return molecules alone and in context on simulated domains, under a minute on two cores; needs RDKit for the splits."""
-    phase = {"learning_rate": (6e-3, 0.0), "warmup_tokens": 20_000, "decay": "cosine"}
     return _run(
         "chem-xlstm-tiny",
         XLSTM.Config(layers=2, width=64, heads=2, pattern="m"),
+        {"single": 1.0, "domains": 3.0},
+        240_000,
+        {"learning_rate": (6e-3, 0.0), "warmup_tokens": 20_000},
         corpora=Simulated(what="molecules"),
-        phases=(Phase(name="both", mixture={"single": 1.0, "domains": 3.0}, tokens=240_000, **phase),),
         context_tokens=512,
         batch_tokens=1_024,
         dtype="float32",

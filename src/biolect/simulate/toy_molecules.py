@@ -22,26 +22,13 @@ from biolect.files import atomic_path
 
 SUBSTITUENTS = tuple("C CC C(C)C C(F)(F)F F Cl Br O OC OCC N NC N(C)C C#N C(=O)N S(C)(=O)=O".split())
 _FIRST = (
-    "c1c({a})cc({b})cc1{rest}",
-    "c1c({a})cc({b})nc1{rest}",
-    "c1c({a})nc({b})nc1{rest}",
-    "c1c({a})sc({b})c1{rest}",
-    "c1c({a})oc({b})c1{rest}",
-    "c1c({a})[nH]c({b})c1{rest}",
-    "C1C({a})CC({b})CC1{rest}",
-    "C1C({a})OC({b})CC1{rest}",
-)
-_LINKERS = ("C(=O)N", "NC(=O)", "OC", "CO", "S(=O)(=O)N", "CC", "C=C", "NC(=O)N")
+    "c1c({a})cc({b})cc1{rest} c1c({a})cc({b})nc1{rest} c1c({a})nc({b})nc1{rest} c1c({a})sc({b})c1{rest} c1c({a})oc({b})c1{rest} "
+    "c1c({a})[nH]c({b})c1{rest} C1C({a})CC({b})CC1{rest} C1C({a})OC({b})CC1{rest}"
+).split()
+_LINKERS = "C(=O)N NC(=O) OC CO S(=O)(=O)N CC C=C NC(=O)N".split()
 _SECOND = (
-    "c2ccc({c})cc2",
-    "c2cnc({c})cc2",
-    "c2cnc({c})nc2",
-    "c2csc({c})c2",
-    "C2CCC({c})CC2",
-    "c2ccc3[nH]c({c})cc3c2",
-    "c2ccc3nc({c})ccc3c2",
-    "c2ccc3oc({c})cc3c2",
-)
+    "c2ccc({c})cc2 c2cnc({c})cc2 c2cnc({c})nc2 c2csc({c})c2 C2CCC({c})CC2 c2ccc3[nH]c({c})cc3c2 c2ccc3nc({c})ccc3c2 c2ccc3oc({c})cc3c2"
+).split()
 SCAFFOLDS = tuple(a.replace("{rest}", linker + b) for a, linker, b in product(_FIRST, _LINKERS, _SECOND))
 """All 512, as SMILES with places a, b and c."""
 
