@@ -61,6 +61,11 @@ def _compiler() -> Iterator[Check]:
     found = next((path for path in map(shutil.which, ("c++", "g++", "clang++")) if path), None)
     missing = "none; nothing needs one, but compiled training steps do: apt install g++ or xcode-select --install"
     yield "compiler", found is not None, found or missing
+    from biolect.devices import cache_folder
+    from biolect.ops.slstm.scan import kernel
+
+    functions, notice = kernel(cache_folder())
+    yield "sLSTM", functions is not None, notice if functions else f"a plain loop, which is much slower: {notice}"
 
 
 def _machine() -> Iterator[Check]:
