@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from biolect.devices import cache_folder
 from biolect.nn.bidirectional import Direction, doubled, joined
 from biolect.nn.conv import CausalConv
 from biolect.nn.linear import BlockDiagonal
@@ -60,7 +61,7 @@ class SLSTMLayer(nn.Module):
         """Return the layer's update of whole rows; segment ids are those of doubled rows where it reads both ways."""
         both = self.direction == "bidirectional"
         logits, _ = self.project(doubled(x) if both else x, segment_ids)
-        h, _ = slstm_scan(logits, self.recurrent, None, segment_ids)
+        h, _ = slstm_scan(logits, self.recurrent, None, segment_ids, kernels=cache_folder())
         h = self.head_norm(h)
         return joined(h) if both else h
 
@@ -74,5 +75,5 @@ class SLSTMLayer(nn.Module):
     ) -> tuple[Float[Tensor, "N T D"], Float[Tensor, "N L D"], SLSTMState]:
         """Read more positions; return the update, and tail and cell after them."""
         logits, tail = self.project(x, None, tail)
-        h, cell = slstm_scan(logits, self.recurrent, cell)
+        h, cell = slstm_scan(logits, self.recurrent, cell, kernels=cache_folder())
         return self.head_norm(h), tail, cell
