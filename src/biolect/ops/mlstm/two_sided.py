@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from biolect.ops.mlstm.chunkwise import divided, weighted_sums
+from biolect.ops.mlstm.chunkwise import weighted_sums
 from biolect.ops.mlstm.gates import ChunkGroup, chunked, joined, log_weights
-from biolect.ops.mlstm.reference import EPSILON, MLSTMState, empty_state
+from biolect.ops.mlstm.reference import EPSILON, MLSTMState, empty_state, normalizing
 
 
 def mlstm_two_sided(
@@ -42,7 +42,7 @@ def mlstm_two_sided(
         highest = torch.maximum(before, after.flip(1))
         top, bottom = _sums_of((q, k, v), plans[0], highest, state, with_itself=True)
         more, below = _sums_of((q.flip(1), k.flip(1), v.flip(1)), plans[1], highest.flip(1), state, with_itself=False)
-        return divided(top + more.flip(1), bottom + below.flip(1), highest, epsilon, v.dtype)
+        return ((top + more.flip(1)) / normalizing(bottom + below.flip(1), highest, epsilon)[..., None]).to(v.dtype)
 
 
 def _sums_of(
