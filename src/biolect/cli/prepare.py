@@ -25,7 +25,8 @@ def prepare(
 
     Args:
         inputs: Files in any mix of FASTA, GenBank, GFF with FASTA, tables and text, plain or gzip; `-` is standard
-            input. Then `key.path=value` assignments, such as `unknown=mask` or `strict=true`.
+            input. A BED file with a fourth column train, valid or test says where genomes are read. Then `key.path=value`
+            assignments, such as `unknown=mask` or `strict=true`.
         kind: What the inputs are; `auto` decides file by file. `families`: each file is one family of homologs
             (FASTA, A3M, Stockholm); where a file holds many, `family=COLUMN` of a table or `family=PATTERN` of the
             headers tells them apart, and `column=NAME` is the table's column of sequences. `molecules`: SMILES files and

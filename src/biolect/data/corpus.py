@@ -60,6 +60,7 @@ class PrepareOptions(Config):
         unknown: `mask` reads letters outside the alphabet as the unknown residue.
         strict: Refuse records with letters that would have to be folded.
         skip_bad: List files that cannot be read among the refused, and go on.
+        allow_overlaps: Take intervals of different splits that overlap; what is held out is cut out of training.
     """
 
     kind: Literal["auto", "sequences", "genes", "interleaved", "families", "molecules"] = "auto"
@@ -76,6 +77,7 @@ class PrepareOptions(Config):
     unknown: Literal["refuse", "mask"] = "refuse"
     strict: bool = False
     skip_bad: bool = False
+    allow_overlaps: bool = False
     engine: Literal["local", "ray"] = "local"
     clustering: Clustering = Clustering()
 

@@ -23,6 +23,7 @@ from biolect.bio.sequence import Sequence as Record
 from biolect.data.document import View
 from biolect.data.families import read_families
 from biolect.data.genome import GENOME_RESIDUES
+from biolect.data.intervals import is_intervals, read_intervals
 from biolect.data.mining import mine
 from biolect.data.related import is_link_table
 from biolect.data.shards import MemberWriter, Place
@@ -42,6 +43,7 @@ class Gatherer:
     Attributes:
         same_gene: Groups of the gene store by lower-case gene name, for related sequences.
         link_tables: Inputs that only say which records belong together.
+        intervals: Where records may be read, and in which split; empty where no input says.
     """
 
     def __init__(
@@ -87,6 +89,10 @@ class Gatherer:
         Raises:
             InputError: If a file cannot be read, or does not fit the asked kind.
         """
+        self.intervals = read_intervals([path for path in paths if is_intervals(path)])
+        # What is cut by intervals is cut by them alone, short records, too.
+        self._genome_residues = 1 if self.intervals else GENOME_RESIDUES
+        paths = [path for path in paths if not is_intervals(path)]
         formats: dict[Path, Format | None] = {}
         for path in paths:
             with self._guard(path):
@@ -160,7 +166,7 @@ class Gatherer:
         self.tally.records += 1
         self.tally.folds += record.folds
         token_ids = self.vocabulary.encode(record)
-        if record.modality is Modality.DNA and (has_genes or len(record) >= GENOME_RESIDUES):
+        if record.modality is Modality.DNA and (has_genes or len(record) >= self._genome_residues):
             self._long_record(record.name, token_ids)
         else:
             self._lone(self.writers["sequences"], record.name, [(token_ids, record.modality)])
@@ -200,7 +206,7 @@ class Gatherer:
                 lengths = np.diff(block.offsets)
                 self.tally.records += len(lengths)
                 self.tally.folds += block.folds
-                is_long = (lengths >= GENOME_RESIDUES) & (modality is Modality.DNA)
+                is_long = (lengths >= self._genome_residues) & (modality is Modality.DNA)
                 for index in np.flatnonzero(is_long).tolist():
                     self._long_record(block.raw_names[index].decode(), block.codes[block.offsets[index] : block.offsets[index + 1]])
                 codes = block.codes if not is_long.any() else block.codes[np.repeat(~is_long, lengths)]

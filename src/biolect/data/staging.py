@@ -10,6 +10,7 @@ import numpy as np
 
 from biolect.data.gather import STAGES, Gatherer
 from biolect.data.genome import plan, write_regions
+from biolect.data.intervals import Intervals, place
 from biolect.data.related import write_linked, write_same_genes
 from biolect.data.shards import MemberStore, MemberWriter, assign
 from biolect.data.splits import cluster, split
@@ -35,7 +36,7 @@ def gather_sequences(folder: Path, paths: Sequence[Path], options: PrepareOption
         gatherer.read(paths, advance)
     missing = _write_related(stages, gatherer)
     with progress("splitting", None):
-        return gatherer.tally, {"clusters": _settle(folder, stages, options), "missing_accessions": missing}
+        return gatherer.tally, {"clusters": _settle(folder, stages, options, gatherer.intervals), "missing_accessions": missing}
 
 
 def _write_related(stages: Path, gatherer: Gatherer) -> int:
@@ -46,7 +47,7 @@ def _write_related(stages: Path, gatherer: Gatherer) -> int:
         return write_linked(writer, gatherer.link_tables, [stores["sequences"], stores["genome"]]) if gatherer.link_tables else 0
 
 
-def _settle(folder: Path, stages: Path, options: PrepareOptions) -> dict[str, Any]:
+def _settle(folder: Path, stages: Path, options: PrepareOptions, intervals: Intervals) -> dict[str, Any]:
     """Cluster, split, cut genomes, and move what has members to its final place; return what the clusters are like."""
     vocabulary = Vocabulary.joint()
     stores = [MemberStore.open(stages / name) for name in COLLECTIONS]
@@ -57,8 +58,11 @@ def _settle(folder: Path, stages: Path, options: PrepareOptions) -> dict[str, An
     stores = [MemberStore.open(stages / name) for name in COLLECTIONS]
     genome = MemberStore.open(stages / STAGES[2])
     cut = 0
-    if genome.num_groups:
-        regions = plan(genome, [stores[1]], options.fractions, options.seed)
+    if genome.num_groups or intervals:
+        if intervals:
+            regions = place(genome, intervals, allow_overlaps=options.allow_overlaps)
+        else:
+            regions = plan(genome, [stores[1]], options.fractions, options.seed)
         # The first store goes on being read while it is extended: its columns only grow.
         with MemberWriter(stages / COLLECTIONS[0], vocabulary, extends=True) as writer:
             cut = write_regions(writer, genome, regions, stores, len(sizes))
