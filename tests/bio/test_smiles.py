@@ -6,6 +6,7 @@ import csv
 import gzip
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,6 +29,7 @@ from biolect.errors import AlphabetError
         ("[te]1cccc1", "[ te ] 1 c c c c 1"),
         ("C%12CC%12", "C % 1 2 C C % 1 2"),
         ("[Pt@SP1](Cl)(N)", "[ Pt @SP 1 ] ( Cl ) ( N )"),
+        ("@@TB[@SPd]@OHg@@AL", "@ @TB [ @ S Pd ] @ O Hg @ @AL"),
         ("[C@OH]", "[ C @OH ]"),
         ("[nH]", "[ n H ]"),
         ("[Cn]Cn", "[ Cn ] C n"),
@@ -62,6 +64,19 @@ def test_masking_keeps_what_can_be_read_and_every_length(text: str) -> None:
     assert all(a in (b, "?") for a, b in zip(masked, text, strict=True))
     assert folds == Folds(unknown=masked.count("?"))
     assert SMILES.canonical(masked) == (masked, folds)
+
+
+def test_any_two_symbols_can_be_read_side_by_side() -> None:
+    for before in ("", "["):
+        texts = [before + first + second for first in SYMBOLS for second in SYMBOLS]
+        assert [text for text in texts if "".join(SMILES.split(text)) != text] == []
+
+
+def test_long_rows_of_symbols_can_be_read() -> None:
+    rng = np.random.default_rng(0)
+    texts = ["".join(SYMBOLS[i] for i in row) for row in rng.integers(0, len(SYMBOLS), size=(20_000, 14)).tolist()]
+
+    assert [text for text in texts if "".join(SMILES.split(text)) != text] == []
 
 
 @pytest.mark.parametrize(

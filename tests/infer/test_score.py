@@ -42,7 +42,9 @@ def test_the_score_is_the_sum_over_residues_only(reader: Reader):
     assert found.log_likelihood == pytest.approx(by_definition(reader, member)[0], abs=23 * PER_RESIDUE)
     assert found.log_likelihood == found.log_likelihood_coordinate_free
     assert found.pmi is None
-    assert list(found.row()) == ["id", "modality", "num_residues", "log_likelihood", "log_likelihood_coordinate_free"]
+    columns = "id modality num_residues log_likelihood log_likelihood_coordinate_free mean_log_likelihood"
+    assert list(found.row()) == columns.split()
+    assert found.mean_log_likelihood == found.log_likelihood / 23
 
 
 def test_scores_do_not_depend_on_what_is_read_beside_them(reader: Reader):

@@ -28,6 +28,8 @@ _MARKS = "( ) = # [ ] @ @@ + - / \\ . : $ % ~ -> <- @TH @AL @SP @TB @OH *".split
 SYMBOLS = (*_MARKS, *"0123456789", *_ELEMENTS, *_AROMATIC)
 """Every symbol, in an order that never changes: vocabularies stand on it."""
 
+# Before these letters a shorter symbol must be read, or a letter is left behind: @SPd is @, sulfur and palladium.
+_NOT_BEFORE = {"@@": "(?!T[HB]|AL)", "@SP": "(?![abdmrtu])", "@OH": "(?![efgos])"}
 _BRACKETS = re.compile(r"(\[[^\[\]]*\]?)")
 
 
@@ -38,8 +40,10 @@ def _pattern(*, in_brackets: bool) -> re.Pattern[str]:
         first, rest = symbol[0], symbol[1:]
         if not in_brackets and len(rest) == 1 and first in "BCNOPSFI" and rest in "bcnops":
             continue
-        # Caesium before e or i would leave a letter behind: it is carbon and aromatic selenium or silicon.
-        ahead = {"s": "(?![ei])", "t": "(?!e)"}.get(rest, "") if first.isupper() else ""
+        ahead = _NOT_BEFORE.get(symbol, "")
+        if first.isupper() and rest in ("s", "t"):
+            # Caesium before e or i would leave a letter behind: it is carbon and aromatic selenium or silicon.
+            ahead = "(?![ei])" if rest == "s" else "(?!e)"
         rests.setdefault(first, []).append(re.escape(rest) + ahead)
     # Letters that nothing can follow are the commonest, and one set.
     alone = "".join(re.escape(first) for first, found in rests.items() if found == [""])
