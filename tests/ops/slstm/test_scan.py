@@ -144,17 +144,15 @@ def test_bfloat16_logits_give_bfloat16_values_and_a_float32_state():
     torch.testing.assert_close(hidden.float(), expected, rtol=0.01, atol=0.01)
 
 
-def test_no_compiler_means_one_warning_and_the_loop(monkeypatch, tmp_path):
+def test_no_compiler_means_a_warning_and_the_loop(monkeypatch, tmp_path):
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    scan._say_once.cache_clear()
     tensors = inputs(2, 3)
 
     with pytest.warns(UserWarning, match="plain loop.*no C\\+\\+ compiler"):
         found, _ = slstm_scan(*tensors, kernels=tmp_path)
-    again, _ = slstm_scan(*tensors, kernels=tmp_path)
 
     expected, _ = slstm_loop(*tensors)
-    torch.testing.assert_close([found, again], [expected, expected], rtol=0, atol=0)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
 def test_an_empty_row_leaves_the_state_alone():

@@ -56,10 +56,8 @@ def mlstm_chunkwise(
             return v * 1, state
         groups = log_weights(input_gate_logit, forget_gate_logit, state.max_log, segment_ids, chunk_length)
         sums, state = weighted_sums(q, k, v, groups, state)
-        hidden = [
-            (top / normalizing(bottom, x.max_log, EPSILON)[..., None]).to(v.dtype) for (top, bottom), x in zip(sums, groups, strict=True)
-        ]
-        return joined(hidden, groups), state
+        hidden = [top / normalizing(bottom, x.max_log, EPSILON)[..., None] for (top, bottom), x in zip(sums, groups, strict=True)]
+        return joined(hidden, groups).to(v.dtype), state
 
 
 def weighted_sums(

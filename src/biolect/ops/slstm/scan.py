@@ -54,7 +54,7 @@ def slstm_scan(
     if kernels is not None and gate_logits.device.type == "cpu" and gate_logits.numel():
         functions, notice = kernel(kernels)
         if functions is None:
-            _say_once(f"The sLSTM runs as a plain loop, which is slow but changes no result: {notice}.")
+            warnings.warn(f"The sLSTM runs as a plain loop, which is slow but changes no result: {notice}.", stacklevel=2)
     if functions is None:
         return slstm_loop(gate_logits, recurrent, state, segment_ids)
     rows, _, _, heads, size = gate_logits.shape
@@ -69,11 +69,6 @@ def slstm_scan(
 def kernel(folder: Path) -> Library:
     """Compile or load the scan; the notice says what was done, or why the plain loop has to do."""
     return library(Path(__file__).with_name("scan.cpp"), folder)
-
-
-@lru_cache(maxsize=4)
-def _say_once(notice: str) -> None:
-    warnings.warn(notice, stacklevel=3)
 
 
 class _Scan(torch.autograd.Function):
