@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars
@@ -17,10 +18,10 @@ LETTERS = ["".join(RNG.choice(list("ACGT"), size=60)) for _ in range(40)]
 
 
 def read(
-    tmp_path: Path, target: list[object], sequences: list[str] | None = None, split: list[object] | None = None, **settings
+    tmp_path: Path, target: list[Any], sequences: list[str] | None = None, split: list[Any] | None = None, **settings: Any
 ) -> Labelled:
     """Write a table and read it again."""
-    rows: dict[str, list[object]] = {"sequence": list(sequences or LETTERS[: len(target)]), "y": target}
+    rows: dict[str, list[Any]] = {"sequence": list(sequences or LETTERS[: len(target)]), "y": target}
     polars.DataFrame(rows | ({"part": split} if split else {}), strict=False).write_csv(tmp_path / "t.csv")
     allow = settings.pop("allow_leakage", False)
     columns = Columns.from_dict({"target": "y", "split": "part" if split else None} | settings)
@@ -89,7 +90,7 @@ def test_rows_that_cannot_be_used_are_listed_and_the_others_kept(tmp_path: Path)
     ],
 )
 def test_a_table_that_cannot_be_learned_from_is_refused_in_a_sentence(
-    tmp_path: Path, target: list[object], changes: dict[str, object], message: str
+    tmp_path: Path, target: list[Any], changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises((InputError, ConfigError), match=message):
         read(tmp_path, target, **changes)
@@ -108,7 +109,7 @@ def test_a_missing_column_and_a_table_without_rows_are_refused(tmp_path: Path) -
 def test_one_sequence_in_training_and_test_is_refused_unless_allowed(tmp_path: Path) -> None:
     turned = Sequence(LETTERS[0], Modality.DNA).reverse_complement().residues
     sequences = [*LETTERS[:11], turned]
-    split: list[object] = ["train"] * 8 + ["valid"] * 2 + ["test"] * 2
+    split = ["train"] * 8 + ["valid"] * 2 + ["test"] * 2
 
     with pytest.raises(LeakageError, match=r"1 sequences of '.*' stand in several splits, .* '1' \(train\) and '12' \(test\)"):
         read(tmp_path, ["a", "b"] * 6, sequences, split)
