@@ -131,3 +131,63 @@ def test_molecules_are_scored_after_a_prompt_of_molecules(biolect_command, chemi
     header, row = (line.split(",") for line in (tmp_path / "s.csv").read_text().splitlines())
     found = dict(zip(header, row, strict=True))
     assert float(found["mean_log_likelihood"]) == pytest.approx(float(found["log_likelihood"]) / 6)
+
+
+@pytest.fixture(scope="module")
+def infill_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    facts = {"objective": {"kind": "infill", "modalities": ["protein"]}, "context_tokens": 64}
+    folder = tmp_path_factory.mktemp("infill") / "model"
+    checkpoint.save(build(), folder, facts)
+    return folder
+
+
+def test_gaps_of_a_template_are_filled(biolect_command, infill_folder: Path, tmp_path: Path):
+    words = ["generate", "-m", infill_folder, "-o", tmp_path / "out.fa", "--infill", "MK[3]AY[2]", "--count", 3, "--json"]
+
+    outcome = biolect_command(*words)
+
+    records = [str(r) for r in read_records(tmp_path / "out.fa", modality=Modality.PROTEIN) if isinstance(r, Sequence)]
+    assert outcome.code == 0 and outcome.result["count"] == 3
+    assert all(len(r) == 9 and r[:2] == "MK" and r[5:7] == "AY" for r in records)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--infill", "MKTAYI"], "The template 'MKTAYI' has no gap to fill. Write a gap as its number of residues in brackets, as in"),
+        (["--infill", "MK[2]", "--prefix", "M"], "--prefix and --infill cannot go together. Write the first letters into the template."),
+        (["--infill", "AC[2]", "--modality", "dna"], "--infill needs a model trained to fill gaps"),
+        (
+            ["--save-context", "x.safetensors"],
+            "--save-context x.safetensors has nothing to keep. Give the records with --context FILE",
+        ),
+    ],
+)
+def test_templates_that_cannot_be_filled_are_refused(biolect_command, infill_folder: Path, tmp_path: Path, words, message):
+    outcome = biolect_command("generate", "-m", infill_folder, "-o", tmp_path / "out.fa", *words)
+
+    assert outcome.code == 2
+    assert message in outcome.err
+
+
+def test_a_context_is_kept_and_gone_on_from(biolect_command, model_folder: Path, tmp_path: Path):
+    write_fasta(tmp_path / "family.fa", [protein(10, 1, "a"), protein(12, 2, "b")])
+    checkpoint.save(build(), tmp_path / "short", {"context_tokens": 64})
+    family, kept = tmp_path / "family.fa", tmp_path / "family.safetensors"
+    words = ["generate", "--count", 3, "--max-residues", 9, "--json"]
+
+    first = biolect_command(*words, "-m", model_folder, "-o", tmp_path / "a.fa", "--context", family, "--save-context", kept)
+    again = biolect_command(*words, "-m", model_folder, "-o", tmp_path / "b.fa", "--context", kept)
+    scored = biolect_command("score", family, "-m", model_folder, "-o", tmp_path / "s.csv", "--context", kept, "--json")
+    words[4] = 40
+    long = biolect_command(*words, "-m", tmp_path / "short", "-o", tmp_path / "c.fa", "--context", kept)
+    misnamed = biolect_command(*words, "-m", model_folder, "-o", tmp_path / "d.fa", "--context", kept, "--save-context", tmp_path / "x.pt")
+
+    assert first.code == again.code == scored.code == 0
+    assert first.result["context"] == again.result["context"] == scored.result["context"] == {"records": 2, "tokens": 26, "left_out": []}
+    assert (tmp_path / "a.fa").read_bytes() == (tmp_path / "b.fa").read_bytes()
+    assert long.code == misnamed.code == 2
+    assert (
+        f"The context in '{kept}' has 26 tokens; 21 are free beside what is asked. Save one of fewer records, or ask for less." in long.err
+    )
+    assert "x.pt does not end in .safetensors, by which a saved context is known. Rename it." in misnamed.err

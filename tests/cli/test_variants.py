@@ -107,3 +107,50 @@ def test_only_one_wild_type_is_taken(biolect_command, place: Path, tmp_path: Pat
 
     assert outcome.code == 2
     assert "holds several records; exactly one is wanted" in outcome.err
+
+
+def test_homologs_are_drawn_from_an_alignment_and_never_the_wild_type(biolect_command, place: Path, tmp_path: Path):
+    (tmp_path / "family.a3m").write_text("".join(f">{i}\n{protein(24, 10 + i) if i else WILD}\n" for i in range(6)))
+    facts = {"objective": {"kind": "infill", "modalities": ["protein"]}, "context_tokens": 24 + 3 + 5 + 2 * 26}
+    checkpoint.save(build(), tmp_path / "infill", facts)
+    words = ["variants", place / "wild.fa", "-o", tmp_path / "out.csv", "--all-single", "--overwrite", "--json"]
+    drawn = ["--context", tmp_path / "family.a3m", "-m", tmp_path / "infill"]
+
+    found = {}
+    ways = {"one": [], "three": ["--draws", 3], "second": ["--seed", 1], "third": ["--seed", 2], "causal": ["--by", "causal"]}
+    for name, extra in ways.items():
+        outcome = biolect_command(*words, *drawn, *extra)
+        assert outcome.code == 0, outcome.err
+        assert outcome.result["context"]["sampled_from"] == 5
+        # From left to right there is no need of holes, and room for what they would take, but for no third homolog.
+        assert outcome.result["context"]["records"] == 2
+        assert outcome.result.get("by") == (None if name == "causal" else "infill")
+        found[name] = polars.read_csv(tmp_path / "out.csv")["log_likelihood_ratio"].to_numpy()
+
+    assert np.allclose(found["three"], (found["one"] + found["second"] + found["third"]) / 3, atol=1e-4)
+    assert not np.allclose(found["one"], found["second"], atol=0.01)
+    assert not np.allclose(found["one"], found["causal"], atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--by", "infill"], "Scoring by infill needs a model trained to fill holes of protein; this one was not. Ask it causal."),
+        (["--draws", 2], "--draws 2 needs a --context to draw from, an alignment (A3M). Give one, or leave out --draws."),
+    ],
+)
+def test_what_the_model_or_the_context_cannot_give_is_refused(biolect_command, place: Path, tmp_path: Path, extra, message):
+    outcome = biolect_command("variants", place / "wild.fa", "-m", place / "model", "-o", tmp_path / "out.csv", "--all-single", *extra)
+
+    assert outcome.code == 2
+    assert message in outcome.err
+
+
+def test_an_alignment_of_rows_of_unequal_length_is_refused(biolect_command, place: Path, tmp_path: Path):
+    (tmp_path / "bad.a3m").write_text(">q\nMKVLF\n>r\nM-VaaL\n")
+    words = ["-m", place / "model", "-o", tmp_path / "out.csv", "--all-single", "--context", tmp_path / "bad.a3m"]
+
+    outcome = biolect_command("variants", place / "wild.fa", *words)
+
+    assert outcome.code == 2
+    assert "(line 3) has 4 columns, but the first row has 5." in outcome.err

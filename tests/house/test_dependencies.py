@@ -13,7 +13,7 @@ from tests.house.reading import REPOSITORY, modules
 
 CORE_PACKAGES = 65
 FORBIDDEN = {"mlstm-kernels", "xlstm", "xlstm-jax", "multimolecule", "helical", "lightning", "mosaicml-streaming", "hydra-core"}
-OPTIONAL = {"transformers", "peft", "rdkit", "fcd_torch", "tensorboard", "trackio", "gradio", "ray"}
+OPTIONAL = {"transformers", "peft", "pyhmmer", "rdkit", "fcd_torch", "tensorboard", "trackio", "gradio", "ray"}
 """Names under which the packages of the extras are imported."""
 
 

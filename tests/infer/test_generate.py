@@ -186,8 +186,8 @@ def test_a_model_of_both_strands_refuses_protein_in_one_sentence():
             ask()
 
 
-def test_rows_at_once_follow_what_each_must_remember(reader: Reader, monkeypatch: pytest.MonkeyPatch):
+def testrows_at_once_follow_what_each_must_remember(reader: Reader, monkeypatch: pytest.MonkeyPatch):
     context = reader.prefill(reader.write(Prompt(), reader.member(dna(9, 1))), 10)
     monkeypatch.setattr(module, "_STATE_BYTES", 20 * context.state.fork_bytes(100))
 
-    assert module._rows_at_once(context, 100) == 10
+    assert module.rows_at_once(context, 100) == 10

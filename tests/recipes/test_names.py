@@ -6,7 +6,7 @@ from biolect.recipes import named, names, resolve
 
 def test_the_names_are_those_of_the_contract():
     wanted = "bsm-tiny bsm-nano bsm-micro bsm-mini bsm-110m bsm-270m dna-xlstm-tiny dna-xlstm-500k dna-xlstm-2m dna-xlstm-4m "
-    wanted += "chem-xlstm-tiny chem-xlstm-15m"
+    wanted += "chem-xlstm-tiny chem-xlstm-15m prot-xlstm-tiny prot-xlstm-26m prot-xlstm-102m"
 
     assert set(wanted.split()) <= set(names())
 

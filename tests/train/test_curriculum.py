@@ -84,7 +84,7 @@ def test_infilling_is_an_objective_with_a_text_form():
     config = toy_config(model=model, grammar={"tags": False, "positions": "member"}, objective={"kind": "infill", "always": True})
 
     assert RunConfig.from_yaml(config.to_yaml()) == config
-    assert config.reading_facts["objective"] == "infill"
+    assert config.reading_facts["objective"] == config.objective.to_dict()
     with pytest.raises(ConfigError, match="Vocabulary 'dna-12' has no holes to fill"):
         toy_config(model=model | {"vocabulary": "dna-12"}, grammar={"tags": False}, objective={"kind": "infill"})
 

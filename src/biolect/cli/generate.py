@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,23 +13,31 @@ from biolect.cli.common import DEFAULTS, POSITIVE, WHOLE, Common, finish, say
 from biolect.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from biolect.bio.sequence import Modality
     from biolect.bio.sequence import Sequence as BioSequence
+    from biolect.infer.generate import Generation
+    from biolect.infer.reader import Reader
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Drawing:
-    """How letters are drawn.
+    """How letters are drawn, and which are given.
 
     Attributes:
+        prefix: First letters of every sample.
+        infill: A sequence with gaps to fill, each written as its number of residues in brackets, as in MKT[7]AYI;
+            needs a model that was trained to fill them.
         max_residues: Most letters drawn for one sample, those of the prefix not counted.
         temperature: Below 1 sharper, above 1 flatter; 0 takes the likeliest letter.
         top_k: Draw among so many likeliest letters only.
         top_p: Draw among the likeliest letters that together have this probability.
     """
 
+    prefix: str = ""
+    infill: str | None = None
     max_residues: Annotated[int, POSITIVE] = 400
     temperature: float = 1.0
     top_k: Annotated[int | None, WHOLE] = None
@@ -58,9 +67,8 @@ COMPARISON = Comparison()
 def generate(
     *,
     modality: Literal["dna", "rna", "protein", "molecule"] = "protein",
-    prefix: str = "",
     context: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
-    infill: str | None = None,
+    save_context: Path | None = None,
     count: Annotated[int, WHOLE] = 10,
     drawing: Drawing = DRAWING,
     comparison: Comparison = COMPARISON,
@@ -70,22 +78,22 @@ def generate(
 
     Args:
         modality: What to draw.
-        prefix: First letters of every sample.
-        context: Records that are read before, joined into one prompt that is read once for all samples.
-        infill: A sequence with gaps to fill; needs a model that was trained to fill them.
+        context: Records that are read before, joined into one prompt that is read once for all samples. Of an A3M,
+            homologs are drawn, each the less likely the more there are like it.
+        save_context: Keep the prompt as it was read in this file (.safetensors), which any later --context can be.
         count: How many samples.
     """
     from biolect.bio.io import smiles, write_fasta, write_smiles
     from biolect.bio.sequence import Modality
     from biolect.infer.generate import Sampling, quality
-    from biolect.infer.generate import generate as draw
-    from biolect.infer.inputs import read_prompt
+    from biolect.infer.prompt_file import read_prompt
 
-    if infill is not None:
-        raise ConfigError("--infill needs a model trained to fill gaps; causal models read from left to right only. Use --prefix instead.")
     if count < 1:
         raise ConfigError(f"--count {count} is not a positive number. Say how many samples to draw.")
-    sampling = Sampling.from_dict(asdict(drawing) | {"seed": common.seed or 0})
+    if drawing.prefix and drawing.infill is not None:
+        raise ConfigError("--prefix and --infill cannot go together. Write the first letters into the template.")
+    how = {name: value for name, value in asdict(drawing).items() if name not in ("prefix", "infill")}
+    sampling = Sampling.from_dict(how | {"seed": common.seed or 0})
     output = common.need_file()
     address = common.need_model()
     is_chemical = modality == "molecule"
@@ -94,13 +102,13 @@ def generate(
     if common.dry_run:
         return finish({"would_draw": count, "would_write": output, "model": address, "sampling": sampling.to_dict()}, common=common)
     reader = common.reader()
-    asked = sampling.max_residues + len(prefix) + reader.grammar.overhead(1)
+    asked, draw = _way(reader, Modality(modality), drawing)
     room = None if reader.context_tokens is None else reader.context_tokens - asked
     if room is not None and room < 0 and not common.quiet:
         say(f"The model reads {reader.context_tokens} tokens, {asked} are asked for: what goes beyond is unlike what it was trained on.")
-    shown = None if context is None else read_prompt(reader, context, room)
+    shown = read_prompt(reader, context, room, seed=sampling.seed, keep=save_context)
     with common.progress("generate", count) as advance:
-        made = draw(reader, Modality(modality), count, sampling, prefix=prefix, prompt=shown and shown.prompt, advance=advance)
+        made = draw(count, sampling, prompt=shown and shown.prompt, advance=advance)
     (write_smiles if is_chemical else write_fasta)(output, made.sequences)
     seen = [reader.sequence(member) for member in shown.prompt.members] if shown else []
     result = {
@@ -113,6 +121,20 @@ def generate(
     if shown is not None:
         result["context"] = shown.report(reader.grammar)
     return finish(result, shown.refused if shown else [], common)
+
+
+def _way(reader: Reader, modality: Modality, drawing: Drawing) -> tuple[int, Callable[..., Generation]]:
+    """Return how many tokens will be asked for, and the function that draws them."""
+    from biolect.infer.generate import generate
+    from biolect.infer.infill import Template, fill
+
+    if drawing.infill is None:
+        asked = drawing.max_residues + len(drawing.prefix) + reader.grammar.overhead(1)
+        return asked, partial(generate, reader, modality, prefix=drawing.prefix)
+    if modality not in reader.infills:
+        raise ConfigError("--infill needs a model trained to fill gaps; causal models read from left to right only. Use --prefix instead.")
+    template = Template.parse(drawing.infill, modality, len(reader.model.vocabulary.holes))
+    return template.num_tokens(reader.grammar), partial(fill, reader, template)
 
 
 def _chemistry(molecules: Sequence[BioSequence], address: str, comparison: Comparison) -> dict[str, Any]:

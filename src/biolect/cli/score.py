@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -18,6 +19,7 @@ def score(
     *,
     given: str | None = None,
     context: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    save_context: Path | None = None,
     strands: Literal["one", "both"] = "one",
     common: Common = DEFAULTS,
 ) -> int:
@@ -33,14 +35,16 @@ def score(
         given: Score each record after its partner: a file of records with the same ids, a column of the
             table, or, for an annotated genome, `cds`, `locus` or `transcript` of each gene before its protein.
         context: Records that all others are read after, joined into one prompt that is read once. Where
-            `--given` is a column or a side of genes, the prompt shows pairs of the same kind.
+            `--given` is a column or a side of genes, the prompt shows pairs of the same kind; of an A3M, homologs are drawn.
+        save_context: Keep the prompt as it was read in this file (.safetensors), which any later --context can be.
         strands: `both` averages over a sequence of DNA and its reverse complement, for models trained on either strand.
     """
     import polars
 
     from biolect.bio.io import Refusal
     from biolect.bio.io.tables import check_ending, write_table
-    from biolect.infer.inputs import read_prompt, read_queries
+    from biolect.infer.inputs import read_queries
+    from biolect.infer.prompt_file import read_prompt
     from biolect.infer.score import PseudoScore, Score, bits_by_modality
     from biolect.infer.score import score as ask
 
@@ -52,7 +56,7 @@ def score(
     reader = replace(common.reader(), strands=strands)
     # Half of what the model reads at once is left for the question.
     half = None if reader.context_tokens is None else reader.context_tokens // 2
-    shown = None if context is None else read_prompt(reader, context, half, given)
+    shown = read_prompt(reader, context, half, given, seed=common.seed or 0, keep=save_context)
     started = time.perf_counter()
     scores: list[Score | PseudoScore] = []
     refused = [] if shown is None else shown.refused
@@ -64,11 +68,8 @@ def score(
     if not scores and refused:
         raise InputError(f"Not one of the {len(refused)} records in '{source}' could be scored. The first: {refused[0].reason}")
     write_table(output, polars.DataFrame([one.row() for one in scores], infer_schema_length=None))
-    result = {
-        "records": len(scores),
-        **bits_by_modality(reader, scores),
-        "residues_per_second": sum(one.num_residues for one in scores) / seconds,
-    }
+    rate = sum(one.num_residues for one in scores) / seconds
+    result = {"records": len(scores), **bits_by_modality(reader, scores), "residues_per_second": rate}
     if shown is not None:
         result["context"] = shown.report(reader.grammar)
     return finish(result, refused, common)

@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from biolect.cli.common import DEFAULTS, Common, finish
+from biolect.cli.common import DEFAULTS, POSITIVE, Common, finish
 from biolect.errors import ConfigError
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Asking:
+    """How the model is asked.
+
+    Attributes:
+        by: `infill` takes each residue in question out and asks what belongs there, with both sides in view, which
+            only models can that were trained to; `causal` reads from left to right. Without it, as the model was trained.
+        draws: Mean over so many prompts, each drawn anew from an A3M.
+        strands: `both` averages over a sequence of DNA and its reverse complement, for models trained on either strand.
+        save_context: Keep the prompt as it was read in this file (.safetensors), which any later --context can be.
+    """
+
+    by: Literal["infill", "causal"] | None = None
+    draws: Annotated[int, POSITIVE] = 1
+    strands: Literal["one", "both"] = "one"
+    save_context: Path | None = None
+
+
+ASKING = Asking()
 
 
 def variants(
@@ -21,7 +44,7 @@ def variants(
     context: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     given: str | None = None,
     label: str | None = None,
-    strands: Literal["one", "both"] = "one",
+    asking: Asking = ASKING,
     common: Common = DEFAULTS,
 ) -> int:
     """Score variants by their log-likelihood ratio to the wild type. Nats; positive favours the variant.
@@ -33,19 +56,20 @@ def variants(
         wildtype: A file with one record, the reference; `-` is standard input.
         mutations: Table with a column `mutant`: A42G, or K8R:Q9E for several changes at once.
         all_single: Every substitution of one residue.
-        context: Records that are read before, for example homologs.
-        given: What wild type and variants are read after: a file with one record, such as the gene of a
-            protein, or an annotated genome that has a gene with exactly this protein. Give the reference
-            gene: once a model has learned to translate, a mutated gene gives its protein away, and the
-            score says nothing.
+        context: Records that are read before, for example homologs: whole ones in their order, as many as there is room for.
+            Of an A3M they are drawn, each the less likely the more there are like it, and never the wild type.
+        given: What wild type and variants are read after: a file with one record, such as the gene of a protein, or an
+            annotated genome that has a gene with exactly this protein. Give the reference gene: once a model has learned to
+            translate, a mutated gene gives its protein away, and the score says nothing.
         label: Column of measured effects; adds their rank correlation with the scores.
-        strands: `both` averages over a sequence of DNA and its reverse complement, for models trained on either strand.
     """
+    import numpy as np
     import polars
 
     from biolect.bio.io.tables import check_ending, write_table
     from biolect.infer import inputs
-    from biolect.infer.variants import column_of, score_variants
+    from biolect.infer.prompt_file import read_draws
+    from biolect.infer.variants import column_of, room_beside, score_variants
 
     if (mutations is None) != all_single or (label is not None and all_single):
         raise ConfigError("Say which variants: either --mutations TABLE, perhaps with --label COLUMN, or --all-single.")
@@ -55,19 +79,19 @@ def variants(
     table = inputs.every_mutation(reference) if mutations is None else inputs.read_mutations(mutations, reference, label)
     if common.dry_run:
         return finish({"would_score": len(table.variants), "would_write": output}, table.refused, common)
-    reader = replace(common.reader(), strands=strands)
+    reader = replace(common.reader(), strands=asking.strands).asked(asking.by, reference.modality)
     partner, member = (None, reader.member(reference)) if given is None else inputs.read_partner(reader, given, reference)
-    needed = reader.grammar.overhead(2) + len(member) + (len(partner) if partner else 0)
-    room = None if reader.context_tokens is None else reader.context_tokens - needed
-    shown = None if context is None else inputs.read_prompt(reader, context, room)
+    room = room_beside(reader, member, partner)
+    how = {"seed": common.seed or 0, "without": str(reference), "keep": asking.save_context}
+    shown = read_draws(reader, context, room, asking.draws, **how)
     started = time.perf_counter()
-    before = {"given": partner, "member": member, "prompt": shown and shown.prompt}
-    with common.progress("variants", len(table.variants)) as advance:
-        ratios = score_variants(reader, reference, table.variants, **before, advance=advance)
-    seconds = time.perf_counter() - started
+    with common.progress("variants", len(table.variants) * len(shown)) as advance:
+        before = {"given": partner, "member": member, "advance": advance}
+        found = [score_variants(reader, reference, table.variants, prompt=one and one.prompt, **before) for one in shown]
+    ratios, seconds = np.mean(found, axis=0), time.perf_counter() - started
     columns = {"mutant": table.texts, column_of(reader): ratios} | ({str(label): table.labels} if label else {})
     write_table(output, polars.DataFrame(columns))
     result = {"variants": len(ratios), "spearman": table.spearman(ratios), "variants_per_second": len(ratios) / seconds}
-    if shown is not None:
-        result["context"] = shown.report(reader.grammar)
-    return finish(result, [*table.refused, *(shown.refused if shown else [])], common)
+    result |= {"by": "infill"} if reference.modality in reader.infills else {}
+    result |= {"context": shown[0].report(reader.grammar)} if shown[0] else {}
+    return finish(result, [*table.refused, *(shown[0].refused if shown[0] else [])], common)

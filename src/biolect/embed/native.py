@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -69,12 +68,9 @@ class NativeEncoder(Encoder):
     @cached_property
     def digest(self) -> str:
         """Sha256 over weights, vocabulary and everything that was chosen."""
-        chosen = (self.axis, self.pool if self.axis == "sequence" else "", self.layer, self.context_tokens, self.grammar.tags)
-        summed = hashlib.sha256(f"{self.model.config.to_yaml()}{self.model.vocabulary.digest}{chosen}".encode())
-        for name, weight in sorted(self.model.state_dict().items()):
-            summed.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
-            summed.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-        return summed.hexdigest()
+        written = (self.grammar.tags, self.grammar.last_position)
+        chosen = (self.axis, self.pool if self.axis == "sequence" else "", self.layer, self.context_tokens, written)
+        return self.model.digest(chosen)
 
     def encode(self, sequences: Sequence[BioSequence]) -> list[Embedding]:
         """Return one embedding per sequence, in order; see `Encoder.encode`."""
@@ -119,7 +115,8 @@ class NativeEncoder(Encoder):
         token_ids = pad_sequence(rows, batch_first=True).to(self.model.device)
         # Padding stands on the right, where no real token of a causal model looks.
         real = None if self._is_causal else pad_sequence([torch.ones_like(row) for row in rows], batch_first=True).to(self.model.device)
-        positions = torch.arange(token_ids.shape[1], device=self.model.device).expand_as(token_ids)
+        counted = torch.from_numpy(self.grammar.clamped(np.arange(token_ids.shape[1])))
+        positions = counted.to(self.model.device).expand_as(token_ids)
         if self.layer is None:
             return self.model.hidden(token_ids, positions, real)
         caught: list[Any] = []

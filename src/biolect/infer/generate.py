@@ -23,8 +23,8 @@ from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as BioSequence
 from biolect.config import Config
 from biolect.data.document import Member
-from biolect.infer.prompt import Prompt
-from biolect.infer.reader import Context, Reader, counted
+from biolect.infer.prompt import Context, Prompt
+from biolect.infer.reader import Reader, counted
 
 _MOST_ROWS = 256
 _STATE_BYTES = 1 << 30
@@ -103,7 +103,7 @@ def generate(
     letters = vocabulary.residue_ids(modality) if modality is Modality.MOLECULE else vocabulary.standard_ids(modality)
     found: list[NDArray[np.int64]] = []
     state_bytes = 0
-    rows = _rows_at_once(context, sampling.max_residues)
+    rows = rows_at_once(context, sampling.max_residues)
     for first in range(0, count, rows):
         numbers = range(first, min(first + rows, count))
         drawn, num_bytes = _draw(reader, context, (place, stride), letters, ends, numbers, sampling)
@@ -124,11 +124,11 @@ def _opened(reader: Reader, modality: Modality, prefix: str, prompt: Prompt) -> 
     longer = Member(np.append(start.token_ids, reader.model.vocabulary.residue_ids(modality)[:1]), modality)
     follows = bool(prompt.members) and reader.follows_coordinates(*prompt.members)
     rendered = reader.write(prompt, counted(longer) if follows else longer, coordinates=follows)
-    context = reader.prefill(rendered, len(rendered) - 2)
+    context = reader.prefill(rendered, len(rendered) - 2, None if follows else prompt.read)
     return context, int(rendered.positions[-2]), 3 if follows and modality is Modality.PROTEIN else 1
 
 
-def _rows_at_once(context: Context, max_residues: int) -> int:
+def rows_at_once(context: Context, max_residues: int) -> int:
     """Return how many samples are drawn side by side, so that what each remembers stays below a gigabyte together."""
     return int(np.clip(_STATE_BYTES / (2 * context.state.fork_bytes(max_residues)), 1, _MOST_ROWS))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -17,11 +17,10 @@ from biolect.bio.io import Format, Refusal, detect, read_genes, read_records
 from biolect.bio.io.tables import read_sequences, read_table
 from biolect.bio.sequence import Modality, Sequence
 from biolect.bio.variant import Variant
-from biolect.data.document import Grammar, Member, View
+from biolect.data.document import Member, View
 from biolect.data.gather import partner_of
 from biolect.data.tally import why_not_paired
 from biolect.errors import BiolectError, ConfigError, InputError
-from biolect.infer.prompt import Prompt
 from biolect.infer.reader import Reader
 from biolect.infer.score import Query
 from biolect.infer.variants import all_single
@@ -115,57 +114,6 @@ def _joined_queries(reader: Reader, path: str, given: str) -> Iterator[Query | R
         # The last partner of a name stays, so that many records can share it.
         partner = waiting.popleft() if len(waiting) > 1 else waiting[0]
         yield partner if isinstance(partner, Refusal) else Query(record.name, reader.member(record), reader.member(partner), path)
-
-
-@dataclass
-class PromptFile:
-    """A prompt as read from a file.
-
-    Attributes:
-        shown: Names of the records, or pairs, in it.
-        left_out: Names of those that had no room.
-    """
-
-    prompt: Prompt
-    shown: list[str]
-    left_out: list[str]
-    refused: list[Refusal] = field(default_factory=list)
-
-    def report(self, grammar: Grammar) -> dict[str, object]:
-        """Return plain data for the report of a verb."""
-        return {"records": len(self.shown), "tokens": self.prompt.num_tokens(grammar), "left_out": self.left_out}
-
-
-def read_prompt(reader: Reader, path: str, budget_tokens: int | None, given: str | None = None) -> PromptFile:
-    """Read a prompt: records in their order or, with `given` a column or a side of genes, demonstrations.
-
-    Args:
-        budget_tokens: Most tokens of the prompt; None sets no limit.
-        given: As for `read_queries`; a file of partners is no part of a prompt.
-
-    Raises:
-        InputError: If the file cannot be read, or no record of it fits.
-    """
-    reader.check_alone(alone=False)
-    pairs = given if given is not None and not Path(given).is_file() else None
-    found = list(read_queries(reader, path, pairs))
-    queries = [query for query in found if isinstance(query, Query)]
-    if pairs is not None:
-        both = [(query.given, query.member) for query in queries if query.given is not None]
-        prompt = Prompt.demonstrations(both, reader.grammar, budget_tokens)
-    else:
-        prompt = Prompt.of((query.member for query in queries), reader.grammar, budget_tokens)
-    if not prompt.members:
-        limit = "" if budget_tokens is None else f"; {max(0, budget_tokens):,} tokens are free"
-        raise InputError(f"No record of '{path}' fits into the prompt{limit}. Give shorter records, or a model with a longer context.")
-    left_out = set(prompt.left_out)
-    names = [query.name for query in queries]
-    return PromptFile(
-        prompt,
-        [name for i, name in enumerate(names) if i not in left_out],
-        [name for i, name in enumerate(names) if i in left_out],
-        [refusal for refusal in found if isinstance(refusal, Refusal)],
-    )
 
 
 def read_one(path: str) -> Sequence:

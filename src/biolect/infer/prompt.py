@@ -10,13 +10,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
 
 from biolect.bio.sequence import Modality
 from biolect.data.document import Document, Grammar, Member, Rendered
 from biolect.errors import ShapeError
+from biolect.models.backbone import State
 from biolect.tokens.vocabulary import SPECIAL_INDEX, Vocabulary
+
+
+class Context(NamedTuple):
+    """A prompt that was read: its state is forked, never advanced.
+
+    Attributes:
+        logits: Of the token after the prompt.
+        num_tokens: Tokens read, special tokens included.
+    """
+
+    state: State
+    logits: Float[Tensor, " A"]
+    num_tokens: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +44,13 @@ class Prompt:
     Attributes:
         labels: By the 0-based index of the member that a pair ends with, whether the pair is true.
         left_out: 0-based indices of the members, or pairs, that were given but had no room.
+        read: What a model made of it, if it was read before, with ordinary positions; see `Reader.read`.
     """
 
     members: tuple[Member, ...] = ()
     labels: Mapping[int, bool] = field(default_factory=dict)
     left_out: tuple[int, ...] = ()
+    read: Context | None = None
 
     def __len__(self) -> int:
         return len(self.members)
@@ -43,6 +63,41 @@ class Prompt:
             budget_tokens: Most tokens of the prompt, special tokens included; None sets no limit.
         """
         return cls._fitted([(member,) for member in members], None, grammar, budget_tokens)
+
+    @classmethod
+    def sampled(
+        cls,
+        members: Sequence[Member],
+        grammar: Grammar,
+        budget_tokens: int | None = None,
+        *,
+        weights: NDArray[np.float64] | None = None,
+        distances: NDArray[np.float64] | None = None,
+        seed: int = 0,
+    ) -> Prompt:
+        """Draw members without replacement, whole ones only, until the next one has no room.
+
+        Members that are longer than the whole budget are passed over.
+
+        Args:
+            budget_tokens: As for `of`.
+            weights: How likely each is drawn, next to the others; None draws all alike.
+            distances: Puts those drawn in order, the nearest last; None keeps the order in which they were drawn.
+        """
+        rates = np.ones(len(members)) if weights is None else weights
+        chosen: list[int] = []
+        # The order of exponential waiting times is that of draws without replacement.
+        for index in np.argsort(np.random.default_rng(seed).exponential(size=len(members)) / rates, kind="stable").tolist():
+            if budget_tokens is not None:
+                if cls((members[index],)).num_tokens(grammar) > budget_tokens:
+                    continue
+                if cls(tuple(members[i] for i in (*chosen, index))).num_tokens(grammar) > budget_tokens:
+                    break
+            chosen.append(index)
+        if distances is not None:
+            chosen.sort(key=lambda index: -distances[index])
+        left_out = sorted(set(range(len(members))) - set(chosen))
+        return cls(tuple(members[i] for i in chosen), left_out=tuple(left_out))
 
     @classmethod
     def demonstrations(
@@ -92,7 +147,7 @@ class Prompt:
         return grammar.overhead(len(self)) - 1 + sum(map(len, self.members)) + len(self.labels)
 
     def with_members(self, *members: Member) -> Prompt:
-        """Return the prompt with more members at its end."""
+        """Return the prompt with more members at its end; what was read of it stays read."""
         return replace(self, members=(*self.members, *members))
 
 

@@ -7,13 +7,12 @@ trained with. `Reader` keeps the two together, and knows how much the model can 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -23,9 +22,8 @@ from biolect.bio.coordinates import Run
 from biolect.data.document import Grammar, Member, Rendered, View
 from biolect.data.packing import length_batches
 from biolect.errors import ConfigError
-from biolect.infer.prompt import Prompt, write
+from biolect.infer.prompt import Context, Prompt, write
 from biolect.models import checkpoint
-from biolect.models.backbone import State
 from biolect.models.language_model import LanguageModel
 from biolect.models.resolve import resolve
 from biolect.objectives.loss import token_losses
@@ -35,17 +33,14 @@ BATCH_TOKENS = 4_096
 Strands = Literal["one", "both"]
 
 
-class Context(NamedTuple):
-    """A prompt that was read: its state is forked, never advanced.
+class Written(Protocol):
+    """A document to be read: token ids and where they stand."""
 
-    Attributes:
-        logits: Of the token after the prompt.
-        num_tokens: Tokens read, special tokens included.
-    """
+    @property
+    def token_ids(self) -> NDArray[np.uint8]: ...  # noqa: D102
 
-    state: State
-    logits: Float[Tensor, " A"]
-    num_tokens: int
+    @property
+    def positions(self) -> NDArray[np.int32]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -58,6 +53,7 @@ class Reader:
         batch_tokens: Tokens that are read side by side; changes speed and memory, not results.
         strands: `both` averages every score of DNA over the sequence and its reverse complement, for models
             that were trained on either strand (post-hoc conjoining).
+        infills: Modalities whose members it was trained to fill holes of; variants of these are scored by infill.
     """
 
     model: LanguageModel
@@ -65,6 +61,7 @@ class Reader:
     context_tokens: int | None = None
     batch_tokens: int = BATCH_TOKENS
     strands: Strands = "one"
+    infills: tuple[bio.Modality, ...] = ()
 
     @classmethod
     def load(
@@ -83,7 +80,8 @@ class Reader:
         folder = resolve(address)
         facts = checkpoint.read_facts(folder)
         model = checkpoint.load(folder, device=device, dtype=dtype)
-        return cls(model, Grammar.from_dict(facts.get("grammar", {})), facts.get("context_tokens"), batch_tokens)
+        infills = tuple(bio.Modality(name) for name in facts.get("objective", {}).get("modalities", ()))
+        return cls(model, Grammar.from_dict(facts.get("grammar", {})), facts.get("context_tokens"), batch_tokens, infills=infills)
 
     @property
     def room(self) -> int | None:
@@ -109,15 +107,43 @@ class Reader:
         if not alone and self.strands == "both":
             raise ConfigError("Both strands can be asked of records alone only. Leave out --context and --given, or ask one strand.")
 
+    def asked(self, by: Literal["infill", "causal"] | None, modality: bio.Modality) -> Reader:
+        """Return a reader that scores variants in this way; None leaves it to what the model was trained to do.
+
+        Raises:
+            ConfigError: If it was not trained to fill holes of the modality, and should.
+        """
+        if by == "infill" and modality not in self.infills:
+            raise ConfigError(f"Scoring by infill needs a model trained to fill holes of {modality}; this one was not. Ask it causal.")
+        return replace(self, infills=()) if by == "causal" else self
+
     def follows_coordinates(self, *members: Member) -> bool:
         """True where gene coordinates can be followed: the model knows them, and every member has them."""
         return self.grammar.positions == "shared" and all(member.runs for member in members)
 
+    def read(self, prompt: Prompt) -> Prompt:
+        """Read a prompt, with ordinary positions, for all questions that follow; what was read before is not read again."""
+        if prompt.read is not None or not prompt.members:
+            return prompt
+        return replace(prompt, read=self.prefill(self.write(prompt), prompt.num_tokens(self.grammar)))
+
     @torch.inference_mode()
-    def prefill(self, rendered: Rendered, num_tokens: int) -> Context:
-        """Read the first tokens of a written document once, to be reused."""
-        ids, positions = (torch.from_numpy(x[:num_tokens].astype(np.int64))[None] for x in (rendered.token_ids, rendered.positions))
-        logits, state = self.model.prefill(ids.to(self.model.device), positions.to(self.model.device))
+    def prefill(self, rendered: Written, num_tokens: int, start: Context | None = None) -> Context:
+        """Read the first tokens of a written document once, to be reused.
+
+        Args:
+            start: What was read of it before; only what follows is read now.
+        """
+        first = 0 if start is None else start.num_tokens
+        if start is not None and num_tokens == first:
+            return start
+        ids, positions = (torch.from_numpy(x[first:num_tokens].astype(np.int64))[None] for x in (rendered.token_ids, rendered.positions))
+        ids, positions = ids.to(self.model.device), positions.to(self.model.device)
+        if start is None:
+            logits, state = self.model.prefill(ids, positions)
+        else:
+            state = start.state.fork(1)
+            logits = self.model.extend(ids, positions, state)
         return Context(state, logits[0, -1], num_tokens)
 
     @torch.inference_mode()

@@ -24,8 +24,8 @@ from biolect.data.document import Member, Rendered
 from biolect.data.packing import windows
 from biolect.errors import ConfigError
 from biolect.infer.masked import PseudoScore, pseudo_score
-from biolect.infer.prompt import Prompt
-from biolect.infer.reader import Context, Reader
+from biolect.infer.prompt import Context, Prompt
+from biolect.infer.reader import Reader
 from biolect.tokens.vocabulary import SPECIAL_INDEX
 from biolect.values import Segment
 
@@ -179,7 +179,7 @@ def _scored(
         some = [r for r in readings if r.follows_coordinates is follows]
         if some and prompt.members and follows not in contexts:
             rendered = reader.write(prompt, coordinates=follows)
-            contexts[follows] = reader.prefill(rendered, prompt.num_tokens(reader.grammar))
+            contexts[follows] = reader.prefill(rendered, prompt.num_tokens(reader.grammar), None if follows else prompt.read)
         found = reader.log_likelihoods([r.segment for r in some], contexts.get(follows))
         for reading, values in zip(some, found, strict=True):
             key = reading.query, reading.column
@@ -241,7 +241,7 @@ def _said(rendered: Rendered, start: int, stop: int) -> Segment:
 def label_log_odds(reader: Reader, queries: Iterable[Query], prompt: Prompt) -> list[float]:
     """Return log p(<pos>) - log p(<neg>) behind each pair, after labelled demonstrations. Nats."""
     first = prompt.num_tokens(reader.grammar)
-    context = reader.prefill(reader.write(prompt), first) if prompt.members else None
+    context = reader.read(prompt).read
     segments: list[Segment] = []
     for query in queries:
         rendered = reader.write(prompt, *([] if query.given is None else [query.given]), query.member)

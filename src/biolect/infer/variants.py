@@ -2,7 +2,9 @@
 
     log_likelihood_ratio = log_likelihood(variant) - log_likelihood(reference)
 
-Models that read both sides have no such likelihood; theirs are masked marginals, see `infer.masked`.
+Models that read both sides have no such likelihood; theirs are masked marginals, see `infer.masked`. Models
+that were trained to fill holes see the rest of the reference on both sides of a hole, too, and are asked what
+belongs there: log p(variant) - log p(reference), summed over the changes.
 
 Residues before the first change have equal log-likelihoods on both sides, so a causal model reads them
 once: the state at that place is forked for all variants that begin to differ there, and only what
@@ -24,10 +26,11 @@ from torch import Tensor
 
 from biolect.bio import sequence as bio
 from biolect.bio.variant import Substitution, Variant
-from biolect.data.document import Member
+from biolect.data.document import Member, Rendered
 from biolect.errors import ConfigError
+from biolect.infer.infill import ONE_HOLE, filled_log_probabilities
 from biolect.infer.masked import hidden_log_probabilities
-from biolect.infer.prompt import Prompt
+from biolect.infer.prompt import Context, Prompt
 from biolect.infer.reader import Reader
 from biolect.models.backbone import State
 from biolect.objectives.loss import token_losses
@@ -60,7 +63,8 @@ def score_variants(
     """Return one log-likelihood ratio per variant. Nats; positive favours the variant; exactly 0 for no change.
 
     Equal to scoring every whole sequence, up to rounding. A model that reads both sides gives masked marginals
-    instead: log p(variant) - log p(reference) at the hidden place, summed over the changes of a variant.
+    instead: log p(variant) - log p(reference) at the hidden place, summed over the changes of a variant; so does
+    one that was trained to fill holes, for what it was trained on (`Reader.infills`).
 
     Args:
         given: Partner that reference and variants are read after. Where the model has learned to translate,
@@ -80,23 +84,40 @@ def score_variants(
     if reader.strands == "both" and reference.modality is not bio.Modality.DNA:
         raise ConfigError(f"'{reference.name}' is {reference.modality}, which has no other strand. Ask one strand.")
     if not reader.model.config.is_causal:
-        return _marginals(reader, reference, member, variants, advance)
+        return _marginals(reader, reference, member, variants, prompt, advance)
     if reader.strands == "both":
         back, one = [variant.on_other_strand(reference) for variant in variants], replace(reader, strands="one")
         strands = ((reference, variants), (reference.reverse_complement(), back))
         return np.mean([score_variants(one, *strand, advance=lambda count: advance(count / 2)) for strand in strands], axis=0)
     rendered = reader.write(prompt, member, coordinates=reader.follows_coordinates(*prompt.members, member))
     length, total = len(member), len(rendered) - 1
-    if reader.context_tokens is not None and total > reader.context_tokens:
+    by_infill = reference.modality in reader.infills
+    needed = total + ONE_HOLE * by_infill
+    if reader.context_tokens is not None and needed > reader.context_tokens:
         raise ConfigError(
-            f"'{reference.name}' needs {total:,} tokens with what stands before it; the model reads {reader.context_tokens:,}. "
+            f"'{reference.name}' needs {needed:,} tokens with what stands before it; the model reads {reader.context_tokens:,}. "
             "Take a part of the sequence, a shorter --context, or a model with a longer context."
         )
+    if by_infill:
+        return _marginals(reader, reference, member, variants, prompt, advance)
     table = reader.model.vocabulary.residue_table(reference.modality)
     changes = [_changes(variant, reference, table) for variant in variants]
+    read = None if reader.follows_coordinates(*prompt.members, member) else prompt.read
+    return _causal_ratios(reader, rendered, length, changes, read, advance)
+
+
+def _causal_ratios(
+    reader: Reader,
+    rendered: Rendered,
+    length: int,
+    changes: Sequence[tuple[NDArray[np.int64], NDArray[np.uint8]]],
+    read: Context | None,
+    advance: Callable[[float], None],
+) -> NDArray[np.float64]:
+    """Compare what stands from the first change on, all variants that begin to differ at one place side by side."""
     firsts = np.array([places[0] if len(places) else length for places, _ in changes], dtype=np.int64)
-    ratios = np.zeros(len(variants))
-    walk = _Walk(reader, rendered.token_ids[:-1], rendered.positions[:-1], total - length)
+    ratios, total = np.zeros(len(changes)), len(rendered) - 1
+    walk = _Walk(reader, rendered.token_ids[:-1], rendered.positions[:-1], total - length, read)
     for group in _groups(firsts, length, reader.batch_tokens):
         rows = np.repeat(rendered.token_ids[None, total - length + group.first : total], len(group.indices) + 1, axis=0)
         for row, index in enumerate(group.indices.tolist(), start=1):
@@ -108,18 +129,33 @@ def score_variants(
     return ratios
 
 
+def room_beside(reader: Reader, member: Member, partner: Member | None) -> int | None:
+    """Return how many tokens a prompt may have before a reference and its partner; None where the model sets no limit."""
+    if reader.context_tokens is None:
+        return None
+    needed = reader.grammar.overhead(2) + len(member) + (len(partner) if partner else 0)
+    return reader.context_tokens - needed - ONE_HOLE * (member.modality in reader.infills)
+
+
 def column_of(reader: Reader) -> str:
     """Return the name of what `score_variants` gives: it follows from the model."""
     return "log_likelihood_ratio" if reader.model.config.is_causal else "masked_marginal"
 
 
 def _marginals(
-    reader: Reader, reference: bio.Sequence, member: Member, variants: Sequence[Variant], advance: Callable[[float], None]
+    reader: Reader,
+    reference: bio.Sequence,
+    member: Member,
+    variants: Sequence[Variant],
+    prompt: Prompt,
+    advance: Callable[[float], None],
 ) -> NDArray[np.float64]:
     table = reader.model.vocabulary.residue_table(reference.modality)
     changes = [_changes(variant, reference, table) for variant in variants]
     places = np.unique(np.concatenate([np.zeros(0, np.int64), *(where for where, _ in changes)]))
-    found = hidden_log_probabilities(reader, member, places).astype(np.float64)
+    is_causal = reader.model.config.is_causal
+    asked = filled_log_probabilities(reader, member, places, prompt) if is_causal else hidden_log_probabilities(reader, member, places)
+    found = asked.astype(np.float64)
     gains = found - found[np.arange(len(places)), member.token_ids[places]][:, None]
     ratios = [gains[np.searchsorted(places, where), letters].sum() for where, letters in changes]
     advance(len(variants))
@@ -149,13 +185,15 @@ def _groups(firsts: NDArray[np.int64], length: int, batch_tokens: int) -> list[_
 class _Walk:
     """Reads the reference from left to right, once, and scores what may follow at each place."""
 
-    def __init__(self, reader: Reader, token_ids: NDArray[np.uint8], positions: NDArray[np.int32], start: int) -> None:
+    def __init__(
+        self, reader: Reader, token_ids: NDArray[np.uint8], positions: NDArray[np.int32], start: int, read: Context | None
+    ) -> None:
         self.model, self.start = reader.model, start
         self.ids = torch.from_numpy(token_ids.astype(np.int64))[None].to(self.model.device)
         self.positions = torch.from_numpy(positions.astype(np.int64))[None].to(self.model.device)
-        self.read = 0
-        self.state: State = self.model.backbone.new_state()
-        self.logits: Tensor | None = None
+        self.read = 0 if read is None else read.num_tokens
+        self.state: State = self.model.backbone.new_state() if read is None else read.state.fork(1)
+        self.logits: Tensor | None = None if read is None else read.logits[None, None]
 
     @torch.inference_mode()
     def tails(self, first: int, rows: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -106,9 +106,15 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"'{path}' is damaged: {error}. Copy the folder again, whole.") from None
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors by name as safetensors."""
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write tensors by name as safetensors, with texts beside them."""
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path, metadata)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the texts that stand beside tensors in a whole file."""
+    with safe_open(path, "pt") as opened:
+        return opened.metadata() or {}
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ of theirs mixes the two before the head, so this is the same network without tha
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal, Self
 
 import numpy as np
@@ -91,6 +92,14 @@ class LanguageModel(nn.Module):
     def num_parameters(self) -> int:
         """Trainable numbers, embedding and head included."""
         return sum(weight.numel() for weight in self.parameters())
+
+    def digest(self, *words: object) -> str:
+        """Return the sha256 over config, vocabulary, weights and further words; equal digests mean equal answers."""
+        summed = hashlib.sha256(f"{self.config.to_yaml()}{self.vocabulary.digest}{''.join(map(str, words))}".encode())
+        for name, weight in sorted(self.state_dict().items()):
+            summed.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
+            summed.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        return summed.hexdigest()
 
     @property
     def device(self) -> torch.device:

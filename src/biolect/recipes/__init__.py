@@ -63,6 +63,7 @@ def _recipes() -> dict[str, Callable[[], RunConfig]]:
     from biolect.recipes.bsm import bsm, bsm_small, bsm_tiny
     from biolect.recipes.chem_xlstm import chem_xlstm, chem_xlstm_tiny
     from biolect.recipes.dna_xlstm import ARMS, SIZES, dna_xlstm, dna_xlstm_tiny
+    from biolect.recipes.prot_xlstm import prot_xlstm, prot_xlstm_tiny
 
     dna = {f"dna-xlstm-{size}{ARMS[arm]}": partial(dna_xlstm, size, arm) for size in SIZES for arm in ARMS}
     return {
@@ -78,4 +79,7 @@ def _recipes() -> dict[str, Callable[[], RunConfig]]:
         "chem-xlstm-tiny": chem_xlstm_tiny,
         "chem-xlstm-15m": chem_xlstm,
         "chem-xlstm-15m-context": partial(chem_xlstm, in_context=True),
+        "prot-xlstm-tiny": prot_xlstm_tiny,
+        "prot-xlstm-26m": partial(prot_xlstm, "26m"),
+        "prot-xlstm-102m": partial(prot_xlstm, "102m"),
     }

@@ -272,6 +272,7 @@ def _simulate(output: Path, corpora: Simulated) -> None:
 
     make, options = {
         "genomes": (simulate.genomes, PrepareOptions()),
+        "families": (simulate.families, PrepareOptions(kind="families")),
         "molecules": (simulate.molecules, PrepareOptions(kind="molecules", domain="domain")),
     }[corpora.what]
     prepare(make(output / SIMULATED[0], seed=corpora.seed), output / SIMULATED[1], options)

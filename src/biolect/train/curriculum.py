@@ -76,11 +76,11 @@ class Simulated(Config):
     """Toy data with known truth, simulated and prepared inside the run folder.
 
     Attributes:
-        what: Two organisms, or domains of molecules.
+        what: Two organisms, families of proteins, or domains of molecules.
     """
 
     kind: Literal["simulated"] = "simulated"
-    what: Literal["genomes", "molecules"] = "genomes"
+    what: Literal["genomes", "families", "molecules"] = "genomes"
     seed: int = 0
 
 
@@ -182,7 +182,7 @@ class RunConfig(Config):
     def reading_facts(self) -> dict[str, Any]:
         """What must be known of a model to ask it: how its documents are written, and how long they are."""
         context = max(self.context_of(phase) for phase in self.phases)
-        return {"grammar": self.grammar.to_dict(), "objective": self.objective.kind, "context_tokens": context}
+        return {"grammar": self.grammar.to_dict(), "objective": self.objective.to_dict(), "context_tokens": context}
 
     @property
     def total_tokens(self) -> int:
