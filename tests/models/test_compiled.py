@@ -124,20 +124,32 @@ REAL = """
 import sys, torch
 from biolect.models.compiled import compile_blocks
 from biolect.models.language_model import LanguageModel
-from biolect.models.transformer import Transformer
-model = LanguageModel.Config(backbone=Transformer.Config(layers=2, width=28, heads=7, inner=41)).build(seed=1)
-read = torch.arange(10, 41)[None], torch.arange(31)[None]
+model = LanguageModel.Config.from_yaml(sys.argv[1]).build(seed=1)
+read = torch.arange(10, 41)[None], torch.arange(31)[None], torch.ones(1, 31, dtype=torch.long)
 expected = model(*read)
+expected.square().sum().backward()
+gradients = [weight.grad.clone() for weight in model.parameters()]
+model.zero_grad()
 print(compile_blocks(model, rows=1, context_tokens=31))
-torch.testing.assert_close(model(*read), expected)
-model(*read).sum().backward()
+found = model(*read)
+torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+found.square().sum().backward()
+torch.testing.assert_close([weight.grad for weight in model.parameters()], gradients, rtol=1e-3, atol=1e-4)
 """
 
 
-def compiled_in_a_process_of_its_own(**environment: str) -> str:
-    run = subprocess.run([sys.executable, "-c", REAL], env=os.environ | environment, capture_output=True, text=True, timeout=300)
+def compiled_in_a_process_of_its_own(config: LanguageModel.Config = CONFIG, **environment: str) -> str:
+    command = [sys.executable, "-c", REAL, config.to_yaml()]
+    run = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stderr
     return run.stdout
+
+
+@pytest.mark.slow
+def test_recurrent_blocks_compiled_for_real_give_the_same_numbers_and_gradients() -> None:
+    backbone = XLSTM.Config(layers=2, width=28, heads=4, pattern="ms", inner=41, rotary="full", direction="bidirectional")
+
+    assert compiled_in_a_process_of_its_own(LanguageModel.Config(backbone=backbone)).startswith("Blocks are ")
 
 
 @pytest.mark.slow
