@@ -54,7 +54,7 @@ BACKBONES = {
 SETTINGS = {"alone": ("single", 100, 4_000), "context": ("domains", 2_048, 4_096)}
 SHOWN = (0, 1, 2, 4, 8, 16, 32)
 CONTROLS = ("own", "shuffled", "foreign")
-ASKED, MOST_DOMAINS, NEW, LONGEST = 16, 40, 16, 120
+ASKED, MOST_DOMAINS, NEW, LONGEST = 16, 24, 16, 120
 ACTIVE = 6.5
 RESULTS = Path(__file__).with_suffix("")
 

@@ -112,6 +112,7 @@ def test_training_is_a_file_or_the_training_split_of_a_corpus(tmp_path: Path) ->
     assert not set(train.distinct) & set(test.distinct)
     assert quality(train.texts, train)["novelty"] == 0.0 and quality(test.texts, train)["novelty"] == 1.0
     assert quality(test.texts)["novelty"] is None
+    assert quality(["C(", "C"])["internal_diversity"] is None
 
 
 def test_without_rdkit_one_notice_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,13 +135,14 @@ def quality(texts: Sequence[str], training: MoleculeSet | None = None, reference
     if not chemistry.is_there():
         return {"unique_fraction": len(set(texts)) / max(1, len(texts)), "notice": chemistry.NOTICE}
     found = MoleculeSet(tuple(texts))
+    diversity = found.internal_diversity() if len(found.distinct) > 1 else None
     report: dict[str, Any] = {
         "validity": found.validity,
         "uniqueness": found.uniqueness,
         "novelty": None if training is None else found.novelty(training.distinct.keys()),
         "distinct": len(found.distinct),
         "scaffolds": len(found.scaffolds),
-        "internal_diversity": found.internal_diversity(),
+        "internal_diversity": diversity,
         "circles": found.circles(),
     }
     if reference is not None and len(found.valid) > 1 and len(reference.valid) > 1:
