@@ -3,8 +3,11 @@ import pytest
 import torch
 
 from biolect.bio.sequence import Modality, Sequence
+from biolect.data.document import Grammar
 from biolect.embed.native import NativeEncoder
 from biolect.errors import ConfigError, FrameError
+from biolect.models.language_model import LanguageModel
+from biolect.models.xlstm import XLSTM
 from biolect.values import Axis
 from tests.infer.conftest import build, dna, protein
 
@@ -113,3 +116,17 @@ def test_the_digest_knows_everything_that_vectors_depend_on():
     assert digest == NativeEncoder(build(), batch_tokens=7).digest
     others = [NativeEncoder(build(1)), NativeEncoder(MODEL, layer=1), NativeEncoder(MODEL, pool="max"), NativeEncoder(MODEL, axis="codon")]
     assert len({digest, *(other.digest for other in others)}) == 5
+
+
+def test_a_chosen_layer_of_shared_strands_is_the_mean_of_both():
+    backbone = XLSTM.Config(layers=2, width=16, heads=2, pattern="ms", inner=24, direction="bidirectional")
+    model = LanguageModel.Config(vocabulary="dna-12", backbone=backbone, strands="shared").build(1).eval()
+    encoder = NativeEncoder(model, axis="nucleotide", grammar=Grammar(tags=False, positions="ordinary"), layer=1)
+    sequence = dna(21, 3)
+
+    here, there = (encoder.encode([read])[0].vectors for read in (sequence, sequence.reverse_complement()))
+
+    assert here.shape == (21, 16)
+    np.testing.assert_allclose(here, there[::-1], atol=TOLERANCE)
+    model.reads_strands_apart = True
+    np.testing.assert_allclose(encoder.encode([sequence])[0].vectors, here, atol=TOLERANCE)
