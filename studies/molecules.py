@@ -5,7 +5,7 @@ usage: python studies/molecules.py prepare|train|report [--output DIR] [--tokens
 `prepare` builds two corpora from BIOLECT_DATA: 50,000 molecules of ChEMBL alone, and actives (pvalue of at least
 6.5) of ChEMBL targets, one target a domain, held-out targets without what training has. `train` runs both
 backbones of about equal size over equal tokens, resuming what was cut short, and asks each model; `report` writes
-the table from what there is. Every answer is a file of its own in the output folder, so that all can be repeated.
+the table from what there is. Everything lies in the output folder, every answer in a file of its own.
 
 Alone: every measure of `biolect.evaluate.molecules`, novelty against training and distances to the test split.
 In context: for k molecules of a held-out domain in the prompt, bits per symbol of other molecules of that domain,
@@ -56,7 +56,6 @@ SHOWN = (0, 1, 2, 4, 8, 16, 32)
 CONTROLS = ("own", "shuffled", "foreign")
 ASKED, MOST_DOMAINS, NEW, LONGEST = 16, 24, 16, 120
 ACTIVE = 6.5
-RESULTS = Path(__file__).with_suffix("")
 
 
 def data_folder() -> Path:
@@ -228,7 +227,6 @@ def report(output: Path, tokens: int, seeds: int) -> None:
             for count in SHOWN:
                 cells = [cell(tables, f"{kind}-{count}", measure) for measure in ("bits", "near", "validity")]
                 lines.append(f"| {backbone} | {kind} | {count} | {' | '.join(cells)} |")
-    RESULTS.mkdir(exist_ok=True)
     (output / "table.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 
