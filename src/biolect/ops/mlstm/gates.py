@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from biolect.ops.segments import segment_starts
 
-_GROUP_CHUNKS = 32
+_GROUP_CHUNKS = 16
 """Chunks whose states are found by one product. Its cost per position grows with this; the number of calls falls."""
 
 _NOTHING = -1e30
