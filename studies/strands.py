@@ -91,7 +91,7 @@ def config_of(backbone: str, trained: str, seed: int, corpus: Path, tokens: int)
         "context_tokens": CONTEXT,
         "batch_tokens": 16 * CONTEXT,
         "seed": seed,
-        "valid_tokens": 100_000,
+        "valid_tokens": min(100_000, tokens),
     }
     config = RunConfig.from_dict(base.to_dict() | changes | {"evaluate_tokens": tokens, "checkpoint_tokens": max(1, tokens // 10)})
     phase = config.phases[0].model_copy(update={"tokens": tokens, "warmup_tokens": tokens // 10, "learning_rate": (3e-3, 1e-4)})

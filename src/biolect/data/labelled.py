@@ -169,7 +169,7 @@ def _splits(
     splits = np.array([_WORDS[word] for word in words], dtype=np.uint8)
     training = np.flatnonzero(splits == 0)
     if len(training) and not (splits == 1).any():
-        some = [records[i] for i in training]
+        some = [records[i] for i in training.tolist()]
         splits[training] = drawn_splits(some, clusters[training], {"valid": columns.valid}, columns.seed)
     return splits
 

@@ -8,7 +8,7 @@ A run folder of `biolect finetune` holds, beside the language model in `model/`:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -99,7 +99,7 @@ class Finetuned:
         """Return a predictor that has learned nothing yet, its head drawn from a seed."""
         return cls(Predictor(reader.model, task.outputs, seed).to(reader.model.device), task, reader)
 
-    def save(self, folder: Path, facts: dict[str, object]) -> None:
+    def save(self, folder: Path, facts: Mapping[str, object]) -> None:
         """Write model, head and task into a run folder; the task comes last, so that what has it is whole."""
         checkpoint.save(self.predictor.model, folder / "model", facts)
         with atomic_path(folder / HEAD) as temporary:
@@ -136,7 +136,7 @@ class Finetuned:
                 owners.append(owner)
         device = self.reader.model.device
         padded = (pad_sequence(list(column), batch_first=True).to(device) for column in zip(*lines, strict=True))
-        return Rows(*padded, torch.tensor(owners, device=device))
+        return Rows._make([*padded, torch.tensor(owners, device=device)])
 
     @torch.inference_mode()
     def outputs(self, members: Sequence[Member]) -> NDArray[np.float64]:
