@@ -14,6 +14,7 @@ from biolect.errors import ConfigError, InputError
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 DtypeName = Literal["auto", "float32", "bfloat16"]
+TrainingDtype = Literal["auto", "float32", "bfloat16", "float64"]
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -64,7 +65,7 @@ def choose(device: DeviceName = "auto", dtype: DtypeName = "auto", threads: int 
     return Placement(torch.device(chosen), precision, num_threads, notice)
 
 
-def training_dtype(name: str, device: torch.device | str) -> str:
+def training_dtype(name: TrainingDtype, device: torch.device | str) -> TrainingDtype:
     """Return the precision to train in: `auto` is bfloat16 where the device has it in hardware, float32 elsewhere.
 
     A CPU that only emulates bfloat16 multiplies matrices 60 times slower in it than in float32.

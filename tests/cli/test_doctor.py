@@ -16,7 +16,7 @@ def test_a_missing_extra_comes_with_the_command_that_mends_it(monkeypatch):
 
     details = {name: (ok, detail) for name, ok, detail in doctor._extras()}
 
-    assert details["extra chem"] == (False, "lacks rdkit: pip install 'biolect[chem]'")
+    assert details["extra chem"] == (False, "lacks fcd-torch, rdkit: pip install 'biolect[chem]'")
 
 
 def test_a_check_that_fails_does_not_stop_the_others(monkeypatch, biolect_command):

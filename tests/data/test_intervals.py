@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ LETTERS = "".join(np.random.default_rng(11).choice(list("ACGT"), size=9_000))
 OTHER = "".join(np.random.default_rng(12).choice(list("ACGT"), size=2_000))
 
 
-def corpus(folder: Path, *lines: str, **settings: bool) -> Corpus:
+def corpus(folder: Path, *lines: str, **settings: Any) -> Corpus:
     """A corpus of two chromosomes under the intervals of some lines."""
     (folder / "genome.fa").write_text(f">chr1 first\n{LETTERS}\n>chr2\n{OTHER}\n")
     (folder / "intervals.bed").write_text("".join(f"{line}\n" for line in lines))

@@ -82,7 +82,7 @@ def test_a_layer_can_be_chosen():
     first = NativeEncoder(MODEL, axis="residue", layer=1).encode([sequence])[0].vectors
 
     with torch.no_grad():
-        normed = MODEL.backbone.norm(torch.from_numpy(last)).numpy()
+        normed = MODEL.backbone.get_submodule("norm")(torch.from_numpy(last)).numpy()
 
     assert np.abs(normed - by_definition(sequence)).max() < TOLERANCE
     assert np.abs(first - last).max() > 0.1

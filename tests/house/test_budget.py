@@ -39,7 +39,7 @@ def lines_of_code(text: str) -> int:
     documented = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False) is not None:
-            documented |= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+            documented |= set(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
     lines = enumerate(text.splitlines(), start=1)
     return sum(1 for number, line in lines if line.strip() and not line.strip().startswith("#") and number not in documented)
 

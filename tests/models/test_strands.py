@@ -116,7 +116,9 @@ def test_both_strands_pool_to_the_same_vector_which_is_the_mean_of_the_two() -> 
 
     with torch.no_grad():
         owners, predictor = torch.arange(len(token_ids)), Predictor(model, 3).double()
-        pooled, pooled_there = (predictor(*seen, seen[2] > 0, owners) for seen in ((token_ids, positions, segment_ids), there))
+        pooled, pooled_there = (
+            predictor(a, b, c, c > 0, owners) for a, b, c in ((token_ids, positions, segment_ids), there) if c is not None
+        )
         strands = [model.backbone(model.embedding(ids), at, segments) for ids, at, segments in ((token_ids, positions, segment_ids), there)]
 
     real = (segment_ids > 0)[..., None]

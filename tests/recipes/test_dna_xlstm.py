@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from biolect.models.language_model import LanguageModel
+from biolect.objectives.masked import Masked
 from biolect.recipes import named, names
 from biolect.recipes.dna_xlstm import ARMS, SIZES, dna_xlstm, dna_xlstm_tiny
 
@@ -23,6 +24,7 @@ def test_the_run_is_the_published_one() -> None:
     assert (config.context_tokens, config.batch_tokens, phase.tokens // config.batch_tokens) == (1_024, 1_048_576, 10_000)
     assert phase.schedule.at(phase.warmup_tokens) == 8e-3 and phase.schedule.at(phase.tokens) == pytest.approx(1e-4)
     assert phase.schedule.at((phase.warmup_tokens + phase.tokens) / 2) == pytest.approx((8e-3 + 1e-4) / 2)
+    assert isinstance(config.objective, Masked.Config)
     assert (config.objective.kind, config.objective.rate, config.model.vocabulary) == ("masked", 0.15, "dna-12")
     long = named("dna-xlstm-4m-32k")
     assert (long.context_tokens, long.batch_tokens // long.context_tokens) == (32_768, 32)

@@ -54,9 +54,9 @@ class Alphabet:
     name: str
     symbols: str
     unknown: str
-    exchanged: Mapping[str, str] = field(default_factory=dict)
+    exchanged: Mapping[str, str] = field(default_factory=dict[str, str])
     ambiguous: str = ""
-    pairs: Mapping[str, str] = field(default_factory=dict)
+    pairs: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __hash__(self) -> int:
         return hash((self.name, self.symbols))

@@ -25,7 +25,7 @@ class Modality(StrEnum):
     MOLECULE = "molecule"
 
     @property
-    def index(self) -> int:
+    def index(self) -> int:  # pyright: ignore[reportIncompatibleMethodOverride] -- nobody searches in the name of a modality
         """Place in `MODALITIES`, as stored in arrays."""
         return MODALITIES.index(self)
 

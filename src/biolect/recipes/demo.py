@@ -26,6 +26,7 @@ from biolect.data.document import Grammar, Member, View
 from biolect.data.pairing import Pairing
 from biolect.data.shards import SPLITS, MemberStore
 from biolect.data.sources import SingleSource
+from biolect.devices import TrainingDtype
 from biolect.evaluate.baselines import best_markov
 from biolect.infer.generate import Sampling, generate, quality
 from biolect.infer.prompt import Prompt
@@ -64,7 +65,7 @@ class Sizes:
 FULL = Sizes()
 
 
-def demo(corpus: str, tokens: int = FULL.tokens, seed: int = 0, dtype: str = "auto") -> RunConfig:
+def demo(corpus: str, tokens: int = FULL.tokens, seed: int = 0, dtype: TrainingDtype = "auto") -> RunConfig:
     """Return three rounds that teach a million parameters to translate; small steps, short crops and genes first make it quick."""
     return RunConfig(
         name="demo",

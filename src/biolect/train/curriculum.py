@@ -10,6 +10,7 @@ import pydantic
 from biolect.config import Config
 from biolect.data.document import Grammar
 from biolect.data.pairing import Pairing
+from biolect.devices import TrainingDtype
 from biolect.models.language_model import LanguageModel
 from biolect.objectives.causal import Causal
 from biolect.objectives.infill import Infill, check_holes
@@ -118,7 +119,7 @@ class RunConfig(Config):
     context_tokens: int = pydantic.Field(default=1_024, gt=1)
     batch_tokens: int = pydantic.Field(gt=0)
     accumulation: int = pydantic.Field(default=1, gt=0)
-    dtype: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
+    dtype: TrainingDtype = "auto"
     recomputes: bool = False
     compiles: bool = False
     start_from: str | None = None

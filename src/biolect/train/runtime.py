@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.checkpoint import state_dict as distributed
 
-from biolect.devices import training_dtype
+from biolect.devices import TrainingDtype, training_dtype
 from biolect.errors import CheckpointError, ConfigError
 from biolect.values import Batch
 
@@ -30,7 +30,7 @@ class Runtime:
         dtype: `auto` decides by the device; `bfloat16` computes in it and keeps weights in float32; `float64` keeps everything in float64.
     """
 
-    def __init__(self, device: torch.device | str, dtype: str) -> None:
+    def __init__(self, device: torch.device | str, dtype: TrainingDtype) -> None:
         from accelerate import Accelerator
 
         # Precision is ours (see `autocast`): Accelerate fixes it once per process, and a process may train twice.
