@@ -287,3 +287,18 @@ def test_initial_gates_are_the_published_ones() -> None:
         assert not weights[f"{index}.layer.recurrent"].any() and not bias[[0, 2, 3]].any()
         for head in bias[1]:
             torch.testing.assert_close(head, 5 - 12 * (torch.arange(16) / 15) ** power)
+
+
+def test_reading_on_writes_over_no_memory_that_another_state_holds() -> None:
+    model = LanguageModel.Config(backbone=XLSTM.Config(layers=2, width=16, heads=2, pattern="ms", inner=24)).build(seed=0).eval()
+    step = (torch.tensor([11]), torch.tensor([3]))
+    with torch.inference_mode():
+        _, state = model.prefill(torch.tensor([[10, 12, 13]]), torch.arange(3)[None])
+        kept = {name: tensor.clone() for name, tensor in state.tensors().items()}
+        fork = state.fork(1)
+        expected = [model.step(*step, fork), model.step(*step, fork)]
+
+        assert all(torch.equal(tensor, kept[name]) for name, tensor in state.tensors().items())
+        found = [model.step(*step, state), model.step(*step, state)]
+
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))

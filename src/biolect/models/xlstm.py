@@ -41,7 +41,7 @@ class XLSTMState(State):
     """The memory of every block. Reading replaces its tensors by others of the same shape."""
 
     def __init__(self, layers: list[LayerMemory], read: Int[Tensor, ""]) -> None:
-        self.layers, self.read = layers, read
+        self.layers, self.read, self.is_shared = layers, read, True
 
     @property
     def num_tokens(self) -> int:
@@ -66,6 +66,7 @@ class XLSTMState(State):
         """Return `count` continuations; what was read is shared until each reads on."""
         if self.count != 1:
             raise ShapeError(f"This state holds {self.count} continuations; only a state of one can be forked.")
+        self.is_shared = True
         return type(self)([layer.map(lambda t: t.expand(count, *t.shape[1:])) for layer in self.layers], self.read)
 
     def keep(self, rows: Int[Tensor, " M"]) -> None:
@@ -283,8 +284,9 @@ class XLSTM(Backbone):
         angles = self._angles(embeddings, positions)
         x = embeddings
         for index, block in enumerate(self.blocks):
-            x, own.layers[index] = block.extend(x, angles, own.layers[index])
-        own.read = own.read + embeddings.shape[1]
+            # What another state holds, too, is copied once; from then on it is written over.
+            x, own.layers[index] = block.extend(x, angles, own.layers[index].map(torch.clone) if own.is_shared else own.layers[index])
+        own.read, own.is_shared = own.read + embeddings.shape[1], False
         return self.norm(x)
 
 

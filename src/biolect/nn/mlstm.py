@@ -123,13 +123,18 @@ class MLSTMLayer(nn.Module):
     def extend(
         self, x: Float[Tensor, "N T D"], angles: Angles, tail: Float[Tensor, "N L P"], cell: MLSTMState
     ) -> tuple[Float[Tensor, "N T D"], Float[Tensor, "N L P"], MLSTMState]:
-        """Read more positions; return the update, and tail and cell after them."""
+        """Read more positions; return the update, and tail and cell after them. The given cell may be written over."""
         u, z = self.up(x).chunk(2, dim=-1)
         cell_input, convolved, tail = self.project(u, angles, None, tail)
         if x.shape[1] == 1:
             q, k, v, input_logit, forget_logit = (part[:, 0] for part in cell_input)
-            step, cell = mlstm_step(q, k, v, input_logit, forget_logit, cell)
+            step, cell = mlstm_step(q, k, v, input_logit, forget_logit, cell, reuses=_is_writable(cell.memory))
             h = step[:, None]
         else:
             h, cell = mlstm_chunkwise(*cell_input, cell, chunk_length=self.chunk_length)
         return self.finish(h, convolved, z), tail, cell
+
+
+def _is_writable(memory: Tensor) -> bool:
+    """Return whether a tensor may be written over: no gradient is wanted, and it was made in the mode that is on."""
+    return not torch.is_grad_enabled() and memory.is_inference() == torch.is_inference_mode_enabled()

@@ -49,6 +49,7 @@ def mlstm_step(
     state: MLSTMState,
     *,
     epsilon: float = EPSILON,
+    reuses: bool = False,
 ) -> tuple[Float[Tensor, "B H V"], MLSTMState]:
     """Read one position.
 
@@ -57,6 +58,7 @@ def mlstm_step(
         forget_gate_logit: The gate is the sigmoid of this.
         state: State after the position before.
         epsilon: Part of the definition; see the package.
+        reuses: Write the next memory over that of `state`, which nobody else may hold; without gradients only.
 
     Returns:
         Hidden values in the dtype of v, and the next state.
@@ -68,10 +70,13 @@ def mlstm_step(
     log_decay = functional.logsigmoid(forget) + state.max_log
     max_log = torch.maximum(log_decay, log_input)
     decay, weight = (log_decay - max_log).exp(), (log_input - max_log).exp()
-    memory = decay[..., None, None] * state.memory + (weight[..., None] * k)[..., None] * v[..., None, :]
-    normalizer = decay[..., None] * state.normalizer + weight[..., None] * k
+    k = weight[..., None] * k
+    # Two passes over the memory to write it and one to read it: at one position a time, nothing else costs.
+    faded = state.memory.mul_(decay[..., None, None]) if reuses else decay[..., None, None] * state.memory
+    memory = faded.addcmul_(k[..., None], v[..., None, :])
+    normalizer = decay[..., None] * state.normalizer + k
     q = q * q.shape[-1] ** -0.5
-    hidden = (q[..., None] * memory).sum(-2) / normalizing((q * normalizer).sum(-1), max_log, epsilon)[..., None]
+    hidden = (q[..., None, :] @ memory)[..., 0, :] / normalizing((q * normalizer).sum(-1), max_log, epsilon)[..., None]
     return hidden.to(dtype), MLSTMState(memory, normalizer, max_log)
 
 
