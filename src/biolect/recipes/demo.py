@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from importlib import resources
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ from biolect.train.components import pools
 from biolect.train.curriculum import Folders, Phase, RunConfig
 from biolect.train.pretrain import MODEL, pretrain
 
-CODONS = tuple(a + b + c for a in "acgt" for b in "acgt" for c in "acgt")
+CODONS = tuple(map("".join, product("acgt", repeat=3)))
 ORDERS = {Modality.DNA: range(7), Modality.RNA: range(7), Modality.PROTEIN: range(4)}
 
 
@@ -52,8 +52,7 @@ class Sizes:
 
     Attributes:
         genes, families: Of each simulated organism.
-        tokens: Of all three rounds of training.
-        asked: Most stretches scored of each set of genes; other questions take shares of it.
+        tokens, asked: Of all three rounds; most stretches scored of each set of genes, other questions take shares of it.
     """
 
     genes: int = 300
