@@ -65,3 +65,18 @@ def test_a_table_of_proteins_is_no_table_for_a_model_of_dna(biolect_command, fol
     outcome = biolect_command("predict", tmp_path / "t.csv", "-m", folder / "model", "-o", tmp_path / "p.csv")
 
     assert outcome.code == 2 and "holds no finetuned model" in outcome.err
+
+
+def test_a_run_that_was_copied_in_part_or_mixed_predicts_nothing(biolect_command, folder: Path, tmp_path: Path):
+    run, words = tmp_path / "run", ["predict", folder / "table.csv", "-o", tmp_path / "p.csv"]
+    biolect_command("finetune", folder / "table.csv", "-m", folder / "model", "-o", run, "--target", "kind", "epochs=1")
+    task = (run / "head.yaml").read_text()
+
+    (run / "head.yaml").write_text(task[: task.index("mean")])
+    cut = biolect_command(*words, "-m", run)
+    (run / "head.yaml").write_text(task.replace("- b\n", "- b\n- c\n"))
+    mixed = biolect_command(*words, "-m", run)
+
+    assert cut.code == mixed.code == 2 and not (tmp_path / "p.csv").exists()
+    assert "is not as biolect finetune wrote it, perhaps cut short" in cut.err
+    assert "head.safetensors' does not fit the model and head.yaml beside it" in mixed.err

@@ -191,3 +191,12 @@ def test_a_context_is_kept_and_gone_on_from(biolect_command, model_folder: Path,
         f"The context in '{kept}' has 26 tokens; 21 are free beside what is asked. Save one of fewer records, or ask for less." in long.err
     )
     assert "x.pt does not end in .safetensors, by which a saved context is known. Rename it." in misnamed.err
+
+
+def test_training_molecules_that_are_not_there_are_asked_for(biolect_command, chemist: Path, tmp_path: Path):
+    pytest.importorskip("rdkit")
+    words = ["generate", "-m", chemist, "-o", tmp_path / "new.smi", "--modality", "molecule", "--count", 2, "--max-residues", 2]
+
+    outcome = biolect_command(*words, "--training", tmp_path / "nothing.smi")
+
+    assert outcome.code == 2 and "There is no file" in outcome.err

@@ -9,6 +9,8 @@ from biolect.bio.io import read_genes, write_fasta
 from biolect.bio.sequence import Modality, Sequence
 from biolect.infer.reader import Reader
 from biolect.models import checkpoint
+from biolect.models.language_model import LanguageModel
+from biolect.models.xlstm import XLSTM
 from tests.infer.conftest import build, dna, protein
 
 
@@ -156,3 +158,15 @@ def test_nothing_scored_is_a_wrong_request_and_leaves_no_table(biolect_command, 
     assert outcome.code == 2
     assert "Not one of the 1 records" in outcome.err
     assert not (tmp_path / "s.csv").exists()
+
+
+def test_a_letter_without_a_token_costs_one_record_and_not_the_file(biolect_command, tmp_path: Path):
+    model = LanguageModel.Config(vocabulary="prot-38", backbone=XLSTM.Config(layers=1, width=16, heads=2, pattern="m")).build()
+    checkpoint.save(model, tmp_path / "model", {"grammar": {"tags": False, "positions": "member"}, "context_tokens": 60})
+    (tmp_path / "in.fa").write_text(">a\nMKTAYIE\n>b\nMKT*\n>c\nMKTE\n")
+
+    outcome = biolect_command("score", tmp_path / "in.fa", "-m", tmp_path / "model", "-o", tmp_path / "out.csv", "--json")
+
+    assert outcome.code == 1 and outcome.result["records"] == 2
+    assert [one["id"] for one in outcome.result["refused"]] == ["b"]
+    assert "Symbol '*' at index 3 (0-based) of 'b' has no token" in outcome.result["refused"][0]["reason"]

@@ -185,3 +185,14 @@ def test_a_corpus_that_leaks_into_another_is_not_trained_on(tmp_path: Path) -> N
 
     with pytest.raises(LeakageError, match="identical"):
         check_leakage([Corpus.open(tmp_path / "c0"), Corpus.open(tmp_path / "c1")])
+
+
+def test_a_molecule_without_a_domain_is_refused_and_not_put_into_one_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("id,target,smiles\na,A,CCO\nb,,CCN\nc,A,CCC\n")
+
+    report = prepare([tmp_path / "in.csv"], tmp_path / "c", PrepareOptions(kind="molecules", domain="target", valid=0, test=0))
+
+    assert report["records"] == 2 and report["documents"] == 1
+    assert [(one["id"], one["reason"]) for one in report["refused"]] == [
+        ("b", "Its column 'target' is empty. Fill it in, or remove the row.")
+    ]

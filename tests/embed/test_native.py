@@ -5,7 +5,7 @@ import torch
 from biolect.bio.sequence import Modality, Sequence
 from biolect.data.document import Grammar
 from biolect.embed.native import NativeEncoder
-from biolect.errors import ConfigError, FrameError
+from biolect.errors import AlphabetError, ConfigError, FrameError
 from biolect.models.language_model import LanguageModel
 from biolect.models.xlstm import XLSTM
 from biolect.values import Axis
@@ -130,3 +130,14 @@ def test_a_chosen_layer_of_shared_strands_is_the_mean_of_both():
     np.testing.assert_allclose(here, there[::-1], atol=TOLERANCE)
     model.reads_strands_apart = True
     np.testing.assert_allclose(encoder.encode([sequence])[0].vectors, here, atol=TOLERANCE)
+
+
+def test_a_letter_without_a_token_is_a_reason_and_a_strange_modality_an_error():
+    encoder = NativeEncoder(
+        LanguageModel.Config(vocabulary="prot-38", backbone=XLSTM.Config(layers=1, width=16, heads=2, pattern="m")).build()
+    )
+
+    assert encoder.refusal(Sequence("MKT*", Modality.PROTEIN, "p")).startswith("Symbol '*' at index 3 (0-based) of 'p' has no token")
+    assert encoder.refusal(Sequence("MKT", Modality.PROTEIN, "p")) == ""
+    with pytest.raises(AlphabetError, match="has no dna residues"):
+        encoder.refusal(Sequence("ACGT", Modality.DNA, "d"))

@@ -71,3 +71,16 @@ def test_what_is_no_context_gets_one_sentence(reader: Reader, tmp_path: Path):
         load_context(path, reader)
     with pytest.raises(InputError, match="There is no file"):
         load_context(tmp_path / "nothing.safetensors", reader)
+
+
+def test_a_context_with_wrong_bits_is_refused(reader: Reader, tmp_path: Path):
+    path = tmp_path / "c.safetensors"
+    save_context(path, reader, prompt_of(reader), [])
+    data = bytearray(path.read_bytes())
+    data[-200] ^= 1
+    path.write_bytes(data)
+
+    with pytest.raises(CheckpointError) as caught:
+        load_context(path, reader)
+
+    assert str(caught.value) == f"'{path}' is damaged: what it holds is not what was saved. Copy it again, whole."

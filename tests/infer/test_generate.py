@@ -191,3 +191,9 @@ def testrows_at_once_follow_what_each_must_remember(reader: Reader, monkeypatch:
     monkeypatch.setattr(module, "_STATE_BYTES", 20 * context.state.fork_bytes(100))
 
     assert module.rows_at_once(context, 100) == 10
+
+
+def test_the_smallest_temperature_draws_like_none():
+    logits = torch.tensor([[1.0, 40.0, -3.0]])
+
+    assert pick(logits, torch.tensor([0.5], dtype=torch.float64), Sampling(temperature=1e-320)).tolist() == [1]

@@ -195,3 +195,9 @@ def test_a_prompt_that_was_read_gives_the_same_answers(reader: Reader, monkeypat
     monkeypatch.setattr(LanguageModel, "extend", lambda self, ids, *rest: longest.append(ids.shape[1]) or extend(self, ids, *rest))
     answers(read)
     assert max(longest) < read.read.num_tokens
+
+
+def test_given_letters_stay_though_the_model_reads_them_as_unknown():
+    template = Template.parse("MKJ[2]U", Modality.PROTEIN, 5)
+
+    assert template.filled("MKXACX") == "MKJACU"

@@ -88,6 +88,7 @@ def test_any_depth_is_a_sensible_model(layers: int) -> None:
     ("changes", "message"),
     [
         ({"heads": 7}, "backbone.heads = 7 does not divide twice backbone.width, rounded up to 64, = 64. Choose other heads."),
+        ({"rotary_base": 0}, "rotary_base = 0: Input should be greater than 0"),
         ({"heads": 16, "pattern": "s", "inner": 8}, "backbone.heads = 16 does not divide backbone.width = 24"),
         ({"heads": 64, "rotary": "per_head"}, "does not divide .* = 64 into even parts"),
         ({"pattern": "mms"}, "backbone.layers = 4 is no multiple of the 3 blocks of backbone.pattern = 'mms'. Write the pattern out"),

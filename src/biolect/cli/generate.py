@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -143,11 +144,13 @@ def _chemistry(molecules: Sequence[BioSequence], address: str, comparison: Compa
     from biolect.evaluate.molecules import quality as judge
     from biolect.recipes import resolve
 
-    folders = [comparison.training] if comparison.training else []
-    if not folders and (Path(address) / "metrics.jsonl").is_file():
+    folders: list[str] = []
+    if not comparison.training and (Path(address) / "metrics.jsonl").is_file():
         corpora = resolve(address).corpora
         folders = list(corpora.folders.values()) if corpora.kind == "folders" else [str(Path(address) / "corpus")]
-    known = [molecules_of(folder) for folder in folders if Path(folder).exists()]
+    # What was asked for must be there; what the run was trained on may be gone.
+    asked = [comparison.training] if comparison.training else []
+    known = [molecules_of(folder) for folder in asked or filter(os.path.exists, folders)]
     training = MoleculeSet(tuple(text for one in known for text in one.texts)) if known else None
     reference = molecules_of(comparison.reference) if comparison.reference else None
     return judge([one.residues for one in molecules], training, reference)

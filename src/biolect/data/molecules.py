@@ -116,9 +116,12 @@ def _rows(path: Path, options: PrepareOptions) -> Iterator[tuple[str, str, Recor
     found, domain, letters = detect(path), options.domain, {"unknown": options.unknown, "strict": options.strict}
     of_file = path.name.removesuffix(".gz").rpartition(".")[0] if domain == "file" else ""
     if found in _TABLES:
-        names = [str(name) for name in read_table(path, [domain])[domain].to_list()] if domain not in ("", "file") else None
+        names = read_table(path, [domain])[domain].to_list() if domain not in ("", "file") else None
         for row, record in enumerate(read_sequences(path, Modality.MOLECULE, **letters)):
-            yield names[row] if names else of_file, f"{path}, row {row + 1}", record
+            where = f"{path}, row {row + 1}"
+            if names and names[row] is None and not isinstance(record, Refusal):
+                record = Refusal(record.name, where, f"Its column '{domain}' is empty. Fill it in, or remove the row.")
+            yield str(names[row]) if names else of_file, where, record
     elif found not in (Format.SMILES, Format.TEXT):
         raise InputError(f"'{path}' is {found.upper()}, which holds no molecules. Give SMILES files, or tables with a column smiles.")
     elif domain not in ("", "file"):

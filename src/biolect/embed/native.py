@@ -17,7 +17,7 @@ from biolect.bio.sequence import Sequence as BioSequence
 from biolect.data.document import Document, Grammar, Member
 from biolect.data.packing import Window, length_batches, windows
 from biolect.embed.encoder import Encoder, Pool
-from biolect.errors import ConfigError
+from biolect.errors import AlphabetError, ConfigError
 from biolect.models.language_model import LanguageModel
 from biolect.nn.bidirectional import joined
 from biolect.values import Axis, Embedding
@@ -71,6 +71,19 @@ class NativeEncoder(Encoder):
         written = (self.grammar.tags, self.grammar.last_position)
         chosen = (self.axis, self.pool if self.axis == "sequence" else "", self.layer, self.context_tokens, written)
         return self.model.digest(chosen)
+
+    def refusal(self, sequence: BioSequence) -> str:
+        """Return why a sequence is not embedded; see `Encoder.refusal`. A letter without a token is a reason."""
+        if reason := super().refusal(sequence):
+            return reason
+        try:
+            self.model.vocabulary.encode(sequence)
+        except AlphabetError as error:
+            # A modality that is not read at all means the wrong model for the file, not a bad record.
+            if not self.model.vocabulary.reads(sequence.modality):
+                raise
+            return str(error)
+        return ""
 
     def encode(self, sequences: Sequence[BioSequence]) -> list[Embedding]:
         """Return one embedding per sequence, in order; see `Encoder.encode`."""

@@ -5,12 +5,15 @@ One safetensors file: the state, the logits after it, the prompt's own tokens, a
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from biolect.bio.sequence import Modality
 from biolect.data.document import Member
@@ -21,7 +24,7 @@ from biolect.infer.reader import Reader
 from biolect.models import checkpoint
 
 ENDING = ".safetensors"
-_KEY = "biolect context"
+_KEY, _DIGEST = "biolect context", "sha256"
 
 
 def save_context(path: Path | str, reader: Reader, prompt: Prompt, names: list[str]) -> None:
@@ -46,8 +49,9 @@ def save_context(path: Path | str, reader: Reader, prompt: Prompt, names: list[s
         "labels": sorted(prompt.labels.items()),
         "names": names,
     }
+    text = json.dumps(facts)
     with atomic_path(path) as temporary:
-        checkpoint.write_tensors(temporary, tensors, {_KEY: json.dumps(facts)})
+        checkpoint.write_tensors(temporary, tensors, {_KEY: text, _DIGEST: _digest(text, tensors)})
 
 
 def load_context(path: Path | str, reader: Reader) -> tuple[Prompt, list[str]]:
@@ -61,6 +65,8 @@ def load_context(path: Path | str, reader: Reader) -> tuple[Prompt, list[str]]:
     tensors, metadata = checkpoint.read_tensors(Path(path)), checkpoint.read_metadata(Path(path))
     if _KEY not in metadata:
         raise CheckpointError(f"'{path}' is no saved context. Give one that --save-context wrote, or a file of records.")
+    if metadata.get(_DIGEST) != _digest(metadata[_KEY], tensors):
+        raise CheckpointError(f"'{path}' is damaged: what it holds is not what was saved. Copy it again, whole.")
     facts = json.loads(metadata[_KEY])
     if facts["model"] != reader.model.digest(reader.grammar.to_yaml()):
         raise CheckpointError(
@@ -74,3 +80,12 @@ def load_context(path: Path | str, reader: Reader) -> tuple[Prompt, list[str]]:
     logits = tensors.pop("logits").to(reader.model.device)
     state = reader.model.backbone.state_of({name.removeprefix("state/"): tensor for name, tensor in tensors.items()})
     return replace(prompt, read=Context(state, logits, prompt.num_tokens(reader.grammar))), facts["names"]
+
+
+def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
+    """Return the sha256 over facts and tensors: a state with wrong bits goes on to wrong numbers without a sign of it."""
+    summed = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        summed.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        summed.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return summed.hexdigest()

@@ -184,7 +184,9 @@ def pick(logits: Float[Tensor, "N A"], randoms: Float[Tensor, " N"], sampling: S
     """Choose one column per row by inverting the cumulative distribution at a random number in [0, 1)."""
     if sampling.temperature == 0:
         return logits.argmax(dim=-1)
-    probabilities = (logits.double() / sampling.temperature).softmax(dim=-1)
+    # The largest becomes 0, which no temperature, however small, makes infinite.
+    distances = logits.double() - logits.double().amax(dim=-1, keepdim=True)
+    probabilities = (distances / sampling.temperature).softmax(dim=-1)
     if sampling.top_k is not None and sampling.top_k < logits.shape[1]:
         least = probabilities.topk(sampling.top_k, dim=-1).values[:, -1:]
         probabilities = probabilities.where(probabilities >= least, 0.0)

@@ -70,6 +70,13 @@ class Template:
             raise ConfigError(f"The template '{text}' has {len(gaps)} gaps; the model can fill {most} at once. Close some of them.")
         return cls(residues, modality, tuple(gaps))
 
+    def filled(self, text: str) -> str:
+        """Return the template with its gaps as in a text of its length; letters that share a token stay as they were given."""
+        letters = list(self.residues)
+        for first, stop in self.gaps:
+            letters[first:stop] = text[first:stop]
+        return "".join(letters)
+
     def num_tokens(self, grammar: Grammar) -> int:
         """Tokens of the template and what fills it, special tokens included."""
         return grammar.overhead(1) + len(self.residues) + 1 + 2 * len(self.gaps)
@@ -138,7 +145,7 @@ def fill(
         tails, num_bytes = _tails(reader, ready, made, words.standard_ids(template.modality), numbers, sampling)
         for number, tail in zip(numbers, tails, strict=True):
             ids = without_holes(np.concatenate([made.token_ids[:opened], tail]), words)[start:]
-            found.append(BioSequence(words.decode(ids, template.modality), template.modality, f"sample-{number + 1}"))
+            found.append(BioSequence(template.filled(words.decode(ids, template.modality)), template.modality, f"sample-{number + 1}"))
         state_bytes = max(state_bytes, num_bytes)
         advance(len(numbers))
     num_tokens = count * sum(stop - first for first, stop in template.gaps)

@@ -20,7 +20,7 @@ from biolect.bio.variant import Variant
 from biolect.data.document import Member, View
 from biolect.data.gather import partner_of
 from biolect.data.tally import why_not_paired
-from biolect.errors import BiolectError, ConfigError, InputError
+from biolect.errors import AlphabetError, BiolectError, ConfigError, InputError
 from biolect.infer.reader import Reader
 from biolect.infer.score import Query
 from biolect.infer.variants import all_single
@@ -56,7 +56,7 @@ def read_queries(reader: Reader, path: str, given: str | None = None) -> Iterato
     """
     if given is None:
         for record in read_records(path):
-            yield record if isinstance(record, Refusal) else Query(record.name, reader.member(record), where=path)
+            yield record if isinstance(record, Refusal) else _query(reader, path, record)
     elif path != "-" and (found := detect(path)).holds_genes and given in _SIDES:
         yield from _gene_queries(reader, path, _SIDES[given])
     elif path != "-" and found in _TABLES and not Path(given).is_file():
@@ -68,6 +68,17 @@ def read_queries(reader: Reader, path: str, given: str | None = None) -> Iterato
             f"--given {given} is neither a file nor a column of a table; of an annotated genome, it can be {', '.join(_SIDES)}. "
             "Check the name."
         )
+
+
+def _query(reader: Reader, path: str, record: Sequence, partner: Sequence | None = None) -> Query | Refusal:
+    """Return a record with its partner; a refusal where a letter of theirs has no token, as '*' has not in all vocabularies."""
+    try:
+        return Query(record.name, reader.member(record), None if partner is None else reader.member(partner), path)
+    except AlphabetError as error:
+        # A modality that is not read at all means the wrong model for the file, not a bad record.
+        if not all(reader.model.vocabulary.reads(one.modality) for one in (record, partner or record)):
+            raise
+        return Refusal(record.name, path, str(error))
 
 
 def _partner(path: str) -> Path | None:
@@ -96,7 +107,7 @@ def _table_queries(reader: Reader, path: str, given: str) -> Iterator[Query | Re
         if isinstance(record, Refusal) or isinstance(partner, Refusal):
             yield record if isinstance(record, Refusal) else partner  # pyright: ignore[reportReturnType]
         else:
-            yield Query(record.name, reader.member(record), reader.member(partner), path)
+            yield _query(reader, path, record, partner)
 
 
 def _joined_queries(reader: Reader, path: str, given: str) -> Iterator[Query | Refusal]:
@@ -113,7 +124,7 @@ def _joined_queries(reader: Reader, path: str, given: str) -> Iterator[Query | R
             continue
         # The last partner of a name stays, so that many records can share it.
         partner = waiting.popleft() if len(waiting) > 1 else waiting[0]
-        yield partner if isinstance(partner, Refusal) else Query(record.name, reader.member(record), reader.member(partner), path)
+        yield partner if isinstance(partner, Refusal) else _query(reader, path, record, partner)
 
 
 def read_one(path: str) -> Sequence:

@@ -25,7 +25,7 @@ from biolect.bio.sequence import Sequence as Record
 from biolect.config import Config
 from biolect.data.document import Member
 from biolect.data.packing import length_batches, windows
-from biolect.errors import CheckpointError
+from biolect.errors import AlphabetError, CheckpointError
 from biolect.files import atomic_path
 from biolect.infer.prompt import Prompt
 from biolect.infer.reader import BATCH_TOKENS, Reader, Strands
@@ -88,10 +88,19 @@ class Finetuned:
         folder = Path(folder)
         if not (folder / TASK).is_file():
             raise CheckpointError(f"'{folder}' holds no finetuned model: it has no {TASK}. Pass the folder that biolect finetune wrote.")
-        task = Task.from_yaml((folder / TASK).read_text())
+        text = (folder / TASK).read_text()
+        task = Task.from_yaml(text)
+        # Cut short it would still be read, without the mean and deviation that make numbers of outputs.
+        if task.to_yaml() != text:
+            raise CheckpointError(
+                f"'{folder / TASK}' is not as biolect finetune wrote it, perhaps cut short. Copy the folder again, whole."
+            )
         reader = Reader.load(folder, device=device, batch_tokens=batch_tokens)
         predictor = Predictor(reader.model, task.outputs)
-        predictor.head.load_state_dict(checkpoint.read_tensors(folder / HEAD))
+        weights = checkpoint.read_tensors(folder / HEAD)
+        if {name: t.shape for name, t in weights.items()} != {name: t.shape for name, t in predictor.head.state_dict().items()}:
+            raise CheckpointError(f"'{folder / HEAD}' does not fit the model and {TASK} beside it. Copy the folder again, whole.")
+        predictor.head.load_state_dict(weights)
         return cls(predictor.to(device).eval(), task, reader)
 
     @classmethod
@@ -117,6 +126,10 @@ class Finetuned:
         """Return why a sequence is not read, as a sentence; empty if it is."""
         if self.task.strands == "both" and record.modality is not Modality.DNA:
             return f"The record is {record.modality}, which has no other strand. Read one strand."
+        try:
+            self.reader.member(record)
+        except AlphabetError as error:
+            return str(error)
         if self.reader.room is None or len(record) <= self.reader.room or self.task.long == "windows":
             return ""
         return f"The record has {len(record):,} residues, the model reads {self.reader.room:,} at once. Shorten it, or set long=windows."

@@ -163,7 +163,7 @@ class XLSTM(Backbone):
         conv_width: int = pydantic.Field(default=4, gt=0)
         chunk_length: int = pydantic.Field(default=64, gt=0)
         rotary: Rotary = "none"
-        rotary_base: float = 500_000.0
+        rotary_base: float = pydantic.Field(default=500_000.0, gt=0)
         plain_gates: bool = False
         direction: Direction = "causal"
 
