@@ -7,6 +7,8 @@ import pytest
 from biolect.bio.gene import Gene
 from biolect.bio.io import read_genes, write_fasta
 from biolect.models import checkpoint
+from biolect.models.language_model import LanguageModel
+from biolect.models.xlstm import XLSTM
 from tests.infer.conftest import build, dna, protein
 
 WILD = protein(24, 5, "wild")
@@ -154,3 +156,21 @@ def test_an_alignment_of_rows_of_unequal_length_is_refused(biolect_command, plac
 
     assert outcome.code == 2
     assert "(line 3) has 4 columns, but the first row has 5." in outcome.err
+
+
+@pytest.mark.parametrize("infills", [{}, {"objective": {"kind": "infill", "modalities": ["protein"]}}])
+def test_a_variant_whose_letter_has_no_token_is_refused(biolect_command, tmp_path: Path, infills: dict[str, object]):
+    model = LanguageModel.Config(vocabulary="prot-38", backbone=XLSTM.Config(layers=1, width=16, heads=2, pattern="m")).build()
+    checkpoint.save(model, tmp_path / "model", {"grammar": {"tags": False, "positions": "member"}, **infills})
+    write_fasta(tmp_path / "wild.fa", [WILD])
+    first = WILD.residues[0]
+    (tmp_path / "in.csv").write_text(f"mutant,effect\n{first}1*,1\n{first}1W,2\n")
+    words = ["variants", tmp_path / "wild.fa", "-m", tmp_path / "model", "--mutations", tmp_path / "in.csv", "--label", "effect", "--json"]
+
+    outcome = biolect_command(*words, "-o", tmp_path / "out.csv")
+
+    table = polars.read_csv(tmp_path / "out.csv")
+    assert outcome.code == 1 and table["mutant"].to_list() == [f"{first}1W"] and table["effect"].to_list() == [2.0]
+    assert outcome.result["refused"][0]["reason"] == (
+        f"Variant {first}1* puts in '*', which has no token in vocabulary 'prot-38'. Remove it, or use another model."
+    )

@@ -157,3 +157,13 @@ def test_real_families_are_told_apart_by_their_headers(data_folder: Path):
     assert (len(clans), len({family for family, _ in clans})) == (2_058, 8)
     assert {family for family, _ in seed} == {"fn3"} and len(seed) == 98
     assert not [record for _, record in by_product + clans + seed if isinstance(record, Refusal)]
+
+
+def test_a_row_without_a_family_is_refused_and_not_put_into_one_of_its_own(written):
+    path = written("x.csv", "clan,id,letters\nC1,a,MKVLEF\n,b,MRRLE\n")
+
+    refused = [record for _, record in read_families(path, "clan", "letters") if isinstance(record, Refusal)]
+
+    assert [(one.id, one.where, one.reason) for one in refused] == [
+        ("b", f"{path}, row 2", "Its column 'clan' is empty. Fill it in, or remove the row.")
+    ]

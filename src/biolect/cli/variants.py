@@ -80,6 +80,7 @@ def variants(
     if common.dry_run:
         return finish({"would_score": len(table.variants), "would_write": output}, table.refused, common)
     reader = replace(common.reader(), strands=asking.strands).asked(asking.by, reference.modality)
+    table = table.readable(reader, reference.modality, mutations or wildtype)
     partner, member = (None, reader.member(reference)) if given is None else inputs.read_partner(reader, given, reference)
     room = room_beside(reader, member, partner)
     how = {"seed": common.seed or 0, "without": str(reference), "keep": asking.save_context}

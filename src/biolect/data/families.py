@@ -37,6 +37,8 @@ def read_families(path: Path, family: str = "", column: str = "sequence", **lett
     if found in _TABLES:
         names = read_table(path, [family])[family].to_list() if family else None
         for row, record in enumerate(read_sequences(path, column=column, **letters)):
+            if names and names[row] is None and not isinstance(record, Refusal):
+                record = Refusal(record.name, f"{path}, row {row + 1}", f"Its column '{family}' is empty. Fill it in, or remove the row.")
             yield whole if names is None else str(names[row]), record
         return
     rule = _rule(family) if family else None

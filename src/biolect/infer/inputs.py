@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biolect import metrics
+from biolect.bio.alphabet import ILLEGAL
 from biolect.bio.gene import Gene
 from biolect.bio.io import Format, Refusal, detect, read_genes, read_records
 from biolect.bio.io.tables import read_sequences, read_table
@@ -167,6 +168,27 @@ class Mutations:
     texts: list[str]
     labels: list[float]
     refused: list[Refusal]
+
+    def readable(self, reader: Reader, modality: Modality, where: str) -> Mutations:
+        """Return those whose new letters have tokens; the others, such as '*' in a vocabulary without it, are refused.
+
+        Raises:
+            InputError: If none is left.
+        """
+        words, kept = reader.model.vocabulary, Mutations([], [], [], list(self.refused))
+        table = words.residue_table(modality)
+        for index, (variant, text) in enumerate(zip(self.variants, self.texts, strict=True)):
+            strange = [change.after for change in variant.substitutions if table[ord(change.after)] == ILLEGAL]
+            if strange:
+                lacks = f"puts in '{strange[0]}', which has no token in vocabulary '{words.name}'"
+                kept.refused.append(Refusal(text, where, f"Variant {text} {lacks}. Remove it, or use another model."))
+                continue
+            kept.variants.append(variant)
+            kept.texts.append(text)
+            kept.labels += self.labels[index : index + 1]
+        if not kept.variants:
+            raise InputError(f"Not one of the variants in '{where}' can be scored. The last: {kept.refused[-1].reason}")
+        return kept
 
     def spearman(self, ratios: NDArray[np.float64]) -> float | None:
         """Return the signed rank correlation of scores and labels; None with fewer than two labels."""
