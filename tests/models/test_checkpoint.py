@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from biolect.errors import CheckpointError, ConfigError
-from biolect.models.checkpoint import WEIGHTS, check_vocabulary, load, read_facts, read_tensors, save
+from biolect.models.checkpoint import WEIGHTS, check_vocabulary, load, read_facts, read_tensors, save, write_tensors
 from biolect.models.language_model import LanguageModel
 from biolect.models.transformer import Transformer
 from biolect.tokens.vocabulary import Vocabulary
@@ -138,3 +138,10 @@ def test_weights_that_do_not_fit_the_config_are_named(folder: Path, change: str)
 def test_tensors_without_a_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="lacks nothing.safetensors"):
         read_tensors(tmp_path / "nothing.safetensors")
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path):
+    with pytest.raises(
+        CheckpointError, match="nothing/a.safetensors' cannot be written .* Check that its folder is writable and has room."
+    ):
+        write_tensors(tmp_path / "nothing" / "a.safetensors", {"a": torch.zeros(1)})

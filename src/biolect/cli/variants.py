@@ -82,9 +82,8 @@ def variants(
     reader = replace(common.reader(), strands=asking.strands).asked(asking.by, reference.modality)
     table = table.readable(reader, reference.modality, mutations or wildtype)
     partner, member = (None, reader.member(reference)) if given is None else inputs.read_partner(reader, given, reference)
-    room = room_beside(reader, member, partner)
     how = {"seed": common.seed or 0, "without": str(reference), "keep": asking.save_context}
-    shown = read_draws(reader, context, room, asking.draws, **how)
+    shown = read_draws(reader, context, room_beside(reader, member, partner), asking.draws, **how)
     started = time.perf_counter()
     with common.progress("variants", len(table.variants) * len(shown)) as advance:
         before = {"given": partner, "member": member, "advance": advance}

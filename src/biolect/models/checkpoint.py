@@ -107,8 +107,15 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write tensors by name as safetensors, with texts beside them."""
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path, metadata)
+    """Write tensors by name as safetensors, with texts beside them.
+
+    Raises:
+        CheckpointError: If the file cannot be written.
+    """
+    try:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path, metadata)
+    except SafetensorError as error:
+        raise CheckpointError(f"'{path}' cannot be written ({error}). Check that its folder is writable and has room.") from None
 
 
 def read_metadata(path: Path) -> dict[str, str]:
