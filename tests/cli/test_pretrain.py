@@ -38,3 +38,15 @@ def test_the_report_has_the_keys_of_the_contract(biolect_command, tmp_path, monk
 
     assert outcome.code == 0
     assert json.loads(outcome.out).keys() >= report.keys()
+
+
+def test_a_refused_run_leaves_nothing_behind(biolect_command, tmp_path):
+    run = tmp_path / "run"
+
+    outcome = biolect_command("pretrain", "bsm-tiny", "phases.0.mixture={families: 1}", "-o", run, "--quiet", "--tokens", "600")
+
+    assert outcome.code == 2
+    assert "of which the corpora have nothing to train on" in outcome.err and "for example 'phases.0.mixture={genes: 1}'" in outcome.err
+    assert not (run / "config.yaml").exists()
+    assert biolect_command("pretrain", "bsm-nano", "-o", tmp_path / "other", "--quiet").code == 2
+    assert not (tmp_path / "other").exists()

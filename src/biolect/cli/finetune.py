@@ -28,7 +28,7 @@ def finetune(
         split: Column with train, valid or test in every row; without it relatives are kept together.
         sequence: Column of the sequences.
         strands: `both` trains on either strand of DNA and averages the two when asked.
-        lora: Rank of low-rank adapters.
+        lora: Rank of low-rank adapters; not built yet.
         allow_leakage: Go on although a sequence stands in several splits.
     """
     from biolect.train.finetune import finetune as run

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from biolect.cli.common import DEFAULTS, Common, check_inputs, finish, split_assignments
+from biolect.cli.common import DEFAULTS, Common, check_inputs, finish, say, split_assignments
 from biolect.errors import ConfigError
 
 
@@ -53,4 +53,11 @@ def prepare(
         check_inputs(paths)
         return finish({"would_read": paths, "would_write": output, "options": options.to_dict()}, common=common)
     report = prepare_corpus(paths, output, options, common.progress)
+    for collection, parts in report["splits"].items():
+        empty = [name for name in ("valid", "test") if getattr(options, name) and not parts[name]]
+        if empty and not common.quiet:
+            say(
+                f"Nothing of '{collection}' is held out for {' and '.join(empty)}: it has too few groups of relatives. "
+                "What is learned from it cannot be judged; give more, or other, records."
+            )
     return finish(report, report["refused"], common)

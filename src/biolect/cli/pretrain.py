@@ -19,7 +19,7 @@ def pretrain(
 
     Args:
         recipe: Name of a recipe, a YAML file, or the folder of another run.
-        assignments: Changes as `key.path=value`, for example `corpora.folders.main=CORPUS` or `seed=7`.
+        assignments: Changes as `key.path=value`, for example `'corpora={kind: folders, folders: {main: CORPUS}}'` or `seed=7`.
         tokens: Budget over all phases; their shares stay.
         allow_leakage: Train although training and validation share sequences.
     """

@@ -153,7 +153,7 @@ def shares(mixture: Mapping[str, float], found: Mapping[str, Pool], single_share
             there = ", ".join(sorted({name.partition(":")[2] for name in found})) or "nothing"
             raise ConfigError(
                 f"The mixture draws on '{key}', of which the corpora have nothing to train on. They have: {there}. "
-                "Prepare a corpus that has it, or leave it out of the mixture."
+                f"Prepare a corpus that has it, or read something else, for example 'phases.0.mixture={{{there.split(', ')[0]}: 1}}'."
             )
         for name, tokens in chosen.items():
             if tokens:

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from biolect.config import Config
-from biolect.errors import ConfigError
+from biolect.errors import BiolectError, ConfigError
 from biolect.files import atomic_path, write_run_json
 from biolect.models import checkpoint
 from biolect.models.compiled import compile_blocks
@@ -76,7 +77,8 @@ def pretrain(
         claim(config, output, resume=resume, overwrite=overwrite)
     runtime.wait()
     with stop_signals(runtime) as caught:
-        trainer, found = _assemble(config, output, runtime, allow_leakage=allow_leakage)
+        with _unclaimed_if_refused(output, applies=runtime.is_main and not resume):
+            trainer, found = _assemble(config, output, runtime, allow_leakage=allow_leakage)
         trainer.advance = advance
         trainer.should_stop = lambda place: bool(caught) or place.step == stop_after_steps
         started, tokens = time.perf_counter(), trainer.position.tokens
@@ -94,6 +96,19 @@ def pretrain(
     runtime.wait()
     runtime.close()
     return result
+
+
+@contextmanager
+def _unclaimed_if_refused(output: Path, *, applies: bool) -> Iterator[None]:
+    """Undo `claim` where a run is refused before its first step: it leaves nothing that the next one would stumble on."""
+    try:
+        yield
+    except BiolectError:
+        if applies and not (output / METRICS).exists():
+            (output / CONFIG).unlink(missing_ok=True)
+            if not any(output.iterdir()):
+                output.rmdir()
+        raise
 
 
 def claim(config: Config, output: Path, *, resume: bool, overwrite: bool) -> None:
