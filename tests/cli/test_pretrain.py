@@ -18,6 +18,7 @@ def test_a_dry_run_says_what_would_be_run(biolect_command, tmp_path):
         (("bsm-tny",), "Did you mean 'bsm-tiny'?"),
         (("bsm-tiny", "phases.0.tokns=3"), "Unknown key 'phases.0.tokns'. Did you mean 'tokens'?"),
         (("bsm-nano",), "needs a corpus"),
+        (("bsm-tiny", "seed=-1"), "seed = -1"),
         (("bsm-tiny", "--device", "cuda"), "not available here"),
     ],
 )
