@@ -93,3 +93,29 @@ class Embedding:
     def width(self) -> int:
         """Numbers in a vector."""
         return self.vectors.shape[1]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenEmbedding:
+    """Vectors of one sequence as a model makes them: one per token, in order, special tokens among them.
+
+    Attributes:
+        name: Of the sequence, as given.
+        vectors: Float32 or float16.
+        spans: Residues that each token covers, 0-based, half-open. Those of a special token are empty: it starts and
+            stops where it stands. The others follow each other without gap or overlap.
+    """
+
+    name: str
+    vectors: Float[np.ndarray, "T D"]
+    spans: Int[np.ndarray, "T 2"]
+
+    @property
+    def width(self) -> int:
+        """Numbers in a vector."""
+        return self.vectors.shape[1]
+
+    @property
+    def special_mask(self) -> Bool[np.ndarray, " T"]:
+        """True where a token covers no residue."""
+        return self.spans[:, 0] == self.spans[:, 1]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
-from biolect.values import Batch
+from biolect.values import Batch, TokenEmbedding
 
 
 def batch() -> Batch:
@@ -30,3 +31,9 @@ def test_every_field_moves() -> None:
     moved = batch().to("meta")
 
     assert all(getattr(moved, name).device.type == "meta" for name in Batch.__dataclass_fields__)
+
+
+def test_a_special_token_covers_nothing() -> None:
+    made = TokenEmbedding("one", np.zeros((4, 8), np.float16), np.array([[0, 0], [0, 6], [6, 7], [7, 7]]))
+
+    assert made.special_mask.tolist() == [True, False, False, True] and made.width == 8
