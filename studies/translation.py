@@ -188,7 +188,7 @@ def run_config(arm: Arm, seed: int) -> RunConfig:
         pairing=arm.pairing,
         context_tokens=CONTEXT,
         batch_tokens=ROWS * CONTEXT,
-        dtype="float32",
+        dtype="auto",
         seed=seed,
         evaluate_tokens=1_000_000_000,
         checkpoint_tokens=250_000,
@@ -244,7 +244,7 @@ def train_one(name: str, seed: int, output: Path) -> None:
 
     trainer.should_stop = look
     trainer.run()
-    finish(model, arm, folder, output)
+    finish(model, arm, folder, output, runtime.dtype)
 
 
 def bits(scores: np.ndarray) -> dict[str, float]:
@@ -253,8 +253,8 @@ def bits(scores: np.ndarray) -> dict[str, float]:
     return {kind: float(nats[i] / counts[i] / math.log(2)) for i, kind in enumerate(("dna", "protein")) if counts[i]}
 
 
-def finish(model: LanguageModel, arm: Arm, folder: Path, output: Path) -> None:
-    """Score the final model on every test set and write per-document numbers."""
+def finish(model: LanguageModel, arm: Arm, folder: Path, output: Path, dtype: str) -> None:
+    """Score the final model on every test set and write per-document numbers, and the precision it was trained in."""
     arrays = {}
     seen, unseen = (Corpus.open(output / name).collections["genes"] for name in ("seen", "unseen"))
     test = pairs_of(seen, "test", arm.pairing)
@@ -271,7 +271,8 @@ def finish(model: LanguageModel, arm: Arm, folder: Path, output: Path) -> None:
     RESULTS.mkdir(exist_ok=True)
     shutil.copyfile(folder / "curve.jsonl", RESULTS / f"{folder.name}.jsonl")
     with atomic_path(RESULTS / f"{folder.name}.npz") as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **{name: values.astype(np.float32) for name, values in arrays.items()})
+        named = {name: values.astype(np.float32) for name, values in arrays.items()}
+        np.savez_compressed(file, dtype=np.array(dtype), **named)
 
 
 def _train_job(job: tuple[str, int, Path]) -> None:

@@ -27,7 +27,9 @@ def report(output: Path) -> None:
     table = {arm: {key: summarize(found["final"], key) for key in keys_of(found["final"])} for arm, found in runs.items()}
     results = {
         "seeds": {arm: sorted(found["final"]) for arm, found in runs.items()},
+        "precision": {arm: found["precision"] for arm, found in runs.items()},
         "bits": table,
+        "reaching": {arm: reaching(arm, found["curves"]) for arm, found in runs.items()},
         "contrasts": contrasts(runs),
         "informative": informative(output, runs),
         "baselines": baselines(output),
@@ -41,13 +43,24 @@ def report(output: Path) -> None:
 
 def load(results: Path, arm: str) -> dict[str, Any]:
     """Return the final scores and the curves of the seeds of an arm that have ended."""
-    final, curves = {}, {}
+    final, curves, precision = {}, {}, {}
     for path in sorted(results.glob(f"{arm}-?.npz")):
         seed = int(path.stem.rpartition("-")[2])
         with np.load(path) as file:
-            final[seed] = {key: file[key].astype(np.float64) for key in file.files}
+            final[seed] = {key: file[key].astype(np.float64) for key in file.files if key != "dtype"}
+            precision[seed] = str(file["dtype"]) if "dtype" in file.files else "float32"
         curves[seed] = [json.loads(line) for line in path.with_suffix(".jsonl").read_text().splitlines()]
-    return {"final": final, "curves": curves}
+    return {"final": final, "curves": curves, "precision": precision}
+
+
+def reaching(arm: str, curves: dict[int, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Return, per seed, the millions of tokens at the first mark where a protein costs less given its own gene than the bar."""
+    bar = 0.3 if ARMS[arm].kind == "flank" else 0.05
+    below = {
+        seed: next((line["tokens"] / 1e6 for line in curve if line["bits"]["given own"]["protein"] < bar), None)
+        for seed, curve in curves.items()
+    }
+    return {"bar": bar, "millions": below}
 
 
 def keys_of(final: dict[int, dict[str, np.ndarray]]) -> list[str]:
@@ -206,6 +219,14 @@ def markdown(results: dict[str, Any]) -> str:
             cells = [cell(row, f"{label}/{condition}{suffix}") for condition in CONDITIONS]
             lines.append(f"| {arm} | {len(results['seeds'][arm])} | {' | '.join(cells)} |")
         lines.append("")
+    lines += ["## Protein given its own gene: millions of tokens at the first mark below the bar, each seed", ""]
+    lines += ["| arm | bar, bits | seeds | bits at the end of the curve |", "|---|---|---|---|"]
+    for arm, row in results["reaching"].items():
+        seeds = ", ".join("never" if value is None else f"{value:.2f}" for _, value in sorted(row["millions"].items()))
+        last = ", ".join(f"{curve[-1]['bits']['given own']['protein']:.3f}" for _, curve in sorted(results["curves"][arm].items()))
+        lines.append(f"| {arm} | {row['bar']} | {seeds} | {last} |")
+    used = {arm: sorted(set(found.values())) for arm, found in results["precision"].items()}
+    lines += ["", "Trained in: " + "; ".join(f"{arm} {' and '.join(found)}" for arm, found in used.items()) + ".", ""]
     best = results["baselines"]
     lines += [
         f"Markov of the best order, same crops: gene alone {best['gene alone']:.3f} (order {best['gene alone, order']}), "
