@@ -165,7 +165,7 @@ def test_an_embedded_fasta_is_read(tmp_path):
 def test_a_missing_fasta_is_named(tmp_path):
     (tmp_path / "toy.gff").write_text(SPLICED)
 
-    with pytest.raises(InputError, match="has annotation but no sequence. Pass its FASTA"):
+    with pytest.raises(InputError, match="has annotation but no sequence. Put its FASTA beside it"):
         list(read_gff(tmp_path / "toy.gff"))
 
 

@@ -92,7 +92,7 @@ def test_what_is_no_symbol_is_refused_with_its_place(text: str, message: str) ->
     with pytest.raises(AlphabetError) as caught:
         Sequence(text, Modality.MOLECULE, "m")
 
-    assert str(caught.value) == message + "Pass unknown='mask' to read it as an unknown symbol."
+    assert str(caught.value) == message + "Write '?' for an unknown symbol; biolect prepare does so under unknown=mask."
 
 
 def test_unknown_letters_are_masked_when_asked_and_counted() -> None:

@@ -78,12 +78,12 @@ FILES = {
     "letters of any kind": (
         b">a\nRYSW\n",
         "x.fa",
-        "Whether '{}' holds DNA, RNA or protein cannot be told from its letters. Say it, for example with modality='dna'.",
+        "Whether '{}' holds DNA, RNA or protein cannot be told from its letters. Give it as FASTA, named .faa for protein or .fna for DNA.",
     ),
     "GFF without its FASTA": (
         b"##gff-version 3\nc\t.\tCDS\t1\t9\t.\t+\t0\tID=x\n",
         "x.gff3",
-        "'{}' has annotation but no sequence. Pass its FASTA, for example with fasta='genome.fa'.",
+        "'{}' has annotation but no sequence. Put its FASTA beside it under the same name, ending in .fa, or give both.",
     ),
     "table without its column": (
         b"id,seq\na,ACGT\n",
@@ -119,6 +119,8 @@ def test_a_folder_and_a_missing_file_get_one_sentence(tmp_path: Path) -> None:
         list(read_records(tmp_path / "nothing.fa"))
 
 
+MASK = "Write 'N' for an unknown residue; biolect prepare does so under unknown=mask."
+
 # What the file holds, its modality, how it is asked for, and the one record refused: place and reason.
 RECORDS = {
     "illegal letter": (
@@ -127,7 +129,7 @@ RECORDS = {
         (
             "b",
             "x.fa:3",
-            "Symbol '7' at index 3 (0-based) of 'b' is not in the DNA alphabet. Pass unknown='mask' to read it as an unknown residue.",
+            "Symbol '7' at index 3 (0-based) of 'b' is not in the DNA alphabet. " + MASK,
         ),
     ),
     "letter beyond ASCII": (
@@ -136,7 +138,7 @@ RECORDS = {
         (
             "a",
             "x.fa:1",
-            "Symbol '\xfc' at index 4 (0-based) of 'a' is not in the DNA alphabet. Pass unknown='mask' to read it as an unknown residue.",
+            "Symbol '\xfc' at index 4 (0-based) of 'a' is not in the DNA alphabet. " + MASK,
         ),
     ),
     "gap": (
@@ -154,7 +156,7 @@ RECORDS = {
         (
             "a",
             "x.fa:1",
-            "Symbol '*' at index 3 (0-based) of 'a' is not in the DNA alphabet. Pass unknown='mask' to read it as an unknown residue.",
+            "Symbol '*' at index 3 (0-based) of 'a' is not in the DNA alphabet. " + MASK,
         ),
     ),
     "no sequence": (b">a\n>b\nAAAA\n", {}, ("a", "x.fa:1", "The record has no letters. Remove it, or add its sequence.")),
@@ -166,8 +168,7 @@ RECORDS = {
         (
             "a",
             "x.fa:1",
-            "Symbol 'g' at index 2 (0-based) of 'a' is not a canonical letter of the DNA alphabet."
-            " Pass unknown='mask' to read it as an unknown residue.",
+            "Symbol 'g' at index 2 (0-based) of 'a' is not a canonical letter of the DNA alphabet. Leave out strict=true to fold it.",
         ),
     ),
     "GenBank cut short": (

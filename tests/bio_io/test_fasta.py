@@ -97,3 +97,11 @@ def test_rows_of_different_width_are_refused() -> None:
 )
 def test_the_modality_is_told_from_the_letters(text: bytes, modality: Modality) -> None:
     assert guess_modality(text, "f") is modality
+
+
+def test_what_letters_leave_open_is_told_by_the_name_or_by_the_reader() -> None:
+    assert guess_modality(b">a\nRYSW\n", "x.faa.gz") is guess_modality(b">a\nRYSW\n", "x", [Modality.PROTEIN]) is Modality.PROTEIN
+    assert guess_modality(b">a\nGGCA\n", "x", [Modality.RNA]) is Modality.RNA
+    for letters, known in ((b">a\nACGT\n", Modality.RNA), (b">a\nACGU\n", Modality.DNA), (b">a\nMEL\n", Modality.DNA)):
+        with pytest.raises(InputError, match=f"'x' holds .* by its letters, but the model reads {known} only"):
+            guess_modality(letters, "x", [known])

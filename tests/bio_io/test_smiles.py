@@ -70,7 +70,7 @@ def test_what_is_no_smiles_is_refused_with_its_place(tmp_path: Path) -> None:
     catalogue, empty = [r for r in read_records(tmp_path / "x.smi") if isinstance(r, Refusal)]
     table = [r for r in read_records(tmp_path / "x.csv") if isinstance(r, Refusal)]
 
-    hint = "Is it SMILES? Pass unknown='mask' to read it as an unknown symbol."
+    hint = "Is it SMILES? Write '?' for an unknown symbol; biolect prepare does so under unknown=mask."
     assert (catalogue.id, catalogue.where) == ("b", f"{tmp_path / 'x.smi'}:2")
     assert catalogue.reason == f"Symbol 'E' at index 2 (0-based) of 'b' is not in the SMILES alphabet. {hint}"
     assert (empty.id, empty.where) == ("c", f"{tmp_path / 'x.smi'}:3")

@@ -10,7 +10,7 @@ import pytest
 
 from biolect.bio.io import Refusal, read_records
 from biolect.bio.io.tables import read_sequences, read_table, write_table
-from biolect.bio.sequence import Sequence
+from biolect.bio.sequence import Modality, Sequence
 from biolect.errors import InputError
 
 FRAME = polars.DataFrame({"id": ["a", "b"], "sequence": ["ACGT", "GG"], "value": [1.5, None]})
@@ -48,6 +48,15 @@ def test_rows_without_names_are_numbered_and_bad_ones_refused(tmp_path: Path) ->
     assert isinstance(good, Sequence) and good.name == "1"
     assert isinstance(wrong, Refusal) and (wrong.id, wrong.where) == ("2", f"{path}, row 2")
     assert isinstance(empty, Refusal) and empty.reason == "The record has no letters. Remove it, or add its sequence."
+
+
+def test_a_row_whose_name_is_empty_is_refused_not_named_none(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("id,sequence,smiles\na,ACGT,CC\n,GG,CO\n")
+
+    for modality in (None, Modality.MOLECULE):
+        _, refused = read_sequences(path, modality)
+        assert refused == Refusal("2", f"{path}, row 2", "Its column 'id' is empty. Fill it in, or remove the row.")
 
 
 @pytest.mark.parametrize("data", [gzip.compress(b">a\nACGT\n", mtime=0), b">a\nACGT\n"])

@@ -8,6 +8,8 @@ import polars
 import pytest
 
 from biolect.models import checkpoint
+from biolect.models.language_model import LanguageModel
+from biolect.models.transformer import Transformer
 from tests.infer.conftest import dna, protein
 from tests.infer.test_masked import both_ways
 
@@ -59,12 +61,36 @@ def test_a_wrong_request_is_one_sentence_and_leaves_nothing(biolect_command, fol
     assert not (tmp_path / "run").exists()
 
 
-def test_a_table_of_proteins_is_no_table_for_a_model_of_dna(biolect_command, folder: Path, tmp_path: Path):
-    polars.DataFrame({"sequence": [protein(9, i).residues for i in range(4)]}).write_csv(tmp_path / "t.csv")
+def test_a_table_of_another_modality_is_asked_about_by_both_verbs(biolect_command, folder: Path, tmp_path: Path):
+    rows = [{"sequence": protein(12, i).residues, "kind": "ab"[i % 2]} for i in range(30)]
+    polars.DataFrame(rows).write_csv(tmp_path / "proteins.csv")
+    model = LanguageModel.Config(vocabulary="prot-38", backbone=Transformer.Config(layers=1, width=16, heads=2, inner=16)).build(0)
+    checkpoint.save(model, tmp_path / "model", {"context_tokens": 60, "grammar": {"tags": False, "positions": "ordinary"}})
+    learn = ["-m", tmp_path / "model", "--target", "kind", "--json", "epochs=1"]
+    message = "table.csv' holds dna by its letters, but the model reads protein only. Take a model of dna; if it is protein all the same"
 
-    outcome = biolect_command("predict", tmp_path / "t.csv", "-m", folder / "model", "-o", tmp_path / "p.csv")
+    refused = biolect_command("finetune", folder / "table.csv", *learn, "-o", tmp_path / "no")
+    tuned = biolect_command("finetune", tmp_path / "proteins.csv", *learn, "-o", tmp_path / "run")
+    ask = ["predict", folder / "table.csv", "-m", tmp_path / "run", "-o", tmp_path / "p.csv", "--json"]
+    asked, said = biolect_command(*ask), biolect_command(*ask, "--modality", "protein")
 
-    assert outcome.code == 2 and "holds no finetuned model" in outcome.err
+    assert tuned.code == 0 and tuned.result["folded"] == {"lower_case": 0, "thymine_uracil": 0, "ambiguity": 0, "unknown": 0}
+    assert (
+        refused.code == asked.code == 2
+        and message in refused.err
+        and message in asked.err
+        and "say so with --modality protein" in asked.err
+    )
+    assert said.result["records"] == 40 and not (tmp_path / "no").exists()
+
+
+def test_molecules_are_not_finetuned_on(biolect_command, folder: Path, tmp_path: Path):
+    model = LanguageModel.Config(vocabulary="smiles-176", backbone=Transformer.Config(layers=1, width=16, heads=2, inner=16)).build(0)
+    checkpoint.save(model, tmp_path / "model", {"grammar": {"tags": False, "positions": "ordinary"}})
+
+    outcome = biolect_command("finetune", folder / "table.csv", "-m", tmp_path / "model", "-o", tmp_path / "run", "--target", "kind")
+
+    assert outcome.code == 2 and "reads molecules, which are not finetuned on. Embed them with biolect embed" in outcome.err
 
 
 def test_a_run_that_was_copied_in_part_or_mixed_predicts_nothing(biolect_command, folder: Path, tmp_path: Path):

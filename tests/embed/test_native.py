@@ -67,8 +67,8 @@ def test_a_codon_is_the_mean_of_its_nucleotides():
 def test_a_sequence_without_such_an_axis_is_refused():
     cases: list[tuple[Axis, Sequence, str]] = [
         ("codon", dna(20, 1, "odd"), "'odd' has 20 nucleotides, which is not a whole number of codons"),
-        ("codon", protein(6, 1, "p"), "'p' is protein, which has no codon axis. Use axis='residue'"),
-        ("residue", dna(6, 1, "d"), "'d' is dna, which has no residue axis. Use axis='nucleotide'"),
+        ("codon", protein(6, 1, "p"), "'p' is protein, which has no codon axis. Use --axis residue"),
+        ("residue", dna(6, 1, "d"), "'d' is dna, which has no residue axis. Use --axis nucleotide"),
         ("nucleotide", protein(6, 1, "p"), "'p' is protein, which has no nucleotide axis"),
     ]
     for axis, sequence, words in cases:

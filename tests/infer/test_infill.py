@@ -155,7 +155,7 @@ def test_a_filled_sample_does_not_depend_on_those_beside_it(reader: Reader):
             "MK[2]Y7",
             AlphabetError,
             "Symbol '7' at index 1 (0-based) of 'MK[2]Y7' is not in the protein alphabet. "
-            "Pass unknown='mask' to read it as an unknown residue.",
+            "Write 'X' for an unknown residue; biolect prepare does so under unknown=mask.",
         ),
     ],
 )

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from biolect.errors import CheckpointError, ConfigError
-from biolect.models.checkpoint import WEIGHTS, check_vocabulary, load, read_facts, read_tensors, save, write_tensors
+from biolect.files import sha256
+from biolect.models.checkpoint import DIGEST, WEIGHTS, check_vocabulary, load, read_facts, read_tensors, save, write_tensors
 from biolect.models.language_model import LanguageModel
 from biolect.models.transformer import Transformer
 from biolect.tokens.vocabulary import Vocabulary
@@ -39,7 +40,7 @@ def test_a_model_comes_back_bit_for_bit(folder: Path) -> None:
 
 def test_the_folder_explains_itself(folder: Path) -> None:
     assert sorted(p.name for p in folder.iterdir()) == ["README.md", "config.yaml", WEIGHTS, "provenance.json", "vocabulary.json"]
-    assert read_facts(folder) == {"corpus": "toy", "tokens": 7}
+    assert read_facts(folder) == {"corpus": "toy", "tokens": 7, DIGEST: sha256(folder / WEIGHTS)}
     words = json.loads((folder / "vocabulary.json").read_text())
     assert words["name"] == "joint-64" and words["tokens"] == list(Vocabulary.joint().tokens)
     assert "vocabulary joint-64" in (folder / "README.md").read_text()
@@ -65,12 +66,28 @@ def test_a_saved_model_replaces_the_one_before(folder: Path) -> None:
     save(CONFIG.build(seed=6), folder)
 
     assert torch.equal(load(folder).head.weight, CONFIG.build(seed=6).head.weight)
-    assert read_facts(folder) == {}
+    assert list(read_facts(folder)) == [DIGEST]
 
 
 def test_a_folder_without_a_config_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="is no model folder: it has no config.yaml. Pass the folder that pretrain wrote"):
         load(tmp_path)
+
+
+def flip(path: Path) -> None:
+    """Change one bit near the end of a file, so that it is whole and well formed all the same."""
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+
+
+def test_one_changed_bit_is_noticed_but_not_missed_where_none_was_noted(folder: Path) -> None:
+    flip(folder / WEIGHTS)
+
+    with pytest.raises(CheckpointError, match="model.safetensors' is not what was saved: its sha256 is not .*, as noted. Copy the folder"):
+        load(folder)
+    (folder / "provenance.json").write_text('{"corpus": "toy"}')
+    assert logits(load(folder)).isfinite().all()
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 7, 1_000, -1])
@@ -99,7 +116,7 @@ def test_another_vocabulary_is_refused_with_both_names(folder: Path) -> None:
 
     assert str(caught.value) == (
         "This checkpoint was trained with vocabulary 'dna-12' (12 tokens); the model has 'joint-64' (64). "
-        "Load its own vocabulary with load(path)."
+        "Give it what was made with its own vocabulary."
     )
     check_vocabulary(folder, small)
 
@@ -130,6 +147,7 @@ def test_weights_that_do_not_fit_the_config_are_named(folder: Path, change: str)
     else:
         tensors[name] = torch.zeros(29)
     save_file(tensors, folder / WEIGHTS)
+    (folder / "provenance.json").unlink()
 
     with pytest.raises(CheckpointError, match=f"do not fit its config.yaml: '{name}' is missing, spare or of another shape"):
         load(folder)

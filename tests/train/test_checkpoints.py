@@ -48,3 +48,15 @@ def test_a_checkpoint_cut_short_is_refused(tmp_path, name: str):
 
     with pytest.raises(CheckpointError, match="damaged"):
         checkpoints.latest(tmp_path, torch.float32)
+
+
+@pytest.mark.parametrize("name", ["optimizer.safetensors", "model/model.safetensors"])
+def test_a_checkpoint_with_a_changed_bit_is_refused(tmp_path, name: str):
+    _save(tmp_path, 1)
+    path = tmp_path / "step-00000001" / name
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+    with pytest.raises(CheckpointError, match="is not what was saved"):
+        checkpoints.latest(tmp_path, torch.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ def test_a_long_sequence_is_refused_or_read_in_windows_never_cut() -> None:
     reader = Reader(model, Grammar.from_dict(PLAIN), context_tokens=32)
     refusing, reading = (Finetuned.bare(reader, Task(target="y", labels=("a", "b"), long=long)) for long in ("refuse", "windows"))
 
-    assert "has 50 residues, the model reads 30 at once. Shorten it, or set long=windows" in refusing.refusal(long)
+    assert "has 50 residues, the model reads 30 at once. Shorten it, or finetune with long=windows" in refusing.refusal(long)
     assert reading.refusal(long) == "" and refusing.refusal(dna(30, 1)) == ""
     rows = reading.rows([reading.reader.member(long), reading.reader.member(dna(7, 2))])
     assert rows.owners.tolist() == [0, 0, 0, 1] and rows.is_pooled.sum().item() == 57
@@ -150,6 +151,16 @@ def test_a_long_sequence_is_refused_or_read_in_windows_never_cut() -> None:
         hidden = [model.hidden(rows.token_ids[[i]], rows.positions[[i]])[0][rows.is_pooled[i]] for i in range(3)]
         expected = reading.predictor.head(torch.cat(hidden).mean(0))
     torch.testing.assert_close(found[0], expected, rtol=0, atol=TOLERANCE)
+
+
+def test_a_changed_bit_of_the_head_is_noticed(tuned: Path, tmp_path: Path) -> None:
+    shutil.copytree(tuned, tmp_path / "run")
+    data = bytearray((tmp_path / "run" / "head.safetensors").read_bytes())
+    data[-2] ^= 1
+    (tmp_path / "run" / "head.safetensors").write_bytes(data)
+
+    with pytest.raises(CheckpointError, match="head.safetensors' is not what was saved"):
+        Finetuned.load(tmp_path / "run")
 
 
 def test_requests_that_cannot_be_are_refused_in_a_sentence(folder: Path, tmp_path: Path, tuned: Path) -> None:

@@ -153,7 +153,11 @@ class Alphabet:
         """Return the error that says which letter is wrong, where. The index is 0-based."""
         where = f"'{name}'" if name else "the sequence"
         gap = letter in "-."
-        hint = "Remove the gaps, or read the file as an alignment." if gap else "Pass unknown='mask' to read it as an unknown residue."
+        unknown = f"Write '{self.unknown}' for an unknown residue; biolect prepare does so under unknown=mask."
+        if verdict.startswith("is not in"):
+            hint = "Remove the gaps, or read the file as an alignment." if gap else unknown
+        else:
+            hint = "Leave out strict=true to fold it."
         return AlphabetError(f"Symbol {letter!r} at index {index} (0-based) of {where} {verdict} the {self.name} alphabet. {hint}")
 
 

@@ -114,7 +114,7 @@ class SmilesAlphabet:
         hint = "Is it SMILES? " if letter.isalpha() or letter.isspace() else ""
         return AlphabetError(
             f"Symbol {letter!r} at index {index} (0-based) of {where} is not in the SMILES alphabet. "
-            f"{hint}Pass unknown='mask' to read it as an unknown symbol."
+            f"{hint}Write '{self.unknown}' for an unknown symbol; biolect prepare does so under unknown=mask."
         )
 
 

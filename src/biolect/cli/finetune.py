@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import Annotated, Literal
+
+from cyclopts import Parameter
 
 from biolect.cli.common import DEFAULTS, POSITIVE, Common, finish
 from biolect.errors import ConfigError
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Table:
+    """What stands where in the table.
+
+    Attributes:
+        target: Column to predict.
+        split: Column with train, valid or test in every row; without it relatives are kept together.
+        sequence: Column of the sequences.
+        modality: What they are; without it their letters tell.
+    """
+
+    target: str
+    split: str | None = None
+    sequence: str = "sequence"
+    modality: Literal["dna", "rna", "protein"] | None = None
+
+
 def finetune(
     data: str,
     *assignments: str,
-    target: str,
-    split: str | None = None,
-    sequence: str = "sequence",
+    table: Table,
     strands: Literal["one", "both"] = "one",
     lora: Annotated[int | None, POSITIVE] = None,
     allow_leakage: bool = False,
@@ -24,9 +43,7 @@ def finetune(
     Args:
         data: CSV, TSV or Parquet with one sequence a row.
         assignments: Changes as `key.path=value`, for example `trains=head`, `epochs=20` or `columns.kind=regression`.
-        target: Column to predict.
-        split: Column with train, valid or test in every row; without it relatives are kept together.
-        sequence: Column of the sequences.
+        table: What stands where.
         strands: `both` trains on either strand of DNA and averages the two when asked.
         lora: Rank of low-rank adapters; not built yet.
         allow_leakage: Go on although a sequence stands in several splits.
@@ -37,7 +54,7 @@ def finetune(
     if lora is not None:
         raise ConfigError("--lora is not built yet. Leave it out to train all weights, or pass trains=head to train the head alone.")
     output = common.need_folder(resumes=True)
-    columns = {"target": target, "sequence": sequence, "split": split} | ({} if common.seed is None else {"seed": common.seed})
+    columns = asdict(table) | ({} if common.seed is None else {"seed": common.seed})
     flags = {"seed": common.seed, "batch_tokens": common.batch_tokens, "dtype": None if common.dtype == "auto" else common.dtype}
     asked = {"data": data, "model": common.need_model(), "columns": columns, "strands": strands}
     config = FinetuneConfig.from_dict(asked | {key: value for key, value in flags.items() if value is not None}).override(assignments)

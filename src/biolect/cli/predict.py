@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Literal
+
 from biolect.cli.common import DEFAULTS, Common, check_inputs, finish
 from biolect.errors import InputError
 
 
-def predict(table: str, /, *, sequence: str = "sequence", common: Common = DEFAULTS) -> int:
+def predict(
+    table: str,
+    /,
+    *,
+    sequence: str = "sequence",
+    modality: Literal["dna", "rna", "protein"] | None = None,
+    common: Common = DEFAULTS,
+) -> int:
     """Predict a class or a number for every sequence. Columns: `id`, `prediction`, and for classes the probability of each.
 
     Args:
         table: CSV, TSV or Parquet with one sequence a row.
         sequence: Column of the sequences.
+        modality: What they are; without it their letters tell.
     """
     import polars
 
+    from biolect.bio.alphabet import Folds
     from biolect.bio.io import Refusal
     from biolect.bio.io.tables import check_ending, read_sequences, write_table
+    from biolect.bio.sequence import Modality
     from biolect.infer.predict import Finetuned
     from biolect.infer.reader import BATCH_TOKENS
 
@@ -29,7 +42,7 @@ def predict(table: str, /, *, sequence: str = "sequence", common: Common = DEFAU
     tuned = Finetuned.load(common.need_model(), device=placement.device, batch_tokens=common.batch_tokens or BATCH_TOKENS)
     found = [
         Refusal(one.name, table, reason) if not isinstance(one, Refusal) and (reason := tuned.refusal(one)) else one
-        for one in read_sequences(table, tuned.modality, column=sequence)
+        for one in read_sequences(table, modality and Modality(modality), column=sequence, among=tuned.modalities)
     ]
     refused = [one for one in found if isinstance(one, Refusal)]
     records = [one for one in found if not isinstance(one, Refusal)]
@@ -37,4 +50,5 @@ def predict(table: str, /, *, sequence: str = "sequence", common: Common = DEFAU
         raise InputError(f"Not one of the {len(refused)} rows of '{table}' can be predicted. The first: {refused[0].reason}")
     columns = tuned.columns([tuned.reader.member(record) for record in records])
     write_table(output, polars.DataFrame({"id": [record.name for record in records]} | columns))
-    return finish({"records": len(records), "target": tuned.task.target}, refused, common)
+    folded = asdict(sum((record.folds for record in records), Folds()))
+    return finish({"records": len(records), "target": tuned.task.target, "folded": folded}, refused, common)

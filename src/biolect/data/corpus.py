@@ -86,7 +86,7 @@ class PrepareOptions(Config):
         if self.valid + self.test >= 1:
             raise ValueError(f"valid = {self.valid} and test = {self.test} leave nothing to train on. Their sum must be below 1.")
         if self.engine == "ray":
-            raise ValueError("engine = 'ray' is not built yet. Use engine='local'.")
+            raise ValueError("engine = 'ray' is not built yet. Use --engine local.")
         if not self.views:
             raise ValueError("views is empty. Name at least one of dna, rna, protein.")
         return self

@@ -6,7 +6,7 @@ import difflib
 import math
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 import pydantic
 from numpy.typing import NDArray
 
+from biolect.bio.alphabet import Folds
 from biolect.bio.io.form import Refusal
 from biolect.bio.io.tables import read_sequences, read_table
 from biolect.bio.sequence import Modality
@@ -37,6 +38,7 @@ class Columns(Config):
     Attributes:
         target: Column of what is predicted.
         sequence: Column of the sequences.
+        modality: Of the sequences; None tells it from their letters.
         split: Column with train, valid and test; without one, whole clusters of relatives are drawn.
         kind: `auto` takes text, and whole numbers of at most 20 different values, for classes.
         valid, test: Shares of residues held out where the table does not say what is.
@@ -45,6 +47,7 @@ class Columns(Config):
 
     target: str
     sequence: str = "sequence"
+    modality: Literal["dna", "rna", "protein"] | None = None
     split: str | None = None
     kind: Literal["auto", "classification", "regression"] = "auto"
     valid: float = pydantic.Field(default=0.1, gt=0, lt=1)
@@ -73,6 +76,11 @@ class Labelled:
     refused: tuple[Refusal, ...]
     shared: int
 
+    @property
+    def folds(self) -> Folds:
+        """Letters that were read as others."""
+        return sum((record.folds for record in self.records), Folds())
+
     def of(self, name: str) -> NDArray[np.int64]:
         """Return the records of a split."""
         return np.flatnonzero(self.splits == SPLITS.index(name))
@@ -83,13 +91,13 @@ def read_labelled(
     columns: Columns,
     refusal: Callable[[Record], str] = lambda record: "",
     *,
-    modality: Modality | None = None,
+    among: Collection[Modality] = (),
     allow_leakage: bool = False,
 ) -> Labelled:
     """Read and check a table.
 
     Args:
-        modality: Of all sequences; None guesses it from them.
+        among: Modalities that can be learned from; empty for any.
         refusal: Why a sequence cannot be used, as a sentence; empty if it can.
         allow_leakage: Go on although splits share sequences.
 
@@ -103,7 +111,9 @@ def read_labelled(
     kept: list[int] = []
     records: list[Record] = []
     refused: list[Refusal] = []
-    for row, (found, text) in enumerate(zip(read_sequences(path, modality, column=columns.sequence), texts, strict=True)):
+    modality = None if columns.modality is None else Modality(columns.modality)
+    rows = read_sequences(path, modality, column=columns.sequence, among=among)
+    for row, (found, text) in enumerate(zip(rows, texts, strict=True)):
         reason = "" if isinstance(found, Refusal) else refusal(found)
         if isinstance(found, Refusal):
             refused.append(found)
@@ -144,14 +154,14 @@ def _targets(
             row = numbers.index(None)
             raise InputError(
                 f"Column '{columns.target}' of '{path}' has '{values[row]}' in row {rows[row] + 1}, which is no finite number. "
-                "Mend it, or pass kind=classification."
+                "Mend it, or pass columns.kind=classification."
             )
         return np.array(numbers, dtype=np.float64), ()
     lone = next((label for label, count in sorted(counts.items()) if count == 1), None)
     if lone is not None:
         raise InputError(
             f"Class '{lone}' in column '{columns.target}' of '{path}' has one record only, which cannot be learned and tested. "
-            "Remove it, join it to another class, or pass kind=regression if these are numbers."
+            "Remove it, join it to another class, or pass columns.kind=regression if these are numbers."
         )
     labels = tuple(sorted(counts))
     return np.searchsorted(labels, values).astype(np.float64), labels
@@ -226,6 +236,6 @@ def _checked(path: str, columns: Columns, found: Labelled) -> Labelled:
     if missing:
         label = found.labels[min(missing)]
         raise InputError(
-            f"Class '{label}' in column '{columns.target}' of '{path}' has no record to train on. Add some, or split otherwise (seed=1)."
+            f"Class '{label}' in column '{columns.target}' of '{path}' has no record to train on. Add some, or split otherwise (--seed 1)."
         )
     return found

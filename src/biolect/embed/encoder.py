@@ -59,7 +59,7 @@ class Encoder(ABC):
             return ""
         if is_protein or self.axis == "residue":
             own = "residue" if is_protein else "nucleotide"
-            return f"'{sequence.name}' is {sequence.modality}, which has no {self.axis} axis. Use axis='{own}' or axis='sequence'."
+            return f"'{sequence.name}' is {sequence.modality}, which has no {self.axis} axis. Use --axis {own} or --axis sequence."
         if len(sequence) % 3:
             return (
                 f"'{sequence.name}' has {len(sequence)} nucleotides, which is not a whole number of codons. "

@@ -25,14 +25,14 @@ from biolect.bio.sequence import Sequence as Record
 from biolect.config import Config
 from biolect.data.document import Member
 from biolect.data.packing import length_batches, windows
-from biolect.errors import AlphabetError, CheckpointError
-from biolect.files import atomic_path
+from biolect.errors import AlphabetError, CheckpointError, ConfigError
+from biolect.files import atomic_path, sha256
 from biolect.infer.prompt import Prompt
 from biolect.infer.reader import BATCH_TOKENS, Reader, Strands
 from biolect.models import checkpoint
 from biolect.models.predictor import Predictor
 
-HEAD, TASK = "head.safetensors", "head.yaml"
+HEAD, TASK, DIGEST = "head.safetensors", "head.yaml", "head_sha256"
 
 
 class Task(Config):
@@ -83,7 +83,7 @@ class Finetuned:
         """Load what `biolect finetune` wrote.
 
         Raises:
-            CheckpointError: If the folder holds no finished finetuning.
+            CheckpointError: If the folder holds no finished finetuning, or a part of it is not what was saved.
         """
         folder = Path(folder)
         if not (folder / TASK).is_file():
@@ -97,7 +97,7 @@ class Finetuned:
             )
         reader = Reader.load(folder, device=device, batch_tokens=batch_tokens)
         predictor = Predictor(reader.model, task.outputs)
-        weights = checkpoint.read_tensors(folder / HEAD)
+        weights = checkpoint.read_tensors(folder / HEAD, checkpoint.read_facts(folder / "model").get(DIGEST))
         if {name: t.shape for name, t in weights.items()} != {name: t.shape for name, t in predictor.head.state_dict().items()}:
             raise CheckpointError(f"'{folder / HEAD}' does not fit the model and {TASK} beside it. Copy the folder again, whole.")
         predictor.head.load_state_dict(weights)
@@ -109,18 +109,22 @@ class Finetuned:
         return cls(Predictor(reader.model, task.outputs, seed).to(reader.model.device), task, reader)
 
     def save(self, folder: Path, facts: Mapping[str, object]) -> None:
-        """Write model, head and task into a run folder; the task comes last, so that what has it is whole."""
-        checkpoint.save(self.predictor.model, folder / "model", facts)
+        """Write head, model and task into a run folder; the task comes last, so that what has it is whole."""
         with atomic_path(folder / HEAD) as temporary:
             checkpoint.write_tensors(temporary, self.predictor.head.state_dict())
+        checkpoint.save(self.predictor.model, folder / "model", {**facts, DIGEST: sha256(folder / HEAD)})
         with atomic_path(folder / TASK) as temporary:
             temporary.write_text(self.task.to_yaml())
 
     @property
-    def modality(self) -> Modality | None:
-        """The one modality that the model reads; None if there are several."""
-        read = [m for m in (Modality.DNA, Modality.RNA, Modality.PROTEIN) if self.reader.model.vocabulary.reads(m)]
-        return read[0] if len(read) == 1 else None
+    def modalities(self) -> tuple[Modality, ...]:
+        """What the model reads of what can be predicted. Raises ConfigError if that is nothing, as it is with molecules."""
+        read = tuple(m for m in (Modality.DNA, Modality.RNA, Modality.PROTEIN) if self.reader.model.vocabulary.reads(m))
+        if not read:
+            raise ConfigError(
+                "The model reads molecules, which are not finetuned on. Embed them with biolect embed, and fit to the vectors."
+            )
+        return read
 
     def refusal(self, record: Record) -> str:
         """Return why a sequence is not read, as a sentence; empty if it is."""
@@ -132,7 +136,8 @@ class Finetuned:
             return str(error)
         if self.reader.room is None or len(record) <= self.reader.room or self.task.long == "windows":
             return ""
-        return f"The record has {len(record):,} residues, the model reads {self.reader.room:,} at once. Shorten it, or set long=windows."
+        room = f"{self.reader.room:,}"
+        return f"The record has {len(record):,} residues, the model reads {room} at once. Shorten it, or finetune with long=windows."
 
     def rows(self, members: Sequence[Member]) -> Rows:
         """Write sequences out, each as a document of its own; long ones as several rows."""

@@ -3,7 +3,7 @@
 model.safetensors   the weights
 config.yaml         `LanguageModel.Config`
 vocabulary.json     name, digest and tokens in id order
-provenance.json     what it was trained on, by whom the data may be used, digests
+provenance.json     what it was trained on, by whom the data may be used, and the digest of the weights
 README.md           the model card
 """
 
@@ -20,11 +20,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from biolect.errors import CheckpointError
-from biolect.files import atomic_path
+from biolect.files import atomic_path, sha256
 from biolect.models.language_model import LanguageModel
 from biolect.tokens.vocabulary import Vocabulary
 
 WEIGHTS = "model.safetensors"
+DIGEST = "weights_sha256"
 
 
 def save(
@@ -45,7 +46,8 @@ def save(
         (temporary / "vocabulary.json").write_text(
             json.dumps({"name": words.name, "digest": words.digest, "tokens": words.tokens}, indent=1)
         )
-        (temporary / "provenance.json").write_text(json.dumps(dict(facts or {}), indent=1))
+        noted = dict(facts or {}) | {DIGEST: sha256(temporary / WEIGHTS)}
+        (temporary / "provenance.json").write_text(json.dumps(noted, indent=1))
         (temporary / "README.md").write_text(card or _plain_card(model, facts or {}))
 
 
@@ -53,7 +55,8 @@ def load(folder: Path | str, *, device: torch.device | str = "cpu", dtype: torch
     """Rebuild the model of a folder.
 
     Raises:
-        CheckpointError: If the folder is no model, is cut short, or was made for another vocabulary.
+        CheckpointError: If the folder is no model, is cut short, was made for another vocabulary, or its weights are not
+            those that were saved.
         ConfigError: If its config.yaml was changed to something that cannot be.
     """
     folder = Path(folder)
@@ -64,7 +67,7 @@ def load(folder: Path | str, *, device: torch.device | str = "cpu", dtype: torch
     with torch.device("meta"):
         model = LanguageModel(config)
     check_vocabulary(folder, model.vocabulary)
-    tensors = read_tensors(folder / WEIGHTS)
+    tensors = read_tensors(folder / WEIGHTS, read_facts(folder).get(DIGEST))
     wanted = model.state_dict()
     odd = sorted(set(tensors) ^ set(wanted)) or sorted(k for k in wanted if tensors[k].shape != wanted[k].shape)
     if odd:
@@ -95,7 +98,7 @@ def check_vocabulary(folder: Path, vocabulary: Vocabulary) -> None:
     if found.get("digest") != vocabulary.digest:
         raise CheckpointError(
             f"This checkpoint was trained with vocabulary '{found.get('name')}' ({len(found.get('tokens', ()))} tokens); the model has "
-            f"'{vocabulary.name}' ({len(vocabulary)}). Load its own vocabulary with load(path)."
+            f"'{vocabulary.name}' ({len(vocabulary)}). Give it what was made with its own vocabulary."
         )
 
 
@@ -124,18 +127,26 @@ def read_metadata(path: Path) -> dict[str, str]:
         return opened.metadata() or {}
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path, digest: str | None = None) -> dict[str, Tensor]:
     """Read tensors by name.
 
+    Args:
+        digest: Sha256 that was noted when the file was written; None where none was, as by older versions.
+
     Raises:
-        CheckpointError: If the file is missing or cut short.
+        CheckpointError: If the file is missing, cut short, or not what was written.
     """
     if not path.is_file():
         raise CheckpointError(f"'{path.parent}' lacks {path.name}. Copy the folder again, whole.")
     try:
-        return load_file(path)
+        found = load_file(path)
     except SafetensorError as error:
         raise CheckpointError(f"'{path}' is damaged or cut short ({path.stat().st_size:,} bytes): {error}. Copy it again, whole.") from None
+    if digest not in (None, sha256(path)):
+        raise CheckpointError(
+            f"'{path}' is not what was saved: its sha256 is not {str(digest)[:12]}, as noted. Copy the folder again, whole."
+        )
+    return found
 
 
 def _plain_card(model: LanguageModel, facts: Mapping[str, Any]) -> str:

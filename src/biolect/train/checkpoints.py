@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from biolect.errors import CheckpointError
-from biolect.files import atomic_path
+from biolect.files import atomic_path, sha256
 from biolect.models import checkpoint
 from biolect.models.language_model import LanguageModel
 from biolect.train.curriculum import RunConfig
@@ -30,6 +30,7 @@ from biolect.train.curriculum import RunConfig
 KEPT = 2
 _OPTIMIZER = "optimizer.safetensors"
 _STATE = "state.json"
+_DIGEST = "optimizer_sha256"
 
 
 @dataclass
@@ -63,7 +64,8 @@ def save(
             checkpoint.save(model, temporary / "model", {"tokens": position.tokens, "step": position.step} | config.reading_facts)
             checkpoint.write_tensors(temporary / _OPTIMIZER, optimizer)
             (temporary / "config.yaml").write_text(config.to_yaml())
-            (temporary / _STATE).write_text(json.dumps({"position": asdict(position), "pending": pending}))
+            state = {"position": asdict(position), "pending": pending, _DIGEST: sha256(temporary / _OPTIMIZER)}
+            (temporary / _STATE).write_text(json.dumps(state))
     tidy(folder)
 
 
@@ -93,7 +95,7 @@ def latest(folder: Path, dtype: torch.dtype) -> Saved | None:
         pending = state["pending"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"'{path / _STATE}' is damaged ({error}). Remove that folder to resume from the one before it.") from None
-    return Saved(path, model.state_dict(), checkpoint.read_tensors(path / _OPTIMIZER), position, pending)
+    return Saved(path, model.state_dict(), checkpoint.read_tensors(path / _OPTIMIZER, state.get(_DIGEST)), position, pending)
 
 
 def _whole(folder: Path) -> list[Path]:

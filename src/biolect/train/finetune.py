@@ -11,6 +11,7 @@ run.json             what was run, where, on what
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def finetune(
 
     Returns:
         `metric`, its `valid` and `test` value, the 95 % `interval` of the latter over clusters of relatives,
-        `trainable_parameters`, and more.
+        `trainable_parameters`, letters that were `folded`, and more.
 
     Raises:
         ConfigError: If the folder holds another run, or the metric does not fit the task.
@@ -68,7 +69,7 @@ def finetune(
         raise ConfigError(f"'{config.model}' reads both strands of every sequence itself, so strands = both adds nothing. Leave it out.")
     task = Task(target=config.columns.target, strands=config.strands, long=config.long)
     bare = Finetuned.bare(reader, task)
-    data = read_labelled(config.data, config.columns, bare.refusal, modality=bare.modality, allow_leakage=allow_leakage)
+    data = read_labelled(config.data, config.columns, bare.refusal, among=bare.modalities, allow_leakage=allow_leakage)
     if not data.labels:
         train = data.targets[data.of("train")]
         task = task.model_copy(update={"mean": float(train.mean()), "deviation": float(train.std()) or 1.0})
@@ -86,7 +87,7 @@ def finetune(
     result = tuner.report()
     if tuner.progress.is_done:
         _publish(config, output, tuner, result)
-    return result | {"finished": tuner.progress.is_done, "refused": list(data.refused)}
+    return result | {"finished": tuner.progress.is_done, "folded": asdict(data.folds), "refused": list(data.refused)}
 
 
 def _publish(config: FinetuneConfig, output: Path, tuner: Tuner, result: dict[str, Any]) -> None:

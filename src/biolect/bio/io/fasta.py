@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path
 from typing import IO
@@ -21,6 +21,8 @@ from biolect.errors import AlphabetError, InputError
 from biolect.files import atomic_path
 
 __all__ = ["Codes", "guess_modality", "read", "read_alignment", "read_codes", "write_fasta", "write_rows"]
+
+_ENDINGS = {".faa": Modality.PROTEIN, ".fna": Modality.DNA, ".ffn": Modality.DNA}
 
 
 def read(
@@ -95,26 +97,49 @@ def raw_records(stream: BufferedReader, where: str) -> Iterator[tuple[bytes, byt
         yield header, b"".join(letters), line
 
 
-def guess_modality(head: bytes, where: str) -> Modality:
+def guess_modality(head: bytes, where: str, among: Collection[Modality] = ()) -> Modality:
     """Tell the modality of FASTA records from the beginning of their file.
 
     Letters that no nucleotide code has (E F I L P Q and so on) make a protein. Otherwise, with nine of
-    ten letters among A C G T U N, it is RNA if there are U and no T, and DNA if not.
+    ten letters among A C G T U N, it is RNA if there are U and no T, and DNA if not. Where letters cannot tell, the
+    name does: .faa is protein, .fna and .ffn are DNA.
+
+    Args:
+        among: What the reader of the records knows; it decides where letters and name leave it open.
 
     Raises:
-        InputError: If there are no letters, or only letters that may be both.
+        InputError: If there are no letters, only letters that may be both, or letters of what the reader does not know.
     """
+    found = _guessed(head, where, among)
+    if among and found not in among:
+        known = " or ".join(among)
+        raise InputError(
+            f"'{where}' holds {found} by its letters, but the model reads {known} only. Take a model of {found}; if it is {known} all the "
+            f"same, say so with --modality {next(iter(among))}."
+        )
+    return found
+
+
+def _guessed(head: bytes, where: str, among: Collection[Modality]) -> Modality:
     text = re.sub(rb"(?m)^[>;#].*$", b"", head).upper()
     counts = {letter: text.count(letter.encode()) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
     total = sum(counts.values())
     if sum(counts[letter] for letter in "EFIJLOPQXZ"):
         return Modality.PROTEIN
     if total and sum(counts[letter] for letter in "ACGTUN") >= 0.9 * total:
-        return Modality.RNA if counts["U"] and not counts["T"] else Modality.DNA
+        # Letters without T and U are of both.
+        is_rna = not counts["T"] and (counts["U"] or (Modality.RNA in among and Modality.DNA not in among))
+        return Modality.RNA if is_rna else Modality.DNA
     if not total:
         raise InputError(f"No record of '{where}' has letters. Check how it was made.")
+    for ending, modality in _ENDINGS.items():
+        if where.lower().removesuffix(".gz").endswith(ending):
+            return modality
+    if len(among) == 1:
+        return next(iter(among))
     raise InputError(
-        f"Whether '{where}' holds DNA, RNA or protein cannot be told from its letters. Say it, for example with modality='dna'."
+        f"Whether '{where}' holds DNA, RNA or protein cannot be told from its letters. Give it as FASTA, named .faa for protein or "
+        ".fna for DNA."
     )
 
 

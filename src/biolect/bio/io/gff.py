@@ -140,7 +140,9 @@ def read_gff(
         embedded = annotation.read(stream)
         yield from (Refusal("", f"{path}:{number}", reason) for number, reason in annotation.refused)
         if fasta is None and embedded is None:
-            raise InputError(f"'{path}' has annotation but no sequence. Pass its FASTA, for example with fasta='genome.fa'.")
+            raise InputError(
+                f"'{path}' has annotation but no sequence. Put its FASTA beside it under the same name, ending in .fa, or give both."
+            )
         if fasta is None and embedded is not None:
             yield from _all(annotation, embedded, str(path), str(path), proteins or {})
             return

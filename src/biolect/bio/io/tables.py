@@ -6,7 +6,7 @@ import difflib
 import gzip
 import io
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,6 +76,7 @@ def read_sequences(
     modality: Modality | None = None,
     *,
     column: str | None = None,
+    among: Collection[Modality] = (),
     unknown: Unknown = "refuse",
     strict: bool = False,
     where: str = "",
@@ -83,10 +84,12 @@ def read_sequences(
     """Read one sequence per row; names come from a column `id` or `name`, or are row numbers from 1.
 
     Args:
-        column: Where the sequences are; None takes `sequence` or, where there is none, a column of SMILES.
+        column: Where the sequences are; None takes `sequence` or, where there is none, a column of SMILES. A row whose
+            name is empty is refused.
+        among: What the reader of the records knows; see `guess_modality`.
 
     Raises:
-        InputError: Like `read_table`; also if the modality is not given and cannot be guessed.
+        InputError: Like `read_table`; also if the modality is not given and cannot be guessed, or is none of `among`.
     """
     where = where or str(source)
     frame = read_table(source, [column] if column else [], where=where)
@@ -97,19 +100,21 @@ def read_sequences(
         modality = modality if column == "sequence" else Modality.MOLECULE
     texts = ["" if text is None else str(text).strip() for text in frame[column].to_list()]
     named = next((name for name in _NAMES if name in frame.columns), None)
-    names = [str(name) for name in frame[named].to_list()] if named else [str(row) for row in range(1, len(texts) + 1)]
-    if modality is Modality.MOLECULE:
-        places = (f"{where}, row {row}" for row in range(1, len(texts) + 1))
-        yield from (one(*row, unknown=unknown, strict=strict) for row in zip(texts, names, places, strict=True))
-        return
-    modality = modality or guess_modality("\n".join(texts).encode("latin-1", errors="replace"), where)
-    for row, (name, text) in enumerate(zip(names, texts, strict=True), 1):
-        try:
-            if not text:
-                raise AlphabetError(EMPTY)
-            yield Sequence.read(text, modality, name=name, unknown=unknown, strict=strict)
-        except AlphabetError as error:
-            yield Refusal(name, f"{where}, row {row}", str(error))
+    names: list[object] = frame[named].to_list() if named else list(range(1, len(texts) + 1))
+    modality = modality or guess_modality("\n".join(texts).encode("latin-1", errors="replace"), where, among)
+    for row, (given, text) in enumerate(zip(names, texts, strict=True), 1):
+        name, place = str(row if given is None else given), f"{where}, row {row}"
+        if given is None:
+            yield Refusal(name, place, f"Its column '{named}' is empty. Fill it in, or remove the row.")
+        elif modality is Modality.MOLECULE:
+            yield one(text, name, place, unknown=unknown, strict=strict)
+        else:
+            try:
+                if not text:
+                    raise AlphabetError(EMPTY)
+                yield Sequence.read(text, modality, name=name, unknown=unknown, strict=strict)
+            except AlphabetError as error:
+                yield Refusal(name, place, str(error))
 
 
 def check_ending(path: str | Path) -> None:
