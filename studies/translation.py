@@ -164,15 +164,16 @@ def _which(row: list[Any], segments: list[Any], inside: list[int]) -> list[int]:
     return [identity[id(segment)] for segment in row]
 
 
-def measure(model: LanguageModel, arm: Arm, crops: list[Any], seed: int = 5) -> dict[str, np.ndarray]:
-    """Return nats and residues per document for every condition, with and without coordinates."""
+def measure(model: LanguageModel, arm: Arm, crops: list[Any], seed: int = 5, *, both: bool = True) -> dict[str, np.ndarray]:
+    """Return nats and residues per document for every condition; `both`, with coordinates and without, where the arm has them."""
     model.eval()
     found = {}
     shared = arm.grammar.positions == "shared"
     for name, documents in conditions(arm, crops, seed):
         if shared:
             found[name] = score(model, documents, arm.grammar, coordinates=True)
-        found[name if not shared else f"{name}, coordinate-free"] = score(model, documents, arm.grammar, coordinates=False)
+        if both or not shared:
+            found[name if not shared else f"{name}, coordinate-free"] = score(model, documents, arm.grammar, coordinates=False)
     model.train()
     return found
 
@@ -236,7 +237,7 @@ def train_one(name: str, seed: int, output: Path) -> None:
 
     def look(place: Position) -> bool:
         if any(last[0] < mark * 1e6 <= place.tokens for mark in MARKS):
-            found = {key: bits(value) for key, value in measure(model, arm, crops).items()}
+            found = {key: bits(value) for key, value in measure(model, arm, crops, both=False).items()}
             curve.write("curve", step=place.step, tokens=place.tokens, bits=found)
             print(f"{name}-{seed} {place.tokens / 1e6:.2f}M", {k: v for k, v in found.items() if "free" not in k}, flush=True)
         last[0] = place.tokens
