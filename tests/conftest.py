@@ -17,7 +17,7 @@ from tests.shapes import checked
 
 # Shapes are checked at run time here and nowhere else: users pay nothing, and an annotation cannot lie.
 install_import_hook(
-    [f"biolect.{room}" for room in ("ops", "nn", "models", "objectives", "values")], f"{checked.__module__}.{checked.__name__}"
+    [f"biolect.{room}" for room in ("ops", "nn", "models", "objectives", "fusion", "values")], f"{checked.__module__}.{checked.__name__}"
 )
 
 REPOSITORY = Path(__file__).resolve().parents[1]

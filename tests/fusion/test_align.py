@@ -2,13 +2,14 @@
 
 import itertools
 import re
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from biolect.bio.genetic_code import GeneticCode
-from biolect.bio.sequence import Sequence
+from biolect.bio.sequence import Modality, Sequence
 from biolect.errors import AlphabetError, ConfigError, CoordinateError, FrameError, ShapeError
 from biolect.fusion.align import CodonConvolution, codon_grid, codon_taps, codon_weights, outside, tapped
 
@@ -61,7 +62,7 @@ def test_weights_equal_their_definition(mode, tail):
     for unknown, leader in itertools.product([(), (0,), (5,), (6, 14), (17,)], [0, 1, 4]):
         text = random_text(leader + 24 + tail, seed=tail)
         text = "".join("N" if i in unknown else letter for i, letter in enumerate(text))
-        grid = codon_grid(Sequence(text, "dna"), start=leader)
+        grid = codon_grid(Sequence(text, Modality.DNA), start=leader)
         spans = six_mers(text)
 
         weights = codon_weights(grid, spans, mode).toarray()
@@ -77,7 +78,7 @@ def test_one_hot_identities_of_tokens_land_on_their_own_codons(tail):
     cases = [(text, spans) for text in texts for spans in (six_mers(text), letters(text))]
 
     for mode, (text, spans) in itertools.product(("repeat", "coverage"), cases):
-        grid = codon_grid(Sequence(text, "dna"))
+        grid = codon_grid(Sequence(text, Modality.DNA))
         placed = codon_weights(grid, spans, mode) @ np.eye(len(spans))
         for codon, row in enumerate(placed):
             seen = {i for token in np.flatnonzero(row) for i in range(*spans[token])}
@@ -88,7 +89,7 @@ def test_one_hot_identities_of_tokens_land_on_their_own_codons(tail):
 
 def test_the_convolutions_of_the_paper_are_the_taps():
     text = "ATGGCCAAATAA"
-    grid, spans = codon_grid(Sequence(text, "dna")), six_mers(text)
+    grid, spans = codon_grid(Sequence(text, Modality.DNA)), six_mers(text)
 
     two = [tap.toarray().tolist() for tap in codon_taps(grid, spans, "k2s2")]
     three = [tap.toarray().tolist() for tap in codon_taps(grid, spans, "k3s2p2")]
@@ -103,12 +104,13 @@ def test_the_convolutions_of_the_paper_are_the_taps():
 def test_a_full_convolution_over_taps_equals_a_transposed_one_over_tokens(tail):
     # Left-over letters are the stop codon, so both outputs are cut to the codons before it.
     text = random_text(24, seed=4) + ("TAA" if tail else "AAATAA")
-    grid, spans = codon_grid(Sequence(text, "dna")), six_mers(text)
+    grid, spans = codon_grid(Sequence(text, Modality.DNA)), six_mers(text)
     vectors = np.random.default_rng(0).normal(size=(len(spans), 5)).astype(np.float32)
-    for mode, reference, first in (
+    cases: Any = (
         ("k3s2p2", torch.nn.ConvTranspose1d(5, 5, 3, stride=2, padding=2), 0),
         ("k2s2", torch.nn.ConvTranspose1d(5, 5, 2, stride=2), 1),
-    ):
+    )
+    for mode, reference, first in cases:
         taps = codon_taps(grid, spans, mode)
         ours = CodonConvolution(5, len(taps), "full")
         ours.weight.data = reference.weight.data.permute(2, 0, 1)
@@ -125,7 +127,7 @@ def test_a_full_convolution_over_taps_equals_a_transposed_one_over_tokens(tail):
 @pytest.mark.parametrize("mode", ["k2s2", "k3s2p2"])
 def test_a_small_convolution_begins_as_the_fixed_alignment(mode, kind):
     text = random_text(24)
-    grid, spans = codon_grid(Sequence(text, "dna")), six_mers(text)
+    grid, spans = codon_grid(Sequence(text, Modality.DNA)), six_mers(text)
     vectors = np.random.default_rng(1).normal(size=(len(spans), 7)).astype(np.float32)
     taps = codon_taps(grid, spans, mode)
 
@@ -142,7 +144,7 @@ def test_weights_of_convolutions_are_as_many_as_the_paper_has():
 
 
 def test_the_protein_stands_on_its_codons_and_not_on_the_stop():
-    sequence = Sequence("GTGGCNTAAAAATAGCC", "dna")
+    sequence = Sequence("GTGGCNTAAAAATAGCC", Modality.DNA)
     spans = np.array([(0, 0), (0, 1), (1, 2), (2, 3), (3, 4), (4, 4)])
 
     for keeps_stop in (False, True):
@@ -156,7 +158,7 @@ def test_the_protein_stands_on_its_codons_and_not_on_the_stop():
 
 def test_untranslated_ends_are_context_and_never_codons():
     text = "CCCCATGGCCAAATAAGG"
-    grid = codon_grid(Sequence(text, "rna"), start=4, stop=16)
+    grid = codon_grid(Sequence(text, Modality.RNA), start=4, stop=16)
     spans = letters(text)
 
     weights = codon_weights(grid, spans, "coverage").toarray()
@@ -167,16 +169,16 @@ def test_untranslated_ends_are_context_and_never_codons():
 
 
 def test_what_cannot_be_aligned_is_refused_in_a_sentence():
-    gene = Sequence("ATGGCCAAATAA", "dna", name="g")
+    gene = Sequence("ATGGCCAAATAA", Modality.DNA, name="g")
     grid = codon_grid(gene)
     with pytest.raises(FrameError, match="'g' has 13 nucleotides, which is not a whole number of codons. Select"):
-        codon_grid(Sequence("ATGGCCAAATAAC", "dna", name="g"), strict=True)
+        codon_grid(Sequence("ATGGCCAAATAAC", Modality.DNA, name="g"), strict=True)
     with pytest.raises(FrameError, match=r"Codon 2 \(1-based\) of 'g' is a stop inside the frame"):
-        codon_grid(Sequence("ATGTAAGCC", "dna", name="g"), strict=True)
+        codon_grid(Sequence("ATGTAAGCC", Modality.DNA, name="g"), strict=True)
     with pytest.raises(FrameError, match="no codon before a stop"):
-        codon_grid(Sequence("TAA", "dna", name="g"))
+        codon_grid(Sequence("TAA", Modality.DNA, name="g"))
     with pytest.raises(AlphabetError, match="is protein, which has no codons"):
-        codon_grid(Sequence("MAK", "protein"))
+        codon_grid(Sequence("MAK", Modality.PROTEIN))
     with pytest.raises(CoordinateError, match="4-13 .* does not lie in the 12 nucleotides"):
         codon_grid(gene, start=4, stop=13)
     with pytest.raises(ShapeError, match="gave 4 residues, but the codon axis has 3. Does the sequence include the stop"):

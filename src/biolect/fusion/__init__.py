@@ -8,7 +8,7 @@ nucleotides cannot shift one encoder against another. Then they are combined pos
 fusion must beat. `heads` turn combined codons into classes or numbers.
 
 Example:
-    grid = codon_grid(Sequence("AUGGCCAAAUAA", "rna"))
+    grid = codon_grid(Sequence("AUGGCCAAAUAA", Modality.RNA))
     weights = codon_weights(grid, spans, "coverage")  # spans: one row per token, 0-based, half-open
     codons = weights @ vectors  # one row per codon: M, A, K
 """

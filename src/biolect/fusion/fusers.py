@@ -1,0 +1,265 @@
+"""Fusers: several streams of vectors on one codon axis become one.
+
+A stream is what one encoder says, one vector per codon; its mask says where it says something. A stream that is
+masked everywhere in a row is absent there, which is how modalities are dropped in training and taken away afterwards
+to see what they are worth.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+import pydantic
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from biolect import config
+from biolect.errors import ShapeError
+
+Streams = Mapping[str, Float[Tensor, "B P _"]]
+Masks = Mapping[str, Bool[Tensor, "B P"]]
+
+_LEAST_WEIGHT = 1e-8
+
+
+class Fused(NamedTuple):
+    """One stream out of several.
+
+    Attributes:
+        values: Zero where the mask is false.
+        mask: Where at least one stream says something.
+        weights: Of every stream in every row, by name in alphabetical order; None where the fuser gives none.
+        entropy: Mean entropy of these weights, 0 without. Nats.
+    """
+
+    values: Float[Tensor, "B P D"]
+    mask: Bool[Tensor, "B P"]
+    weights: Float[Tensor, "B E"] | None
+    entropy: Float[Tensor, ""]
+
+
+class Fuser(nn.Module, ABC):
+    """Base of every fuser. Invariant: streams are taken by name, so the order in which they are named changes nothing."""
+
+    class Config(config.Config):
+        """What every fuser is built from.
+
+        Attributes:
+            inputs: Width of every stream by name.
+        """
+
+        inputs: dict[str, int] = pydantic.Field(min_length=1)
+
+    def __init__(self, inputs: Mapping[str, int], width: int) -> None:
+        super().__init__()
+        self.names, self.width = sorted(inputs), width
+
+    def forward(self, streams: Streams, masks: Masks) -> Fused:
+        """Return one stream.
+
+        Raises:
+            ShapeError: If the streams are not those that the fuser was built for.
+        """
+        if sorted(streams) != self.names or sorted(masks) != self.names:
+            raise ShapeError(f"This fuser reads {', '.join(self.names)}, not {', '.join(sorted(streams))}. Build one for these streams.")
+        kept = torch.stack([masks[name] for name in self.names], dim=1)
+        values, weights = self.fuse([streams[name] * masks[name].unsqueeze(-1) for name in self.names], kept)
+        mask = kept.any(1)
+        entropy = values.new_zeros(()) if weights is None else mean_entropy(weights)
+        return Fused(values * mask.unsqueeze(-1), mask, weights, entropy)
+
+    @abstractmethod
+    def fuse(
+        self, streams: list[Float[Tensor, "B P _"]], kept: Bool[Tensor, "B E P"]
+    ) -> tuple[Float[Tensor, "B P D"], Float[Tensor, "B E"] | None]:
+        """Return fused values, and weights of the streams where there are any; streams are zero where they are masked."""
+
+
+class Concatenation(Fuser):
+    """Streams side by side; named ones first go through a linear layer and tanh, lest a wide one dominates."""
+
+    class Config(Fuser.Config):
+        """The paper projects DNA only; how deep, and to which width, it does not say."""
+
+        kind: Literal["concatenation"] = "concatenation"
+        projected: tuple[str, ...] = ("dna",)
+        projected_width: int = pydantic.Field(default=512, gt=0)
+
+        def build(self) -> Concatenation:
+            """Return the fuser."""
+            return Concatenation(self)
+
+    def __init__(self, config: Config) -> None:
+        widths = {name: config.projected_width if name in config.projected else width for name, width in config.inputs.items()}
+        super().__init__(config.inputs, sum(widths.values()))
+        self.project = nn.ModuleDict({n: nn.Linear(config.inputs[n], widths[n]) for n in self.names if n in config.projected})
+
+    def fuse(
+        self, streams: list[Float[Tensor, "B P _"]], kept: Bool[Tensor, "B E P"]
+    ) -> tuple[Float[Tensor, "B P D"], Float[Tensor, "B E"] | None]:
+        """Return streams side by side, by name."""
+        parts = [
+            self.project[name](x).tanh() * kept[:, i, :, None] if name in self.project else x
+            for i, (name, x) in enumerate(zip(self.names, streams, strict=True))
+        ]
+        return torch.cat(parts, dim=-1), None
+
+
+class GatedAttention(Fuser):
+    """One weight per stream and sequence, from a gate over the mean of each stream (multiple-instance learning).
+
+    Projections and gates belong to a stream, the last vector is shared. The temperature is exp(theta), and what is clamped
+    is the temperature alone, so that theta keeps its gradient on the way back in.
+
+    Source: arXiv:2506.08936, section on fusion; the gate after arXiv:1802.04712, equation 9. The paper adds entropy to the
+        loss, positive weights sharpen; see `mean_entropy`.
+    """
+
+    class Config(Fuser.Config):
+        """The paper's sizes; `narrow` for small tables."""
+
+        kind: Literal["mil"] = "mil"
+        width: int = pydantic.Field(default=600, gt=0)
+        gate_width: int = pydantic.Field(default=100, gt=0)
+        temperature: float = pydantic.Field(default=1.0, gt=0)
+        least_temperature: float = pydantic.Field(default=0.02, gt=0)
+        most_temperature: float = pydantic.Field(default=20.0, gt=0)
+
+        @classmethod
+        def narrow(cls, inputs: dict[str, int]) -> GatedAttention.Config:
+            """Return sizes for a table of a few thousand rows."""
+            return cls(inputs=inputs, width=64, gate_width=16)
+
+        def build(self) -> GatedAttention:
+            """Return the fuser."""
+            return GatedAttention(self)
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config.inputs, config.width)
+        self.project = nn.ModuleDict({name: nn.Linear(config.inputs[name], config.width) for name in self.names})
+        self.value = nn.ModuleDict({name: nn.Linear(config.width, config.gate_width) for name in self.names})
+        self.gate = nn.ModuleDict({name: nn.Linear(config.width, config.gate_width) for name in self.names})
+        self.score = nn.Linear(config.gate_width, 1, bias=False)
+        self.theta = nn.Parameter(torch.tensor(math.log(config.temperature)))
+        self.limits = config.least_temperature, config.most_temperature
+
+    @property
+    def temperature(self) -> Float[Tensor, ""]:
+        """What scores are divided by."""
+        free = self.theta.exp()
+        # Straight through: the value is clamped, the gradient is not.
+        return free + (free.clamp(*self.limits) - free).detach()
+
+    def fuse(
+        self, streams: list[Float[Tensor, "B P _"]], kept: Bool[Tensor, "B E P"]
+    ) -> tuple[Float[Tensor, "B P D"], Float[Tensor, "B E"] | None]:
+        """Return the weighted sum of projected streams; absent ones have weight 0."""
+        parts = [self.project[name](x).tanh() * kept[:, i, :, None] for i, (name, x) in enumerate(zip(self.names, streams, strict=True))]
+        means = [part.sum(1) / kept[:, i].sum(1, keepdim=True).clamp_min(1) for i, part in enumerate(parts)]
+        gated = [self.value[n](mean).tanh() * self.gate[n](mean).sigmoid() for n, mean in zip(self.names, means, strict=True)]
+        scores = torch.cat([self.score(one) for one in gated], dim=1) / self.temperature
+        weights = scores.masked_fill(~kept.any(2), torch.finfo(scores.dtype).min).softmax(1)
+        return sum((weights[:, i, None, None] * part for i, part in enumerate(parts)), torch.zeros_like(parts[0])), weights
+
+
+class CrossAttention(Fuser):
+    """Every stream attends to all codons of all streams; the results are joined, with their mean as a residual.
+
+    Neither positions nor streams are marked, as in the paper: where a codon stands reaches attention through the encoders
+    only. The output projection inside the attention is the paper's P; one more would not fit its number of weights.
+
+    Source: arXiv:2506.08936, equations of cross-modal attention. Its figure pools each stream first; the head needs codons.
+    """
+
+    class Config(Fuser.Config):
+        """The paper's sizes; `narrow` for small tables.
+
+        Attributes:
+            marks_streams: Add a learned vector to each projected stream, so that attention knows whose a codon is.
+        """
+
+        kind: Literal["attention"] = "attention"
+        width: int = pydantic.Field(default=600, gt=0)
+        heads: int = pydantic.Field(default=4, gt=0)
+        dropout: float = pydantic.Field(default=0.1, ge=0, lt=1)
+        marks_streams: bool = False
+
+        @pydantic.model_validator(mode="after")
+        def _heads_fit(self) -> CrossAttention.Config:
+            if self.width % self.heads:
+                raise ValueError(f"width = {self.width} is not divisible by heads = {self.heads}. Choose a multiple.")
+            return self
+
+        @classmethod
+        def narrow(cls, inputs: dict[str, int]) -> CrossAttention.Config:
+            """Return sizes for a table of a few thousand rows."""
+            return cls(inputs=inputs, width=64)
+
+        def build(self) -> CrossAttention:
+            """Return the fuser."""
+            return CrossAttention(self)
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config.inputs, config.width)
+        self.project = nn.ModuleDict({name: nn.Linear(config.inputs[name], config.width) for name in self.names})
+        self.attend = nn.ModuleDict(
+            {name: nn.MultiheadAttention(config.width, config.heads, config.dropout, batch_first=True) for name in self.names}
+        )
+        self.norm = nn.ModuleDict({name: nn.LayerNorm(config.width) for name in self.names})
+        self.join = nn.Linear(len(self.names) * config.width, config.width)
+        self.last_norm = nn.LayerNorm(config.width)
+        self.dropout = nn.Dropout(config.dropout)
+        marks = torch.zeros(len(self.names), config.width)
+        self.marks = nn.Parameter(marks) if config.marks_streams else None
+
+    def fuse(
+        self, streams: list[Float[Tensor, "B P _"]], kept: Bool[Tensor, "B E P"]
+    ) -> tuple[Float[Tensor, "B P D"], Float[Tensor, "B E"] | None]:
+        """Return joined streams; masked codons are no keys, and absent streams count in no mean."""
+        parts = [self.project[name](x).tanh() for name, x in zip(self.names, streams, strict=True)]
+        if self.marks is not None:
+            parts = [part + mark for part, mark in zip(parts, self.marks, strict=True)]
+        keys = torch.cat(parts, dim=1)
+        # A row without any codon would divide by nothing; it is masked afterwards.
+        hidden = (~kept.flatten(1)) & kept.flatten(1).any(1, keepdim=True)
+        joined = []
+        for i, (name, part) in enumerate(zip(self.names, parts, strict=True)):
+            seen, _ = self.attend[name](part, keys, keys, key_padding_mask=hidden, need_weights=False)
+            joined.append(self.norm[name](part + self.dropout(seen)) * kept[:, i, :, None])
+        total = sum(joined, torch.zeros_like(joined[0])) / kept.sum(1).clamp_min(1).unsqueeze(-1)
+        return self.last_norm(total + self.join(torch.cat(joined, dim=-1))), None
+
+
+AnyFuser = Concatenation.Config | GatedAttention.Config | CrossAttention.Config
+
+
+def mean_entropy(weights: Float[Tensor, "B E"]) -> Float[Tensor, ""]:
+    """Return the entropy of weights, mean over rows. Nats.
+
+    Training adds it to the loss with a positive factor, so that it becomes small and the weights peaked.
+    """
+    return -(weights * weights.clamp_min(_LEAST_WEIGHT).log()).sum(1).mean()
+
+
+def drop_streams(masks: Masks, rate: float, generator: torch.Generator) -> dict[str, Bool[Tensor, "B P"]]:
+    """Return masks in which each stream of each row is absent at a rate; one that is there always stays.
+
+    A model that was trained so can be asked about every subset of its streams.
+    """
+    names = sorted(masks)
+    present = torch.stack([masks[name].any(1) for name in names], dim=1)
+    draws = torch.rand(present.shape, generator=generator).to(present.device).masked_fill(~present, -1)
+    stays = draws >= torch.minimum(torch.full_like(draws[:, :1], rate), draws.max(1, keepdim=True).values)
+    return {name: masks[name] & stays[:, i, None] for i, name in enumerate(names)}
+
+
+def shuffled_partners(streams: Streams, masks: Masks, kept: str, order: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return streams in which all but one come from other rows: a control with as many weights and nothing to fuse."""
+    return (
+        {name: x if name == kept else x[order] for name, x in streams.items()},
+        {name: x if name == kept else x[order] for name, x in masks.items()},
+    )
