@@ -28,7 +28,7 @@ from biolect.data.splits import Clustering, cluster, split
 from biolect.errors import InputError, LeakageError
 from biolect.tokens.vocabulary import Vocabulary
 
-_WORDS = {"train": 0, "valid": 1, "validation": 1, "test": 2}
+_WORDS = {"train": 0, "valid": 1, "validation": 1, "val": 1, "test": 2}
 _MOST_CLASSES = 20
 
 
@@ -125,7 +125,7 @@ def read_labelled(
     if not records:
         raise InputError(f"Not one of the {len(frame)} rows of '{path}' can be used. The first: {refused[0].reason}")
     values = [str(texts[row]) for row in kept]
-    targets, labels = _targets(path, columns, values, kept, is_number=frame[columns.target].dtype.is_float())
+    targets, labels = read_targets(path, columns, values, kept, is_number=frame[columns.target].dtype.is_float())
     clusters = clusters_of(records)
     splits = _splits(path, columns, records, clusters, None if columns.split is None else [frame[columns.split][row] for row in kept])
     shared = _shared(records, splits)
@@ -137,10 +137,18 @@ def read_labelled(
     return _checked(path, columns, Labelled(tuple(records), targets, labels, splits, clusters, tuple(refused), len(shared)))
 
 
-def _targets(
+def read_targets(
     path: str, columns: Columns, values: Sequence[str], rows: Sequence[int], *, is_number: bool
 ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """Return targets as numbers, and the classes that they count, if they do."""
+    """Return targets as numbers, and the classes that they count, if they do.
+
+    Args:
+        rows: Row of every value in the table, for messages. 0-based.
+        is_number: The column holds numbers with fractions.
+
+    Raises:
+        InputError: If all are equal, a class has one record only, or a number was asked for and one is none.
+    """
     import polars
 
     counts = Counter(values)
@@ -172,16 +180,21 @@ def _splits(
 ) -> NDArray[np.uint8]:
     if words is None:
         return drawn_splits(records, clusters, {"test": columns.test, "valid": columns.valid}, columns.seed)
-    if unknown := [word for word in words if word not in _WORDS]:
-        close = difflib.get_close_matches(str(unknown[0]), _WORDS, n=1)
-        hint = f" Did you mean '{close[0]}'?" if close else " Write train, valid or test in every row."
-        raise InputError(f"Column '{columns.split}' of '{path}' has '{unknown[0]}', which is no split.{hint}")
-    splits = np.array([_WORDS[word] for word in words], dtype=np.uint8)
+    splits = split_codes(path, columns.split, words)
     training = np.flatnonzero(splits == 0)
     if len(training) and not (splits == 1).any():
         some = [records[i] for i in training.tolist()]
         splits[training] = drawn_splits(some, clusters[training], {"valid": columns.valid}, columns.seed)
     return splits
+
+
+def split_codes(path: str, column: str | None, words: Sequence[Any]) -> NDArray[np.uint8]:
+    """Return 0 train, 1 valid, 2 test for the words of a column. Raises InputError for any other word."""
+    if unknown := [word for word in words if word not in _WORDS]:
+        close = difflib.get_close_matches(str(unknown[0]), _WORDS, n=1)
+        hint = f" Did you mean '{close[0]}'?" if close else " Write train, valid or test in every row."
+        raise InputError(f"Column '{column}' of '{path}' has '{unknown[0]}', which is no split.{hint}")
+    return np.array([_WORDS[word] for word in words], dtype=np.uint8)
 
 
 def drawn_splits(records: Sequence[Record], clusters: NDArray[np.int32], fractions: dict[str, float], seed: int) -> NDArray[np.uint8]:
@@ -191,25 +204,31 @@ def drawn_splits(records: Sequence[Record], clusters: NDArray[np.int32], fractio
         return split([store], [labels.astype(np.int32)], fractions, seed)[0]
 
 
-def clusters_of(records: Sequence[Record]) -> NDArray[np.int32]:
-    """Return the cluster of every record; see `data.splits`."""
-    with _store(records) as store:
+def clusters_of(records: Sequence[Record], proteins: Sequence[Record] = ()) -> NDArray[np.int32]:
+    """Return the cluster of every record; see `data.splits`.
+
+    Args:
+        proteins: Their translations, one each or none at all; relatives in protein are relatives, too.
+    """
+    with _store(records, proteins) as store:
         return cluster([store], Clustering())[0]
 
 
 @contextmanager
-def _store(records: Sequence[Record]) -> Iterator[MemberStore]:
+def _store(records: Sequence[Record], proteins: Sequence[Record] = ()) -> Iterator[MemberStore]:
     """Give a member store of records for as long as a block lasts; they are named by their residues, so names link equals only."""
     joint = Vocabulary.joint()
     with tempfile.TemporaryDirectory() as folder:
         with MemberWriter(Path(folder) / "records", joint) as writer:
-            for record in records:
-                writer.begin_group(_canonical(record))
+            for index, record in enumerate(records):
+                writer.begin_group(canonical(record))
                 writer.add(joint.encode(record), record.modality, View.RECORD)
+                for protein in proteins[index : index + 1]:
+                    writer.add(joint.encode(protein), protein.modality, View.PROTEIN)
         yield MemberStore.open(Path(folder) / "records")
 
 
-def _canonical(record: Record) -> str:
+def canonical(record: Record) -> str:
     """Return the residues, of nucleotides those of the strand that comes first."""
     if record.modality in (Modality.DNA, Modality.RNA):
         return min(record.residues, record.reverse_complement().residues)
@@ -220,7 +239,7 @@ def _shared(records: Sequence[Record], splits: NDArray[np.uint8]) -> list[str]:
     """Return examples of sequences that stand in several splits, one per sequence, as names."""
     homes: dict[str, dict[int, str]] = {}
     for record, place in zip(records, splits.tolist(), strict=True):
-        homes.setdefault(_canonical(record), {}).setdefault(place, record.name)
+        homes.setdefault(canonical(record), {}).setdefault(place, record.name)
     several = (names for names in homes.values() if len(names) > 1)
     return [" and ".join(f"'{name}' ({SPLITS[place]})" for place, name in sorted(names.items())) for names in several]
 
