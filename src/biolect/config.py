@@ -58,6 +58,8 @@ class Config(pydantic.BaseModel):
     def override(self, assignments: Sequence[str]) -> Self:
         """Return a copy with `key.path=value` assignments applied, values read as YAML.
 
+        Another `kind` of something begins it anew, with the defaults of that kind.
+
         Raises:
             ConfigError: If an assignment has no `=`, is not YAML, or names a key that does not exist.
         """
@@ -100,6 +102,8 @@ def _assign(values: dict[str, Any], path: str, value: Any) -> None:
         if entries is None:
             raise ConfigError(f"'{path}' names no setting: '{where}' is a value, not a group of settings.")
         if depth == len(parents) and entries is place:
+            if key == "kind" and entries.get(key) != value:
+                entries.clear()
             entries[key] = value
         elif key not in entries:
             raise ConfigError(f"'{path}' names no setting: {where or 'the config'} has no '{key}'.{_nearest(key, list(entries))}")
@@ -127,10 +131,10 @@ def _explain(cls: type[Config], values: Mapping[str, Any], error: pydantic.Valid
     """Say in words what pydantic found: the path, the value, the rule, the next step."""
     lines: list[str] = []
     for problem in error.errors(include_url=False):
-        parts = [str(part) for part in problem["loc"]]
+        parts, known = _named(cls, [str(part) for part in problem["loc"]])
         path = ".".join(parts) or cls.__name__
         if problem["type"] == "extra_forbidden":
-            lines.append(f"Unknown key '{path}'.{_nearest(parts[-1], _siblings(cls, parts))}")
+            lines.append(f"Unknown key '{path}'.{_nearest(parts[-1], known)}")
         elif problem["type"] == "missing":
             lines.append(f"'{path}' is required and has no default. Add it.")
         else:
@@ -139,16 +143,23 @@ def _explain(cls: type[Config], values: Mapping[str, Any], error: pydantic.Valid
     return "\n".join(lines)
 
 
-def _siblings(cls: type[pydantic.BaseModel], path: Sequence[str]) -> list[str]:
-    """Keys that are valid beside the last part of a path, following nested configs and unions."""
-    current: list[type[pydantic.BaseModel]] = [cls]
-    for part in path[:-1]:
-        found: list[type[pydantic.BaseModel]] = []
-        for model in current:
-            if part in model.model_fields:
-                found += _models_in(model.model_fields[part].annotation)
-        current = found or current
-    return sorted({name for model in current for name in model.model_fields})
+def _named(cls: type[pydantic.BaseModel], path: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return a path as its reader wrote it, and the keys that are valid beside its last part.
+
+    pydantic names the kind of a union as if it were a key; only that member's keys are valid there.
+    """
+    current, parts = [cls], list[str]()
+    for depth, part in enumerate(path):
+        kinds = [model for model in current if depth and "kind" in model.model_fields and model.model_fields["kind"].default == part]
+        if kinds:
+            current = kinds
+            continue
+        parts.append(part)
+        if depth < len(path) - 1:
+            current = [
+                found for model in current if part in model.model_fields for found in _models_in(model.model_fields[part].annotation)
+            ] or current
+    return parts, sorted({name for model in current for name in model.model_fields})
 
 
 def _models_in(annotation: Any) -> list[type[pydantic.BaseModel]]:

@@ -68,7 +68,7 @@ def test_a_prompt_is_read_before_all_samples(biolect_command, model_folder: Path
     outcome = biolect_command(*words, "--top-k", 5, "--top-p", 0.9, "--temperature", 0.8, "--json")
 
     assert outcome.code == 0
-    assert outcome.result["context"] == {"records": 2, "tokens": 26, "left_out": []}
+    assert outcome.result["context"] == {"records": 2, "tokens": 26, "left_out": 0, "first_left_out": []}
     assert outcome.result["quality"]["copied_fraction"] == 0
 
 
@@ -110,6 +110,16 @@ def test_molecules_are_written_as_smiles_and_judged(biolect_command, chemist: Pa
     assert [record.name for record in records if isinstance(record, Sequence)][:1] in ([], ["sample-1"])
     assert {"validity", "uniqueness", "novelty", "scaffolds", "internal_diversity", "circles"} <= quality.keys()
     assert "gc_fraction" not in quality and outcome.result["context"]["records"] == 2
+
+
+def test_a_model_of_one_modality_draws_that_unless_asked(biolect_command, chemist: Path, tmp_path: Path):
+    words = ["generate", "-m", chemist, "--count", 2, "--max-residues", 3]
+
+    drawn = biolect_command(*words, "-o", tmp_path / "new.smi")
+    misnamed = biolect_command(*words, "-o", tmp_path / "new.fa")
+
+    assert drawn.code == 0 and len((tmp_path / "new.smi").read_text().splitlines()) == 2
+    assert misnamed.code == 2 and "End it in .smi or .smi.gz." in misnamed.err
 
 
 def test_molecules_are_not_written_as_fasta(biolect_command, chemist: Path, tmp_path: Path):
@@ -184,7 +194,8 @@ def test_a_context_is_kept_and_gone_on_from(biolect_command, model_folder: Path,
     misnamed = biolect_command(*words, "-m", model_folder, "-o", tmp_path / "d.fa", "--context", kept, "--save-context", tmp_path / "x.pt")
 
     assert first.code == again.code == scored.code == 0
-    assert first.result["context"] == again.result["context"] == scored.result["context"] == {"records": 2, "tokens": 26, "left_out": []}
+    assert first.result["context"] == again.result["context"] == scored.result["context"]
+    assert first.result["context"] == {"records": 2, "tokens": 26, "left_out": 0, "first_left_out": []}
     assert (tmp_path / "a.fa").read_bytes() == (tmp_path / "b.fa").read_bytes()
     assert long.code == misnamed.code == 2
     assert (

@@ -118,3 +118,9 @@ def test_molecules_are_prepared_by_domain(tmp_path, biolect_command):
     assert outcome.code == 1 and outcome.err == ""
     assert [one["where"] for one in outcome.result["refused"]] == [f"{tmp_path / 'x.csv'}, row 13", f"{tmp_path / 'x.csv'}, row 14"]
     assert outcome.result["splits"]["domains"].keys() == {"train", "valid", "test"} and outcome.result["tokens"]["molecule"] > 0
+
+
+def test_a_file_without_a_rule_for_its_families_is_said_to_be_one(proteins, tmp_path, capsys):
+    assert main(["prepare", str(proteins), "-o", str(tmp_path / "c"), "--kind", "families", "--json", "--skip-bad"]) == 0
+
+    assert "Read as one family each, because no family=RULE says otherwise: p.fa (2 members). If a file" in capsys.readouterr().err

@@ -96,7 +96,7 @@ def test_a_prompt_is_shared_by_all_and_what_did_not_fit_is_listed(biolect_comman
     outcome = biolect_command(*words, "--json")
 
     assert outcome.code == 0
-    assert outcome.result["context"] == {"records": 2, "tokens": 2 + 40 + 2 + 41, "left_out": ["r"]}
+    assert outcome.result["context"] == {"records": 2, "tokens": 2 + 40 + 2 + 41, "left_out": 1, "first_left_out": ["r"]}
 
 
 def test_demonstrations_are_pairs_where_partners_are_a_column(biolect_command, model_folder: Path, tmp_path: Path):

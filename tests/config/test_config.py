@@ -89,6 +89,9 @@ def test_configs_are_frozen() -> None:
         ({"name": "bad"}, "name = 'bad' is not good. Choose another."),
         ({"span": [1]}, "span.1"),
         ({"choice": {"kind": "none"}}, "choice"),
+        ({"choice": {"kind": "another", "hieght": 1}}, "Unknown key 'choice.hieght'. Did you mean 'height'?"),
+        ({"choice": {"kind": "another", "depth": 1}}, "Unknown key 'choice.depth'. Known keys: height, kind."),
+        ({"choice": {"kind": "other", "depth": "x"}}, "choice.depth = 'x': Input should be a valid integer."),
     ],
 )
 def test_mistakes_are_named_with_their_place(change: dict[str, Any], message: str) -> None:
@@ -96,6 +99,14 @@ def test_mistakes_are_named_with_their_place(change: dict[str, Any], message: st
         Whole.from_dict(DATA | change)
 
     assert message in str(caught.value)
+
+
+def test_another_kind_begins_anew_and_the_same_kind_changes_nothing() -> None:
+    deep = WHOLE.override(["choice.depth=7"])
+
+    assert deep.override(["choice.kind=other"]) == deep
+    assert deep.override(["choice.kind=another"]).choice == Another()
+    assert deep.override(["choice.kind=another", "choice.height=9"]).choice == Another(height=9)
 
 
 def test_several_mistakes_are_told_at_once() -> None:

@@ -12,6 +12,7 @@ from biolect.bio.sequence import Modality
 from biolect.data.corpus import Corpus, PrepareOptions, prepare
 from biolect.data.document import Grammar
 from biolect.data.families import read_families
+from biolect.data.readable import check_readable
 from biolect.data.sources import FamilySource
 from biolect.errors import ConfigError, InputError
 from biolect.simulate import families
@@ -102,6 +103,40 @@ def test_a_family_is_a_group_of_different_members(written, tmp_path):
     assert report["records"] == 4 and report["duplicates"] == 1 and [one["id"] for one in report["refused"]] == ["bad"]
     assert {store.name_of(group): len(store.members_of(group)) for group in range(store.num_groups)} == {"kinase": 2, "lyase": 1}
     assert [store.name_of_member(index) for index in range(store.num_members)] == ["a", "c", "b"]
+
+
+def test_a_column_is_read_whatever_the_kind_and_refused_where_nothing_has_one(written, tmp_path):
+    table = written("x.csv", "id,sequence,letters\na,MKV,MRRLE\nb,MKV,MELFF\n")
+
+    for kind, name in {"auto": "sequences", "families": "families"}.items():
+        options = PrepareOptions.from_dict({"kind": kind, "column": "letters", "test": 0, "valid": 0})
+        report = prepare([table], tmp_path / kind, options)
+        assert report["tokens"]["protein"] == 10 and list(Corpus.open(tmp_path / kind).collections) == [name]
+    with pytest.raises(InputError, match="has no column 'lettres'; it has 'id', 'sequence', 'letters'. Did you mean 'letters'"):
+        prepare([table], tmp_path / "no", PrepareOptions(column="lettres"))
+    with pytest.raises(ConfigError, match="column = 'letters' names a column, but no input is a table: CSV, TSV or Parquet. Leave it out"):
+        prepare([written("x.fa", HEADERS)], tmp_path / "no", PrepareOptions(column="letters"))
+    with pytest.raises(ConfigError, match="family = 'x' is for --kind families, but kind = auto"):
+        PrepareOptions.from_dict({"family": "x"})
+
+
+def test_a_file_that_is_one_family_for_want_of_a_rule_is_reported(written, tmp_path):
+    files = [written("by_product.fa", HEADERS), written("toy.a3m", A3M), written("x.sto", STOCKHOLM)]
+
+    report = prepare(files, tmp_path / "corpus", PrepareOptions(kind="families", test=0, valid=0))
+    ruled = prepare(files[:1], tmp_path / "ruled", PrepareOptions(kind="families", family='family="([^"]*)"', test=0, valid=0))
+
+    assert report["one_family_each"] == {"by_product.fa": 3} and ruled["one_family_each"] == {}
+
+
+def test_a_letter_without_a_token_is_named_before_anything_is_trained(written, tmp_path):
+    prepare([written("x.fa", HEADERS + '>stop family="kinase"\nMKV*\n')], tmp_path / "c", PrepareOptions(kind="families", test=0, valid=0))
+    message = r"'\*' in record 'stop' of '.*families' has no token in vocabulary 'prot-38' \(1 such letters in all\)\. Take them out"
+
+    check_readable(Corpus.open(tmp_path / "c").collections.values())
+    check_readable(Corpus.open(tmp_path / "c", Vocabulary.named("dna-12")).collections.values())
+    with pytest.raises(InputError, match=message):
+        check_readable(Corpus.open(tmp_path / "c", Vocabulary.named("prot-38")).collections.values())
 
 
 @pytest.fixture(scope="module")

@@ -69,3 +69,11 @@ def test_every_target_of_the_documents_is_a_target():
 
     for target in {match for text in texts for match in re.findall(r"`make ([\w-]+)`", text)}:
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+def test_the_length_that_is_promised_is_the_length():
+    text = (REPOSITORY / "docs" / "all-of-biolect.md").read_text()
+    promised = {int(figure.replace(",", "")) for figure in re.findall(r"about ([\d,]+) words", text + README)}
+
+    assert len(promised) == 1
+    assert promised.pop() == pytest.approx(len(text.split()), rel=0.1)

@@ -13,8 +13,9 @@ from biolect.bio.sequence import Modality, Sequence
 from biolect.bio.variant import Variant
 from biolect.data.document import Grammar, Member
 from biolect.embed.native import NativeEncoder
-from biolect.errors import ConfigError
+from biolect.errors import ConfigError, VariantError
 from biolect.infer.generate import generate
+from biolect.infer.inputs import Mutations
 from biolect.infer.masked import PseudoScore, hidden_log_probabilities
 from biolect.infer.prompt import Prompt
 from biolect.infer.reader import Reader
@@ -115,6 +116,22 @@ def test_variants_are_compared_at_their_hidden_places(masked: Reader) -> None:
     assert ratios == pytest.approx([*single, 0.0, sum(single)], abs=TOLERANCE)
     assert ratios[2] == 0.0
     assert column_of(masked) == "masked_marginal" and column_of(Reader(build())) == "log_likelihood_ratio"
+
+
+def test_a_letter_that_was_never_hidden_in_training_is_not_answered_for(masked: Reader) -> None:
+    reference = Sequence("ACGNTAC", Modality.DNA, "r")
+    table = Mutations([Variant.parse(text) for text in ("A1N", "N4C", "C2T")], ["A1N", "N4C", "C2T"], [1.0, 2.0, 3.0], [])
+
+    kept = table.readable(masked, Modality.DNA, "t.csv")
+
+    assert (kept.texts, kept.labels, [one.id for one in kept.refused]) == (["C2T"], [3.0], ["A1N", "N4C"])
+    assert len(score_variants(masked, reference, kept.variants)) == 1
+    for variant in table.variants[:2]:
+        with pytest.raises(VariantError, match=f"Variant {variant} asks about 'N', which was never hidden in the training of this model"):
+            score_variants(masked, reference, [variant])
+    causal = Reader(build(), PLAIN)
+    assert table.readable(causal, Modality.DNA, "t.csv").texts == table.texts
+    assert np.isfinite(score_variants(causal, reference, table.variants)).all()
 
 
 def test_asking_both_strands_gives_a_sequence_and_its_reverse_complement_one_score(masked: Reader) -> None:

@@ -125,7 +125,9 @@ import sys, torch
 from biolect.models.compiled import compile_blocks
 from biolect.models.language_model import LanguageModel
 model = LanguageModel.Config.from_yaml(sys.argv[1]).build(seed=1)
-read = torch.arange(10, 41)[None], torch.arange(31)[None], torch.ones(1, 31, dtype=torch.long)
+# Three documents and padding in one row.
+segments = torch.repeat_interleave(torch.tensor([1, 2, 3, 0]), torch.tensor([12, 1, 15, 3]))[None]
+read = torch.arange(10, 41)[None], torch.arange(31)[None], segments
 expected = model(*read)
 expected.square().sum().backward()
 gradients = [weight.grad.clone() for weight in model.parameters()]

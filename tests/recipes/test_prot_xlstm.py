@@ -7,6 +7,8 @@ import torch
 
 from biolect.errors import ConfigError
 from biolect.models.language_model import LanguageModel
+from biolect.objectives.causal import Causal
+from biolect.recipes.dna_xlstm import dna_xlstm_tiny
 from biolect.recipes.prot_xlstm import prot_xlstm, prot_xlstm_tiny
 
 
@@ -45,3 +47,24 @@ def test_a_tiny_run_reads_families_and_fills_holes(biolect_command, tmp_path: Pa
     assert set(prot_xlstm_tiny().component_tokens()) == {"families"}
     assert filled.code == 0, filled.err
     assert filled.result["context"]["sampled_from"] == 24 and filled.result["context"]["records"] > 3
+
+
+def test_holes_in_what_is_never_read_are_refused_and_leave_nothing(biolect_command, tmp_path: Path):
+    outcome = biolect_command("pretrain", "prot-xlstm-tiny", "-o", tmp_path / "run", "--tokens", 8_000, "objective.modalities=[dna]")
+
+    assert outcome.code == 2
+    assert (
+        "objective.modalities = [dna] says what holes are taken out of, but phase 'context 256' reads protein only. "
+        "Set objective.modalities=[protein], or objective.kind=causal." in outcome.err.replace("\n", " ")
+    )
+    assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_another_objective_begins_with_its_own_settings():
+    assert prot_xlstm_tiny().override(["objective.kind=causal"]).objective == Causal.Config()
+    with pytest.raises(ConfigError, match=r"^Unknown key 'objective.mean_holes'. Known keys: kind.$"):
+        prot_xlstm_tiny().override(["objective.kind=causal", "objective.mean_holes=2"])
+    with pytest.raises(
+        ConfigError, match=r"^objective.kind = causal says the next token, which model.backbone.direction = bidirectional shows"
+    ):
+        dna_xlstm_tiny().override(["objective.kind=causal"])

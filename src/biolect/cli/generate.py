@@ -67,7 +67,7 @@ COMPARISON = Comparison()
 
 def generate(
     *,
-    modality: Literal["dna", "rna", "protein", "molecule"] = "protein",
+    modality: Literal["dna", "rna", "protein", "molecule"] | None = None,
     context: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     save_context: Path | None = None,
     count: Annotated[int, WHOLE] = 10,
@@ -78,7 +78,7 @@ def generate(
     """Draw sequences letter by letter, inside the letters of one modality, and write them as FASTA, molecules as SMILES.
 
     Args:
-        modality: What to draw.
+        modality: What to draw; without it what the model reads, and protein if that is several.
         context: Records that are read before, joined into one prompt that is read once for all samples. Of an A3M,
             homologs are drawn, each the less likely the more there are like it.
         save_context: Keep the prompt as it was read in this file (.safetensors), which any later --context can be.
@@ -97,13 +97,15 @@ def generate(
     sampling = Sampling.from_dict(how | {"seed": common.seed or 0})
     output = common.need_file()
     address = common.need_model()
-    is_chemical = modality == "molecule"
-    if is_chemical:
+    if modality == "molecule":
         smiles.check_ending(output)
     if common.dry_run:
         return finish({"would_draw": count, "would_write": output, "model": address, "sampling": sampling.to_dict()}, common=common)
     reader = common.reader()
-    asked, draw = _way(reader, Modality(modality), drawing)
+    chosen = _chosen(reader, modality)
+    if is_chemical := chosen is Modality.MOLECULE:
+        smiles.check_ending(output)
+    asked, draw = _way(reader, chosen, drawing)
     room = None if reader.context_tokens is None else reader.context_tokens - asked
     if room is not None and room < 0 and not common.quiet:
         say(f"The model reads {reader.context_tokens} tokens, {asked} are asked for: what goes beyond is unlike what it was trained on.")
@@ -122,6 +124,14 @@ def generate(
     if shown is not None:
         result["context"] = shown.report(reader.grammar)
     return finish(result, shown.refused if shown else [], common)
+
+
+def _chosen(reader: Reader, modality: str | None) -> Modality:
+    """Return what to draw: what was asked for, the only modality that the model reads, or protein."""
+    from biolect.bio.sequence import Modality
+
+    read = list(filter(reader.model.vocabulary.reads, Modality))
+    return Modality(modality or (read[0] if len(read) == 1 else "protein"))
 
 
 def _way(reader: Reader, modality: Modality, drawing: Drawing) -> tuple[int, Callable[..., Generation]]:

@@ -29,7 +29,7 @@ def prepare(
             assignments, such as `unknown=mask` or `strict=true`.
         kind: What the inputs are; `auto` decides file by file. `families`: each file is one family of homologs
             (FASTA, A3M, Stockholm); where a file holds many, `family=COLUMN` of a table or `family=PATTERN` of the
-            headers tells them apart, and `column=NAME` is the table's column of sequences. `molecules`: SMILES files and
+            headers tells them apart. Of any table, `column=NAME` is the column of sequences. `molecules`: SMILES files and
             tables with a column `smiles`; `domain=COLUMN` (or `domain=file`) puts the molecules of a domain together,
             and `invalid=keep` keeps what RDKit refuses.
         views: Modalities of a gene that are kept.
@@ -53,6 +53,12 @@ def prepare(
         check_inputs(paths)
         return finish({"would_read": paths, "would_write": output, "options": options.to_dict()}, common=common)
     report = prepare_corpus(paths, output, options, common.progress)
+    if (whole := report.get("one_family_each")) and not common.quiet:
+        shown = ", ".join(f"{name} ({count:,} members)" for name, count in list(whole.items())[:3])
+        say(
+            f"Read as one family each, because no family=RULE says otherwise: {shown}{' and others' if len(whole) > 3 else ''}. "
+            "If a file holds many families, tell them apart by a column or a pattern; see --help."
+        )
     for collection, parts in report["splits"].items():
         empty = [name for name in ("valid", "test") if getattr(options, name) and not parts[name]]
         if empty and not common.quiet:

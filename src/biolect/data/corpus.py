@@ -26,6 +26,7 @@ from typing import Any, Literal
 
 import pydantic
 
+from biolect.bio.io import detect
 from biolect.bio.sequence import Modality
 from biolect.config import Config
 from biolect.data import staging
@@ -49,8 +50,8 @@ class PrepareOptions(Config):
     Attributes:
         kind: What the inputs are; `auto` decides file by file.
         views: Modalities of a gene that are kept.
-        family, column: How families are told apart in a file that holds many, and the column of a table that
-            holds their sequences; see `read_families`.
+        family: How families are told apart in a file that holds many; see `read_families`.
+        column: Of tables, the column that holds the sequences, or molecules; empty finds it by its name.
         domain: Column of tables that says which domain a molecule belongs to; `file`: each file is one; empty: molecules
             stand alone.
         invalid: What becomes of molecules that RDKit refuses; they are counted and listed either way.
@@ -65,7 +66,7 @@ class PrepareOptions(Config):
 
     kind: Literal["auto", "sequences", "genes", "interleaved", "families", "molecules"] = "auto"
     family: str = ""
-    column: str = "sequence"
+    column: str = ""
     views: tuple[Literal["dna", "rna", "protein"], ...] = ("dna", "rna", "protein")
     domain: str = ""
     invalid: Literal["refuse", "keep"] = "refuse"
@@ -87,6 +88,11 @@ class PrepareOptions(Config):
             raise ValueError(f"valid = {self.valid} and test = {self.test} leave nothing to train on. Their sum must be below 1.")
         if self.engine == "ray":
             raise ValueError("engine = 'ray' is not built yet. Use --engine local.")
+        for name, kind in (("family", "families"), ("domain", "molecules")):
+            if getattr(self, name) and self.kind != kind:
+                raise ValueError(
+                    f"{name} = {getattr(self, name)!r} is for --kind {kind}, but kind = {self.kind}. Pass it, or leave out {name}."
+                )
         if not self.views:
             raise ValueError("views is empty. Name at least one of dna, rna, protein.")
         return self
@@ -125,6 +131,7 @@ def prepare(
         stages = folder / "stages"
         stages.mkdir(parents=True)
         paths = [_present(path, stages) for path in dict.fromkeys(map(Path, inputs))]
+        _check_column(options.column, paths)
         size = sum(path.stat().st_size for path in paths)
         is_chemical = options.kind == "molecules"
         try:
@@ -157,6 +164,12 @@ def _check_place(output: Path, inputs: Sequence[Path | str]) -> None:
     for path in inputs:
         if str(path) != "-" and Path(path).resolve().is_relative_to(output.resolve()):
             raise ConfigError(f"'{path}' lies in '{output}', which would be replaced. Choose another --output.")
+
+
+def _check_column(column: str, paths: Sequence[Path]) -> None:
+    """Raise ConfigError where a column is named, but no input has columns."""
+    if column and not any(detect(path).is_table for path in paths):
+        raise ConfigError(f"column = {column!r} names a column, but no input is a table: CSV, TSV or Parquet. Leave it out.")
 
 
 def _present(path: Path, stages: Path) -> Path:

@@ -16,17 +16,16 @@ from biolect.errors import ConfigError, InputError
 from biolect.files import open_input
 
 _ALIGNED = (Format.FASTA, Format.A3M)
-_TABLES = (Format.CSV, Format.TSV, Format.PARQUET)
 
 
-def read_families(path: Path, family: str = "", column: str = "sequence", **letters: Any) -> Iterator[tuple[str, Sequence | Refusal]]:
+def read_families(path: Path, family: str = "", column: str = "", **letters: Any) -> Iterator[tuple[str, Sequence | Refusal]]:
     """Read sequences with the name of the family of each, gaps left out and insertions in capitals.
 
     Args:
         family: Where one file holds many families, what tells them apart: of a table, the column that names
             them; of other files, a regular expression that finds the name in a header, in its group if it has
             one. Empty: the file is one family, and each alignment of a Stockholm file.
-        column: Of a table, the column with the sequences.
+        column: Of a table, the column with the sequences; empty: `sequence`.
         letters: `unknown` and `strict`, as for `read_records`.
 
     Raises:
@@ -34,9 +33,9 @@ def read_families(path: Path, family: str = "", column: str = "sequence", **lett
         ConfigError: If `family` is no regular expression.
     """
     found, whole = detect(path), path.name.removesuffix(".gz").rpartition(".")[0] or path.name
-    if found in _TABLES:
+    if found.is_table:
         names = read_table(path, [family])[family].to_list() if family else None
-        for row, record in enumerate(read_sequences(path, column=column, **letters)):
+        for row, record in enumerate(read_sequences(path, column=column or "sequence", **letters)):
             if names and names[row] is None and not isinstance(record, Refusal):
                 record = Refusal(record.name, f"{path}, row {row + 1}", f"Its column '{family}' is empty. Fill it in, or remove the row.")
             yield whole if names is None else str(names[row]), record

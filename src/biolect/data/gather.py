@@ -18,6 +18,7 @@ from biolect.bio.gene import Contig, Gene
 from biolect.bio.io import detect, read_genes, read_records
 from biolect.bio.io.fasta import guess_modality, read_codes
 from biolect.bio.io.form import Format, Refusal
+from biolect.bio.io.tables import read_sequences
 from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as Record
 from biolect.data.document import View
@@ -53,7 +54,7 @@ class Gatherer:
         *,
         views: Sequence[str] = ("dna", "rna", "protein"),
         kind: str = "auto",
-        family: tuple[str, str] = ("", "sequence"),
+        family: tuple[str, str] = ("", ""),
         unknown: Any = "refuse",
         strict: bool = False,
         skip_bad: bool = False,
@@ -121,6 +122,8 @@ class Gatherer:
             self._items(read_genes(path, partner))
         elif found is Format.FASTA:
             self._fasta(path)
+        elif found.is_table:
+            self._items(read_sequences(path, column=self.family[1] or None, unknown=self.unknown, strict=self.strict))
         else:
             self._items(read_records(path, unknown=self.unknown, strict=self.strict))
 
@@ -227,6 +230,8 @@ class Gatherer:
             before = len(families[family])
             families[family].setdefault(token_ids.tobytes(), (record.name, token_ids, record.modality))
             self.tally.duplicates += len(families[family]) == before
+        if not self.family[0] and len(families) == 1 and detect(path) not in (Format.A3M, Format.STOCKHOLM):
+            self.tally.whole_files[path.name] = sum(map(len, families.values()))
         for family, members in families.items():
             self.writers["families"].begin_group(family)
             for name, token_ids, modality in members.values():

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from biolect.data.corpus import PrepareOptions, Progress
 
 VOCABULARY = "smiles-176"
-_TABLES = (Format.CSV, Format.TSV, Format.PARQUET)
 _TRAIN = SPLITS.index("train")
 
 
@@ -115,9 +114,9 @@ def _rows(path: Path, options: PrepareOptions) -> Iterator[tuple[str, str, Recor
     """Yield domain, place and record."""
     found, domain, letters = detect(path), options.domain, {"unknown": options.unknown, "strict": options.strict}
     of_file = path.name.removesuffix(".gz").rpartition(".")[0] if domain == "file" else ""
-    if found in _TABLES:
+    if found.is_table:
         names = read_table(path, [domain])[domain].to_list() if domain not in ("", "file") else None
-        for row, record in enumerate(read_sequences(path, Modality.MOLECULE, **letters)):
+        for row, record in enumerate(read_sequences(path, Modality.MOLECULE, column=options.column or None, **letters)):
             where = f"{path}, row {row + 1}"
             if names and names[row] is None and not isinstance(record, Refusal):
                 record = Refusal(record.name, where, f"Its column '{domain}' is empty. Fill it in, or remove the row.")

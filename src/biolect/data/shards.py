@@ -188,7 +188,7 @@ class MemberStore:
 
     def __init__(self, folder: Path, facts: dict[str, Any], columns: dict[str, NDArray[Any]], *vocabularies: Vocabulary) -> None:
         self.folder, self._facts, self._columns = folder, facts, columns
-        self.vocabulary, self._written = vocabularies
+        self.vocabulary, self.written = vocabularies
         self._handed_out = 0
         self.num_groups: int = facts["groups"]
         self.num_members: int = facts["members"]
@@ -230,8 +230,8 @@ class MemberStore:
             release(columns["tokens"])
             self._handed_out = 0
         token_ids = columns["tokens"][start:stop]
-        if self._written != self.vocabulary:
-            token_ids = self.vocabulary.encode(Sequence(self._written.decode(token_ids, modality), modality))
+        if self.written != self.vocabulary:
+            token_ids = self.vocabulary.encode(Sequence(self.written.decode(token_ids, modality), modality, self.name_of_member(index)))
         return Member(token_ids, modality, runs, view)
 
     def members_of(self, group: int) -> range:

@@ -13,7 +13,11 @@ from biolect.bio.io.form import Refusal
 
 @dataclass
 class Tally:
-    """What was read, kept and refused; see the keys of `report`."""
+    """What was read, kept and refused; see the keys of `report`.
+
+    Attributes:
+        whole_files: Files that are no alignment and were read as one family for want of a rule, with their members.
+    """
 
     records: int = 0
     genes: int = 0
@@ -24,6 +28,7 @@ class Tally:
     unexplained: list[str] = field(default_factory=list)
     unpaired: Counter[str] = field(default_factory=Counter)
     folds: Folds = field(default_factory=Folds)
+    whole_files: dict[str, int] = field(default_factory=dict)
 
     def add_check(self, gene: Gene) -> None:
         """Count the verdict on a gene's annotated protein."""
@@ -49,6 +54,7 @@ class Tally:
                 "unannotated": self.checks["unannotated"],
             },
             "unpaired": dict(self.unpaired.most_common()),
+            "one_family_each": self.whole_files,
             "folded": {name: getattr(self.folds, name) for name in Folds.__dataclass_fields__},
         }
 

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biolect import metrics
-from biolect.bio.alphabet import ILLEGAL
 from biolect.bio.gene import Gene
 from biolect.bio.io import Format, Refusal, detect, read_genes, read_records
 from biolect.bio.io.tables import read_sequences, read_table
@@ -24,9 +23,8 @@ from biolect.data.tally import why_not_paired
 from biolect.errors import AlphabetError, BiolectError, ConfigError, InputError
 from biolect.infer.reader import Reader
 from biolect.infer.score import Query
-from biolect.infer.variants import all_single
+from biolect.infer.variants import all_single, unanswered
 
-_TABLES = (Format.CSV, Format.TSV, Format.PARQUET)
 _SIDES = {"cds": View.CDS, "locus": View.LOCUS, "transcript": View.TRANSCRIPT, "protein": View.PROTEIN}
 
 
@@ -60,7 +58,7 @@ def read_queries(reader: Reader, path: str, given: str | None = None) -> Iterato
             yield record if isinstance(record, Refusal) else _query(reader, path, record)
     elif path != "-" and (found := detect(path)).holds_genes and given in _SIDES:
         yield from _gene_queries(reader, path, _SIDES[given])
-    elif path != "-" and found in _TABLES and not Path(given).is_file():
+    elif path != "-" and found.is_table and not Path(given).is_file():
         yield from _table_queries(reader, path, given)
     elif Path(given).is_file():
         yield from _joined_queries(reader, path, given)
@@ -170,18 +168,15 @@ class Mutations:
     refused: list[Refusal]
 
     def readable(self, reader: Reader, modality: Modality, where: str) -> Mutations:
-        """Return those whose new letters have tokens; the others, such as '*' in a vocabulary without it, are refused.
+        """Return those of which the model has an opinion; the others, such as '*' in a vocabulary without it, are refused.
 
         Raises:
             InputError: If none is left.
         """
-        words, kept = reader.model.vocabulary, Mutations([], [], [], list(self.refused))
-        table = words.residue_table(modality)
+        kept = Mutations([], [], [], list(self.refused))
         for index, (variant, text) in enumerate(zip(self.variants, self.texts, strict=True)):
-            strange = [change.after for change in variant.substitutions if table[ord(change.after)] == ILLEGAL]
-            if strange:
-                lacks = f"puts in '{strange[0]}', which has no token in vocabulary '{words.name}'"
-                kept.refused.append(Refusal(text, where, f"Variant {text} {lacks}. Remove it, or use another model."))
+            if strange := unanswered(reader, modality, variant):
+                kept.refused.append(Refusal(text, where, f"Variant {text} {strange}"))
                 continue
             kept.variants.append(variant)
             kept.texts.append(text)

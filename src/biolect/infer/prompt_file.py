@@ -21,6 +21,9 @@ from biolect.infer.prompt import Prompt
 from biolect.infer.reader import Reader
 from biolect.infer.score import Query
 
+_NAMED = 3
+"""How many of what had no room are named in a report."""
+
 
 @dataclass
 class PromptFile:
@@ -40,8 +43,10 @@ class PromptFile:
 
     def report(self, grammar: Grammar) -> dict[str, object]:
         """Return plain data for the report of a verb."""
-        rest = {"sampled_from": len(self.shown) + len(self.left_out)} if self.is_sampled else {"left_out": self.left_out}
-        return {"records": len(self.shown), "tokens": self.prompt.num_tokens(grammar), **rest}
+        facts: dict[str, object] = {"records": len(self.shown), "tokens": self.prompt.num_tokens(grammar)}
+        if self.is_sampled:
+            return facts | {"sampled_from": len(self.shown) + len(self.left_out)}
+        return facts | {"left_out": len(self.left_out), "first_left_out": self.left_out[:_NAMED]}
 
 
 def read_prompt(

@@ -25,9 +25,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from biolect.bio import sequence as bio
+from biolect.bio.alphabet import ILLEGAL
 from biolect.bio.variant import Substitution, Variant
 from biolect.data.document import Member, Rendered
-from biolect.errors import ConfigError
+from biolect.errors import ConfigError, VariantError
 from biolect.infer.infill import ONE_HOLE, filled_log_probabilities
 from biolect.infer.masked import hidden_log_probabilities
 from biolect.infer.prompt import Context, Prompt
@@ -75,7 +76,7 @@ def score_variants(
         advance: Told how many variants were scored, for a progress bar.
 
     Raises:
-        VariantError: If a variant does not fit the reference.
+        VariantError: If a variant does not fit the reference, or the model has no opinion on its letters.
         ConfigError: If everything together is longer than the model's context.
     """
     member = member or reader.member(reference)
@@ -150,6 +151,9 @@ def _marginals(
     prompt: Prompt,
     advance: Callable[[float], None],
 ) -> NDArray[np.float64]:
+    for variant in variants:
+        if strange := unanswered(reader, reference.modality, variant):
+            raise VariantError(f"Variant {variant} {strange}")
     table = reader.model.vocabulary.residue_table(reference.modality)
     changes = [_changes(variant, reference, table) for variant in variants]
     places = np.unique(np.concatenate([np.zeros(0, np.int64), *(where for where, _ in changes)]))
@@ -160,6 +164,22 @@ def _marginals(
     ratios = [gains[np.searchsorted(places, where), letters].sum() for where, letters in changes]
     advance(len(variants))
     return np.array(ratios)
+
+
+def unanswered(reader: Reader, modality: bio.Modality, variant: Variant) -> str:
+    """Return why the model says nothing of a variant, to follow its name; empty if it does.
+
+    A letter may have no token. One that is not certain (N, X, J) was never hidden in training, so a model that was
+    trained on hidden residues alone has no opinion on it, on either side of a change.
+    """
+    words, table = reader.model.vocabulary, reader.model.vocabulary.residue_table(modality)
+    for change in variant.substitutions:
+        if table[ord(change.after)] == ILLEGAL:
+            return f"puts in '{change.after}', which has no token in vocabulary '{words.name}'. Remove it, or use another model."
+        vague = [one for one in (change.before, change.after) if one not in modality.alphabet.standard and change.before != change.after]
+        if vague and not reader.model.config.is_causal:
+            return f"asks about '{vague[0]}', which was never hidden in the training of this model. Remove it, or use a causal model."
+    return ""
 
 
 def _changes(variant: Variant, reference: bio.Sequence, table: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:

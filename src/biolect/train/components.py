@@ -187,6 +187,25 @@ def loader(config: RunConfig, index: int, phase: Phase, found: Mapping[str, Pool
     )
 
 
+def check_holes_are_taken(config: RunConfig, corpora: Mapping[str, CorpusLike], found: Mapping[str, Pool]) -> None:
+    """Raise ConfigError where holes are to be learned, but a phase reads nothing that they are taken out of."""
+    holes = config.objective
+    for phase in config.phases:
+        if holes.kind != "infill":
+            return
+        read: set[str] = set()
+        for name in shares(phase.mixture, found, config.single_shares):
+            corpus, _, component = name.partition(":")
+            alone = component.partition(".")[2]
+            read |= {alone} if alone else {m.value for m in Modality if corpora[corpus].collections[component].total_tokens(m)}
+        if not read & set(holes.modalities):
+            raise ConfigError(
+                f"objective.modalities = [{', '.join(holes.modalities)}] says what holes are taken out of, but phase "
+                f"'{phase.name}' reads {' and '.join(sorted(read))} only. Set objective.modalities=[{', '.join(sorted(read))}], or "
+                "objective.kind=causal."
+            )
+
+
 def passes(config: RunConfig, found: Mapping[str, Pool]) -> dict[str, float]:
     """Return how many times each component will be read, about."""
     totals: dict[str, tuple[float, float]] = {}
@@ -250,6 +269,7 @@ def run_corpora(config: RunConfig, output: Path, vocabulary: Vocabulary, *, allo
         ConfigError: If the run names no corpus.
         CheckpointError: If a corpus is not whole, or was made with another vocabulary.
         LeakageError: If training and validation share sequences and that is not allowed.
+        InputError: If a corpus holds a letter that has no token.
     """
     if config.corpora.kind == "simulated":
         folders = {"simulated": str(output / SIMULATED[1])}
@@ -260,9 +280,11 @@ def run_corpora(config: RunConfig, output: Path, vocabulary: Vocabulary, *, allo
     if not folders:
         raise ConfigError(f"Recipe '{config.name}' needs a corpus. Make one with biolect prepare, then add corpora.folders.main=FOLDER.")
     from biolect.data.corpus import Corpus, check_leakage
+    from biolect.data.readable import check_readable
 
     opened = {name: Corpus.open(folder, vocabulary) for name, folder in folders.items()}
     check_leakage(list(opened.values()), allow=allow_leakage)
+    check_readable(store for corpus in opened.values() for store in corpus.collections.values())
     return dict(opened)
 
 

@@ -153,6 +153,7 @@ def _assemble(config: RunConfig, output: Path, runtime: Runtime, *, allow_leakag
     runtime.wait()
     corpora = components.run_corpora(config, output, vocabulary, allow_leakage=allow_leakage, builds=False)
     found = components.pools(config, corpora, "train")
+    components.check_holes_are_taken(config, corpora, found)
     found = components.limited(found, config.unique_tokens)
     loaders = [components.loader(config, i, phase, found, vocabulary) for i, phase in enumerate(config.phases)]
     rows = config.batch_tokens // config.context_tokens // config.accumulation

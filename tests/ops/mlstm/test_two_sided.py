@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -74,3 +77,28 @@ def test_extreme_gates_stay_finite(log_input, forget):
 
 def test_an_empty_row_is_no_mistake():
     assert mlstm_two_sided(*inputs(2, 0)).shape == (2, 0, 3, 7)
+
+
+COMPILED = """
+import torch
+from biolect.ops.mlstm import mlstm_two_sided
+from tests.ops.mlstm.loop import gradients, inputs
+from tests.ops.mlstm.test_chunkwise import IDS
+
+tensors = inputs(2, 13)
+expected = mlstm_two_sided(*tensors, IDS, chunk_length=5)
+found = torch.compile(mlstm_two_sided, dynamic=False)(*tensors, IDS, chunk_length=5)
+assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
+torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+torch.testing.assert_close(gradients(found, None, tensors), gradients(expected, None, tensors), rtol=1e-10, atol=1e-10)
+"""
+
+
+@pytest.mark.slow
+def test_compiled_with_segments_it_gives_the_same_values_and_gradients(tmp_path):
+    # In a process of its own: a compiler leaves settings behind.
+    environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+
+    run = subprocess.run([sys.executable, "-W", "ignore", "-c", COMPILED], env=environment, capture_output=True, text=True, timeout=600)
+
+    assert run.returncode == 0, run.stderr[-2_000:]

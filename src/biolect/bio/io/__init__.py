@@ -76,7 +76,7 @@ def read_records(
             from biolect.bio.io import stockholm
 
             yield from stockholm.read(stream, modality, unknown=unknown, strict=strict, where=where)
-        elif found in (Format.CSV, Format.TSV, Format.PARQUET):
+        elif found.is_table:
             from biolect.bio.io.tables import read_sequences
 
             yield from read_sequences(stream, modality, unknown=unknown, strict=strict, where=where)

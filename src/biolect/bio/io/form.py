@@ -29,6 +29,11 @@ class Format(StrEnum):
         """True for annotation, which `read_genes` turns into genes."""
         return self in (Format.GENBANK, Format.EMBL, Format.GFF3, Format.GTF)
 
+    @property
+    def is_table(self) -> bool:
+        """True for files of columns with names."""
+        return self in (Format.CSV, Format.TSV, Format.PARQUET)
+
 
 @dataclass(frozen=True)
 class Refusal:

@@ -67,8 +67,8 @@ def read_table(source: str | Path | io.BufferedReader, columns: Iterable[str] = 
 def lacking(frame: polars.DataFrame, column: str, where: str) -> InputError:
     """Return the error that says which columns there are instead of one."""
     close = difflib.get_close_matches(column, frame.columns, n=1)
-    hint = f" Did you mean '{close[0]}'?" if close else ""
-    return InputError(f"'{where}' has no column '{column}'; it has {', '.join(map(repr, frame.columns))}.{hint}")
+    hint = f"Did you mean '{close[0]}'?" if close else "Name one of these, or rename one in the table."
+    return InputError(f"'{where}' has no column '{column}'; it has {', '.join(map(repr, frame.columns))}. {hint}")
 
 
 def read_sequences(
