@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,10 +12,23 @@ from jaxtyping import Float
 
 from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as BioSequence
-from biolect.errors import FrameError
-from biolect.values import Axis, Embedding
+from biolect.errors import AlphabetError, FrameError
+from biolect.values import Axis, Embedding, TokenEmbedding
 
 Pool = Literal["mean", "max", "last"]
+
+
+@dataclass(frozen=True)
+class Licence:
+    """On what terms weights may be used.
+
+    Attributes:
+        name: Of the licence, as its owners write it.
+        commercial: Whether it lets them be used commercially.
+    """
+
+    name: str
+    commercial: bool = True
 
 
 class Encoder(ABC):
@@ -23,10 +37,18 @@ class Encoder(ABC):
     Attributes:
         axis: What the vectors stand for.
         pool: How a sequence's vectors become one, where the axis is the sequence.
+        modalities: What it reads.
+        licence: Of the weights; None where there are none, or their folder does not say.
+        limit_tokens: What it reads at once, special tokens included; longer sequences are read in windows. None: no limit.
+        special_tokens: Names of those around the tokens of a sequence, in their order.
     """
 
     axis: Axis
     pool: Pool
+    modalities: tuple[Modality, ...]
+    licence: Licence | None = None
+    limit_tokens: int | None = None
+    special_tokens: tuple[str, ...] = ()
 
     @property
     @abstractmethod
@@ -39,22 +61,71 @@ class Encoder(ABC):
         """Sha256 over everything that the vectors depend on but the sequence."""
 
     @abstractmethod
+    def tokens(self, sequences: Sequence[BioSequence]) -> list[TokenEmbedding]:
+        """Return the vectors of all tokens of every sequence, in order, special tokens among them.
+
+        Of a sequence that is read in windows, the special tokens are those of the first and the last window.
+
+        Raises:
+            AlphabetError: If a sequence cannot be read; see `unreadable`.
+        """
+
     def encode(self, sequences: Sequence[BioSequence]) -> list[Embedding]:
-        """Return one embedding per sequence, in order.
+        """Return one embedding per sequence, in order. A residue has the vector of the token that covers it.
+
+        Of molecules, the places are symbols, however many letters one has.
 
         Raises:
             FrameError: If a sequence has no such axis; see `refusal`.
+            AlphabetError: If it cannot be read; see `unreadable`.
         """
+        out: list[Embedding] = []
+        for sequence, made in zip(sequences, self.tokens(sequences), strict=True):
+            times = ~made.special_mask if sequence.modality is Modality.MOLECULE else np.diff(made.spans).ravel()
+            out.append(self.placed(sequence, np.repeat(made.vectors, times, axis=0)))
+        return out
 
     @abstractmethod
     def count_tokens(self, sequences: Sequence[BioSequence]) -> tuple[int, int]:
         """Return how many tokens `encode` computes for sequences, and how many of them are no padding."""
 
+    @property
+    def description(self) -> dict[str, object]:
+        """Return what is kept beside embeddings: plain data."""
+        licence = self.licence and self.licence.name
+        special = list(self.special_tokens)
+        facts = {
+            "licence": licence,
+            "limit_tokens": self.limit_tokens,
+            "special_tokens": special,
+            "modalities": list(map(str, self.modalities)),
+        }
+        return {"digest": self.digest, "axis": self.axis, "pool": self.pool, "width": self.width} | facts
+
+    def check_modality(self, modality: Modality) -> None:
+        """Raise AlphabetError for a modality that is not read: the wrong encoder for the file, not a bad record."""
+        if modality not in self.modalities:
+            known = " and ".join(self.modalities)
+            raise AlphabetError(f"This encoder reads {known}, not {modality}. Choose an encoder that reads {modality}.")
+
+    def unreadable(self, sequence: BioSequence) -> str:
+        """Return why a sequence cannot be read at all, as a sentence; empty if it can.
+
+        Raises:
+            AlphabetError: If its modality is not read; see `check_modality`.
+        """
+        self.check_modality(sequence.modality)
+        return "" if len(sequence) else f"'{sequence.name}' has no residues, so there is nothing to embed. Remove it."
+
     def refusal(self, sequence: BioSequence) -> str:
-        """Return why a sequence cannot be put on the axis, as a sentence; empty if it can."""
+        """Return why a sequence cannot be read or put on the axis, as a sentence; empty if it can.
+
+        Raises:
+            AlphabetError: If its modality is not read; see `check_modality`.
+        """
+        if reason := self.unreadable(sequence):
+            return reason
         is_protein = sequence.modality is Modality.PROTEIN
-        if not len(sequence):
-            return f"'{sequence.name}' has no residues, so there is nothing to embed. Remove it."
         if self.axis == "sequence" or (self.axis == "residue") == is_protein and self.axis != "codon":
             return ""
         if is_protein or self.axis == "residue":

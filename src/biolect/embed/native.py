@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as BioSequence
-from biolect.data.document import Document, Grammar, Member
-from biolect.data.packing import Window, length_batches, windows
-from biolect.embed.encoder import Encoder, Pool
-from biolect.errors import AlphabetError, ConfigError
+from biolect.data.document import Grammar, Member
+from biolect.data.packing import Window
+from biolect.embed.encoder import Licence, Pool
+from biolect.embed.tokenwise import TokenEncoder, check_layer
+from biolect.models import checkpoint
 from biolect.models.language_model import LanguageModel
+from biolect.models.resolve import resolve
 from biolect.nn.bidirectional import joined
-from biolect.values import Axis, Embedding
+from biolect.values import Axis
 
 
-class NativeEncoder(Encoder):
+class NativeEncoder(TokenEncoder):
     """A language model, each sequence read as a document of its own with ordinary positions.
 
-    A sequence longer than the context is read in windows that overlap by half. Special tokens are read,
-    but have no vector.
+    The end token is read only where residues would see it: not by causal models.
 
     Args:
         grammar: How the model's documents are written.
@@ -35,6 +37,8 @@ class NativeEncoder(Encoder):
         context_tokens: What the model was trained to read at once; None sets no limit.
         batch_tokens: Tokens that are read side by side, padding included.
     """
+
+    model: LanguageModel
 
     def __init__(
         self,
@@ -49,10 +53,31 @@ class NativeEncoder(Encoder):
     ) -> None:
         self.model, self.axis, self.pool = model, axis, pool
         self.grammar = grammar or Grammar()
-        self.layer, self.context_tokens, self.batch_tokens = layer, context_tokens, batch_tokens
-        num_layers = len(self._blocks)
-        if layer is not None and not 1 <= layer <= num_layers:
-            raise ConfigError(f"layer = {layer} does not exist: the model has layers 1 to {num_layers}.")
+        self.layer, self.limit_tokens, self.batch_tokens = layer, context_tokens, batch_tokens
+        self.modalities = tuple(filter(model.vocabulary.reads, Modality))
+        self.reads_both_sides = not model.config.is_causal
+        roles = model.vocabulary.roles
+        self.special_tokens = (roles.begin, *(["tag"] if self.grammar.tags else []), *([roles.end] if self.reads_both_sides else []))
+        check_layer(layer, len(self._blocks))
+
+    @classmethod
+    def load(
+        cls, address: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, **chosen: Any
+    ) -> NativeEncoder:
+        """Load a model, and how it reads, from a shipped name or a folder.
+
+        Args:
+            chosen: Further arguments of the encoder, such as axis and layer.
+
+        Raises:
+            CheckpointError: If there is no whole model at the address.
+        """
+        folder = resolve(address)
+        facts = checkpoint.read_facts(folder)
+        model = checkpoint.load(folder, device=device, dtype=dtype)
+        made = cls(model, grammar=Grammar.from_dict(facts.get("grammar", {})), context_tokens=facts.get("context_tokens"), **chosen)
+        made.licence = Licence(str(facts["licence"])) if facts.get("licence") else None
+        return made
 
     @property
     def _blocks(self) -> torch.nn.ModuleList:
@@ -69,67 +94,43 @@ class NativeEncoder(Encoder):
     def digest(self) -> str:
         """Sha256 over weights, vocabulary and everything that was chosen."""
         written = (self.grammar.tags, self.grammar.last_position)
-        chosen = (self.axis, self.pool if self.axis == "sequence" else "", self.layer, self.context_tokens, written)
+        chosen = (self.axis, self.pool if self.axis == "sequence" else "", self.layer, self.limit_tokens, written)
         return self.model.digest(chosen)
 
-    def refusal(self, sequence: BioSequence) -> str:
-        """Return why a sequence is not embedded; see `Encoder.refusal`. A letter without a token is a reason."""
-        if reason := super().refusal(sequence):
-            return reason
-        try:
-            self.model.vocabulary.encode(sequence)
-        except AlphabetError as error:
-            # A modality that is not read at all means the wrong model for the file, not a bad record.
-            if not self.model.vocabulary.reads(sequence.modality):
-                raise
-            return str(error)
-        return ""
+    def check_modality(self, modality: Modality) -> None:
+        """Raise AlphabetError for a modality that is not read; see `Encoder.check_modality`."""
+        if modality not in self.modalities:
+            self.model.vocabulary.residue_ids(modality)
 
-    def encode(self, sequences: Sequence[BioSequence]) -> list[Embedding]:
-        """Return one embedding per sequence, in order; see `Encoder.encode`."""
-        pieces = [(i, *cut) for i, sequence in enumerate(sequences) for cut in self._windows(sequence)]
-        ids = [self._ids(sequences[i], start, stop) for i, start, stop, _, _ in pieces]
-        special = self.grammar.overhead(1) - 1
-        parts: list[list[tuple[int, NDArray[np.float32]]]] = [[] for _ in sequences]
-        for chosen in length_batches([len(row) for row in ids], self.batch_tokens):
-            hidden = self._hidden([ids[k] for k in chosen])
-            for row, k in enumerate(chosen.tolist()):
-                index, start, _, first, last = pieces[k]
-                parts[index].append((start, hidden[row, special + first - start : special + last - start].float().cpu().numpy()))
-        ordered = (np.concatenate([vectors for _, vectors in sorted(found, key=lambda part: part[0])]) for found in parts)
-        return [self.placed(sequence, vectors) for sequence, vectors in zip(sequences, ordered, strict=True)]
+    def tokenised(self, sequence: BioSequence) -> tuple[Int[np.ndarray, " T"], Int[np.ndarray, " T"]]:
+        """Return one token per residue, of a molecule per symbol; see `TokenEncoder.tokenised`."""
+        vocabulary = self.model.vocabulary
+        ids = vocabulary.encode(sequence)
+        if sequence.modality is Modality.MOLECULE:
+            return ids, np.array([len(vocabulary.decode(ids[i : i + 1], sequence.modality)) for i in range(len(ids))])
+        return ids, np.ones(len(ids), np.int64)
 
-    def count_tokens(self, sequences: Sequence[BioSequence]) -> tuple[int, int]:
-        """Return tokens computed and tokens that are no padding, for sequences encoded in one call."""
-        special = self.grammar.overhead(1) - self._is_causal
-        lengths = [window.stop - window.start + special for s in sequences for window in self._windows(s)]
-        computed = sum(len(chosen) * lengths[chosen[0]] for chosen in length_batches(lengths, self.batch_tokens))
-        return computed, sum(lengths)
+    def special_ids(self, sequence: BioSequence) -> tuple[list[int], list[int]]:
+        """Return what opens and what closes a document of one sequence."""
+        vocabulary = self.model.vocabulary
+        before = self.grammar.opening(Member(np.zeros(0, np.uint8), sequence.modality), vocabulary, first=True)
+        return before, [vocabulary.end] if self.reads_both_sides else []
 
-    @property
-    def _is_causal(self) -> bool:
-        return self.model.config.is_causal
+    def _windows(self, length: int, num_special: int) -> Iterator[Window]:
+        # Room for the end token is kept, as in training, also where it is not read.
+        return super()._windows(length, self.grammar.overhead(1))
 
-    def _windows(self, sequence: BioSequence) -> Iterator[Window]:
-        return windows(len(sequence), self._room, both_sides=not self._is_causal)
-
-    @property
-    def _room(self) -> int | None:
-        return None if self.context_tokens is None else self.context_tokens - self.grammar.overhead(1)
-
-    def _ids(self, sequence: BioSequence, start: int, stop: int) -> Tensor:
-        """Write a stretch as a document, without the end token where no residue would see it."""
-        member = Member(self.model.vocabulary.encode(sequence)[start:stop], sequence.modality)
-        rendered = self.grammar.render(Document((member,)), self.model.vocabulary, coordinates=False)
-        return torch.from_numpy(rendered.token_ids[: len(rendered) - self._is_causal].astype(np.int64))
-
-    @torch.inference_mode()
-    def _hidden(self, rows: list[Tensor]) -> Float[Tensor, "B T D"]:
-        token_ids = pad_sequence(rows, batch_first=True).to(self.model.device)
+    def hidden(self, rows: Sequence[Tensor]) -> list[Float[Tensor, "T D"]]:
+        """Return hidden states; rows are padded to the longest."""
+        token_ids = pad_sequence(list(rows), batch_first=True).to(self.model.device)
         # Padding stands on the right, where no real token of a causal model looks.
-        real = None if self._is_causal else pad_sequence([torch.ones_like(row) for row in rows], batch_first=True).to(self.model.device)
+        real = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True).to(self.model.device)
         counted = torch.from_numpy(self.grammar.clamped(np.arange(token_ids.shape[1])))
         positions = counted.to(self.model.device).expand_as(token_ids)
+        found = self._output(token_ids, positions, real if self.reads_both_sides else None)
+        return [line[: len(row)] for line, row in zip(found, rows, strict=True)]
+
+    def _output(self, token_ids: Tensor, positions: Tensor, real: Tensor | None) -> Float[Tensor, "B T D"]:
         if self.layer is None:
             return self.model.hidden(token_ids, positions, real)
         caught: list[Any] = []
@@ -140,4 +141,4 @@ class NativeEncoder(Encoder):
             tap.remove()
         hidden = torch.cat(caught)
         # Where strands share, the other strand was read behind the rows, or in a call of its own.
-        return hidden if len(hidden) == len(rows) else joined(hidden) / 2
+        return hidden if len(hidden) == len(token_ids) else joined(hidden) / 2

@@ -1,6 +1,6 @@
 """Embeddings on disk, keyed by encoder and sequence.
 
-    encoder.json               digest of the encoder, axis, width
+    encoder.json               digest of the encoder, axis, width; licence of its weights and what it reads
     shard-00000.safetensors    vectors by sequence digest, axis by width
     index.parquet              one row per input record, in order: id, sequence_sha256, length, shard
 
@@ -45,12 +45,12 @@ class EmbeddingStore:
 
     def __init__(self, folder: Path, encoder: Encoder) -> None:
         self.folder = folder
-        described = {"digest": encoder.digest, "axis": encoder.axis, "pool": encoder.pool, "width": encoder.width}
+        described = encoder.description
         path = folder / _ENCODER
         if path.is_file():
             held = json.loads(path.read_text())
-            if held != described:
-                what = next((k for k in ("axis", "pool", "width") if held.get(k) != described[k]), "digest")
+            what = next((k for k in ("axis", "pool", "width", "digest") if held.get(k) != described[k]), "")
+            if what:
                 raise CheckpointError(
                     f"The embeddings in '{folder}' were made by another encoder: {what} is {held.get(what)}, not {described[what]}. "
                     "Pass --overwrite to replace them, or another --output."

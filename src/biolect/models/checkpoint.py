@@ -10,6 +10,9 @@ README.md           the model card
 from __future__ import annotations
 
 import json
+import pickle
+import warnings
+from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -147,6 +150,43 @@ def read_tensors(path: Path, digest: str | None = None) -> dict[str, Tensor]:
             f"'{path}' is not what was saved: its sha256 is not {str(digest)[:12]}, as noted. Copy the folder again, whole."
         )
     return found
+
+
+def read_pickled(path: Path) -> dict[str, Any]:
+    """Read tensors and plain settings from a `.pt`, `.pth` or `.bin` file; nothing in it is executed.
+
+    Raises:
+        CheckpointError: If the file is missing, cut short, or holds anything but tensors and plain settings.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"There is no file '{path}'. Pass the weights as they were published.")
+    try:
+        # Torch warns of kinds of pickle that it then refuses, or reads well.
+        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals([Namespace]):
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
+        first = str(error).strip().splitlines()[0][:150] if str(error).strip() else type(error).__name__
+        raise CheckpointError(
+            f"'{path}' is no file of plain weights, or is cut short ({first}). Nothing in it was executed. Get the published file again."
+        ) from None
+    if not isinstance(found, dict):
+        raise CheckpointError(f"'{path}' holds a {type(found).__name__}, not weights by name. Get the published file again.")
+    return found
+
+
+def read_outside(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read a model folder of transformers: `config.json` and its weights, in one file or several.
+
+    Raises:
+        CheckpointError: If either is missing or damaged.
+    """
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(f"'{folder}' is no model folder of transformers: it has no config.json. Pass the folder as it was published.")
+    parts = sorted(folder.glob("model*.safetensors"))
+    tensors: dict[str, Tensor] = {}
+    for part in parts:
+        tensors |= read_tensors(part)
+    return _read_json(folder / "config.json"), tensors or read_pickled(folder / "pytorch_model.bin")
 
 
 def _plain_card(model: LanguageModel, facts: Mapping[str, Any]) -> str:

@@ -34,6 +34,15 @@ from biolect.models.xlstm import XLSTM
 from biolect.tokens.vocabulary import Vocabulary
 
 
+def weights_digest(model: nn.Module, *words: object) -> str:
+    """Return the sha256 over words, weights and their names."""
+    summed = hashlib.sha256("".join(map(str, words)).encode())
+    for name, weight in sorted(model.state_dict().items()):
+        summed.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
+        summed.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return summed.hexdigest()
+
+
 class LanguageModel(nn.Module):
     """Token ids to logits of the next token. The vocabulary travels with the weights."""
 
@@ -95,11 +104,7 @@ class LanguageModel(nn.Module):
 
     def digest(self, *words: object) -> str:
         """Return the sha256 over config, vocabulary, weights and further words; equal digests mean equal answers."""
-        summed = hashlib.sha256(f"{self.config.to_yaml()}{self.vocabulary.digest}{''.join(map(str, words))}".encode())
-        for name, weight in sorted(self.state_dict().items()):
-            summed.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
-            summed.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-        return summed.hexdigest()
+        return weights_digest(self, self.config.to_yaml(), self.vocabulary.digest, *words)
 
     @property
     def device(self) -> torch.device:

@@ -3,17 +3,22 @@
 `xlstm` (project NX-AI/xlstm, version 2.0.6) names its block stacks like this. Two of its habits are undone
 here: norms store their weight minus one, and the sLSTM weights called `fgate` feed the input gate, those
 called `igate` the forget gate.
+
+`fair-esm` (the layout of ESM-1b, ESM-2 and RNA-FM) and `transformers` (its ESM models, among them the Nucleotide
+Transformer) name one network in two ways; what else stands in their files belongs to heads that are not read.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from biolect.errors import CheckpointError
+from biolect.models.published import PublishedModel
 from biolect.models.xlstm import XLSTM
 
 
@@ -28,6 +33,7 @@ _SAME = _Form(lambda parts: parts[0], lambda own: [own])
 _JOINED = _Form(lambda parts: torch.cat([*parts]), lambda own: own.chunk(2))
 _MINUS_ONE = _Form(lambda parts: 1 + parts[0], lambda own: [own - 1])
 _CONV = _Form(lambda parts: parts[0][:, 0], lambda own: [own[:, None]])
+_THREE = _Form(lambda parts: torch.cat([*parts]), lambda own: own.chunk(3))
 # Theirs: head, gate and unit to, unit from. Ours: head, unit from, gate, unit to.
 _RECURRENT = _Form(lambda parts: parts[0].unflatten(1, (4, -1)).permute(0, 3, 1, 2), lambda own: [own.permute(0, 2, 3, 1).flatten(1, 2)])
 
@@ -105,3 +111,76 @@ def _check(found: set[str], wanted: set[str], what: str) -> None:
     if found != wanted:
         odd = min(found ^ wanted)
         raise CheckpointError(f"These are no weights of {what} of this pattern: '{odd}' is missing or spare. Check layers and pattern.")
+
+
+Layout = Literal["fair-esm", "transformers"]
+
+_PUBLISHED = {
+    "embedding": ("embed_tokens", "embeddings.word_embeddings"),
+    "positions": ("embed_positions", "embeddings.position_embeddings"),
+    "embedding_norm": ("emb_layer_norm_before", "embeddings.layer_norm"),
+    "norm": ("emb_layer_norm_after", "encoder.emb_layer_norm_after"),
+    "attention_norm": ("self_attn_layer_norm", "attention.LayerNorm"),
+    "query_key_value": (
+        "self_attn.q_proj+self_attn.k_proj+self_attn.v_proj",
+        "attention.self.query+attention.self.key+attention.self.value",
+    ),
+    "attention_out": ("self_attn.out_proj", "attention.output.dense"),
+    "feedforward_norm": ("final_layer_norm", "LayerNorm"),
+    "feedforward.up": ("fc1", "intermediate.dense"),
+    "feedforward.down": ("fc2", "output.dense"),
+}
+"""By our module: theirs in either layout. Modules of blocks follow a prefix with the block's number."""
+
+_PREFIXES = {"fair-esm": r"^(encoder\.)?(sentence_encoder\.)?", "transformers": r"^esm\."}
+_BLOCKS = {"fair-esm": "layers.{}.", "transformers": "encoder.layer.{}."}
+_UNREAD = re.compile(r"(lm_head|contact_head|pooler|classifier)\.|(inv_freq|position_ids|version)$")
+
+
+def bare_names(weights: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]:
+    """Return published weights without the prefix of the model around them, and without heads and tables that are not read."""
+    # Norms of some files are named as in the first BERT.
+    renamed = ((re.sub(r"\.gamma$", ".weight", re.sub(r"\.beta$", ".bias", name)), weight) for name, weight in weights.items())
+    bare = {re.sub(_PREFIXES[layout], "", name): weight for name, weight in renamed}
+    return {name: weight for name, weight in bare.items() if not _UNREAD.search(name)}
+
+
+def from_published(weights: Mapping[str, Tensor], config: PublishedModel.Config, layout: Layout) -> dict[str, Tensor]:
+    """Return weights of a published encoder under the names of ours; what it does not read is left out.
+
+    Raises:
+        CheckpointError: If one is missing, spare or of another shape than the config says.
+    """
+    found = bare_names(weights, layout)
+    if config.positions == "rotary":
+        # Rotary models of transformers carry a table of positions all the same, which nobody reads.
+        found.pop("embeddings.position_embeddings.weight", None)
+    rules, wanted = _published_rules(config, layout), config.build().state_dict()
+    _check(set(found), {name for theirs, _ in rules.values() for name in theirs}, "an encoder")
+    out = {own: form.inward([found[name] for name in theirs]).contiguous().float() for own, (theirs, form) in rules.items()}
+    for own, weight in out.items():
+        if weight.shape != wanted[own].shape:
+            theirs = " and ".join(rules[own][0])
+            raise CheckpointError(
+                f"'{theirs}' is of shape {tuple(weight.shape)}, but width {config.width} and {config.inner} inside need "
+                f"{tuple(wanted[own].shape)}. Check that weights and config.json belong together."
+            )
+    return out
+
+
+def to_published(weights: Mapping[str, Tensor], config: PublishedModel.Config, layout: Layout) -> dict[str, Tensor]:
+    """Return weights of our encoder under the names of a layout; the inverse of `from_published`."""
+    out: dict[str, Tensor] = {}
+    for own, (theirs, form) in _published_rules(config, layout).items():
+        out |= {name: part.contiguous() for name, part in zip(theirs, form.outward(weights[own]), strict=True)}
+    return out
+
+
+def _published_rules(config: PublishedModel.Config, layout: Layout) -> dict[str, tuple[list[str], _Form]]:
+    rules = {}
+    for own in config.build().state_dict():
+        number, module, kind = re.fullmatch(r"(?:blocks\.(\d+)\.)?(.+)\.(weight|bias)", own).groups()  # pyright: ignore[reportOptionalMemberAccess]
+        before = "" if number is None else _BLOCKS[layout].format(number)
+        names = _PUBLISHED[module][layout == "transformers"].split("+")
+        rules[own] = ([f"{before}{name}.{kind}" for name in names], _THREE if len(names) == 3 else _SAME)
+    return rules

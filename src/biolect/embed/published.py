@@ -1,0 +1,227 @@
+"""Encoders of published families: one network, and per family a vocabulary, a way to cut sequences, a limit and a licence."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from biolect.bio.sequence import Modality
+from biolect.bio.sequence import Sequence as BioSequence
+from biolect.embed.encoder import Licence, Pool
+from biolect.embed.tokenwise import TokenEncoder, check_layer
+from biolect.errors import AlphabetError, CheckpointError, ConfigError
+from biolect.models import checkpoint
+from biolect.models.language_model import weights_digest
+from biolect.models.published import KEPT_SHARE, PublishedModel
+from biolect.models.weight_maps import Layout, bare_names, from_published
+from biolect.values import Axis
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a user chooses about an encoder, whatever its family.
+
+    Attributes:
+        layer: Output of this block, 1-based; None takes the last one's, after the final norm.
+        dtype: Precision of the products.
+        batch_tokens: Tokens that are read side by side.
+        accepts_licence: Use weights that may not be used commercially.
+        allows_remote_code: Run Python code that lies beside the weights.
+    """
+
+    axis: Axis = "sequence"
+    pool: Pool = "mean"
+    layer: int | None = None
+    device: torch.device | str = "cpu"
+    dtype: torch.dtype = torch.float32
+    batch_tokens: int = 4_096
+    accepts_licence: bool = False
+    allows_remote_code: bool = False
+
+    def check(self, licence: Licence | None, whose: str) -> None:
+        """Raise ConfigError for weights that are not free, unless their licence was accepted."""
+        if licence is not None and not licence.commercial and not self.accepts_licence:
+            raise ConfigError(
+                f"The weights of {whose} are under {licence.name}, which forbids commercial use. Pass --accept-licence if that suits you."
+            )
+
+
+DEFAULT = Choice()
+
+
+@dataclass(frozen=True)
+class Family:
+    """What is true of all models of a family.
+
+    Attributes:
+        modalities: What they read; the vocabulary is written in the letters of the first.
+        vocabulary: Tokens in the order of their ids.
+        before, behind: Special tokens around every sequence.
+        cut: Residues to tokens.
+        window_unit: Tokens; see `TokenEncoder`.
+    """
+
+    name: str
+    modalities: tuple[Modality, ...]
+    licence: Licence
+    vocabulary: tuple[str, ...]
+    limit_tokens: int
+    before: tuple[str, ...] = ("<cls>",)
+    behind: tuple[str, ...] = ()
+    cut: Callable[[str], Sequence[str]] = list
+    window_unit: int = 1
+
+
+class FamilyEncoder(TokenEncoder):
+    """A model of a published family. On a CPU, sequences are packed into one line without padding."""
+
+    model: PublishedModel
+
+    def __init__(self, model: PublishedModel, family: Family, choice: Choice = DEFAULT) -> None:
+        if model.config.tokens != len(family.vocabulary):
+            raise CheckpointError(
+                f"The weights have {model.config.tokens} tokens, {family.name} has {len(family.vocabulary)}. Choose their family."
+            )
+        check_layer(choice.layer, model.config.layers)
+        self.model = model.compute_in(choice.dtype).to(choice.device).eval()
+        self.family, self.axis, self.pool, self.layer, self.batch_tokens = (
+            family,
+            choice.axis,
+            choice.pool,
+            choice.layer,
+            choice.batch_tokens,
+        )
+        self.modalities, self.licence, self.limit_tokens = family.modalities, family.licence, family.limit_tokens
+        self.special_tokens, self.window_unit = (*family.before, *family.behind), family.window_unit
+        self.packs = self.model.device.type == "cpu"
+
+    @property
+    def width(self) -> int:
+        """Width of the model."""
+        return self.model.width
+
+    @cached_property
+    def digest(self) -> str:
+        """Sha256 over weights, their precision, vocabulary and everything that was chosen."""
+        chosen = (self.axis, self.pool if self.axis == "sequence" else "", self.layer, self.limit_tokens, self.window_unit)
+        return weights_digest(self.model, self.model.config.to_yaml(), self.family.name, self.family.vocabulary, chosen)
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {token: number for number, token in enumerate(self.family.vocabulary)}
+
+    def tokenised(self, sequence: BioSequence) -> tuple[Int[np.ndarray, " T"], Int[np.ndarray, " T"]]:
+        """Return tokens as the family cuts them; T and U are read as one letter. See `TokenEncoder.tokenised`."""
+        own, known = self.modalities[0], self._ids
+        if sequence.modality is not own:
+            sequence = sequence.transcribe() if own is Modality.RNA else sequence.back_transcribe()
+        pieces = self.family.cut(sequence.residues)
+        ids = np.array([known.get(piece, -1) for piece in pieces], dtype=np.int64)
+        sizes = np.array([len(piece) for piece in pieces], dtype=np.int64)
+        if len(wrong := np.flatnonzero(ids < 0)):
+            letter, index = pieces[wrong[0]], sizes[: wrong[0]].sum()
+            raise AlphabetError(
+                f"Symbol {letter!r} at index {index} (0-based) of '{sequence.name}' has no token in {self.family.name}. "
+                f"Remove {'the stop' if letter == '*' else 'it'}, or choose another encoder."
+            )
+        return ids, sizes
+
+    def special_ids(self, sequence: BioSequence) -> tuple[list[int], list[int]]:
+        """Return the ids of the family's special tokens."""
+        return [self._ids[token] for token in self.family.before], [self._ids[token] for token in self.family.behind]
+
+    def hidden(self, rows: Sequence[Tensor]) -> list[Float[Tensor, "T D"]]:
+        """Return hidden states of rows, packed into one line or padded."""
+        lengths, model = [len(row) for row in rows], self.model
+        positions = [torch.arange(length) for length in lengths]
+        segments = [torch.full((length,), number) for number, length in enumerate(lengths, start=1)]
+        if self.packs:
+            packed = (torch.cat(list(parts))[None] for parts in (rows, positions, segments))
+            return list(model(*packed, self.layer)[0].split(lengths))
+        padded = (pad_sequence(list(parts), batch_first=True).to(model.device) for parts in (rows, positions, segments))
+        return [line[:length] for line, length in zip(model(*padded, self.layer), lengths, strict=True)]
+
+
+def from_folder(path: Path) -> PublishedModel:
+    """Load a model folder in the layout of transformers' ESM, with or without gates in its feed-forward layers.
+
+    Raises:
+        CheckpointError: If something is missing or does not fit.
+    """
+    config, weights = checkpoint.read_outside(path)
+    try:
+        layers, width, heads, inner = (
+            int(config[key]) for key in ("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size")
+        )
+        learned = config.get("position_embedding_type", "absolute") != "rotary"
+        shape = PublishedModel.Config(
+            tokens=int(config["vocab_size"]),
+            layers=layers,
+            width=width,
+            heads=heads,
+            inner=inner,
+            positions="learned" if learned else "rotary",
+            num_positions=int(config["max_position_embeddings"]) if learned else 0,
+            first_position=int(config.get("pad_token_id") or 0) + 1,
+            # Only the gated variant leaves biases out.
+            feedforward="gelu" if any(name.endswith("intermediate.dense.bias") for name in weights) else "gated",
+            embedding_norm=bool(config.get("emb_layer_norm_before")),
+            embedding_scale=KEPT_SHARE if config.get("token_dropout") else 1.0,
+            norm_eps=float(config.get("layer_norm_eps", 1e-12)),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"'{path / 'config.json'}' does not describe an ESM model: {error}. Pass the folder as it was published."
+        ) from None
+    return _filled(shape, weights, "transformers")
+
+
+def from_file(path: Path, heads: int, *, token_dropout: bool) -> PublishedModel:
+    """Load a file in the layout of fair-esm: weights, and beside them the settings of their training.
+
+    Args:
+        heads, token_dropout: What holds where the file has no settings.
+
+    Raises:
+        CheckpointError: If something is missing or does not fit.
+    """
+    found = checkpoint.read_pickled(path)
+    weights = {name: weight for name, weight in dict(found.get("model", found)).items() if isinstance(weight, Tensor)}
+    settings: Any = found.get("args") or dict(found.get("cfg") or {}).get("model")
+    settings = vars(settings) if isinstance(settings, Namespace) else dict(settings or {})
+    bare = bare_names(weights, "fair-esm")
+    missing = [name for name in ("embed_tokens.weight", "layers.0.fc1.weight") if name not in bare]
+    if missing:
+        raise CheckpointError(f"'{path}' is not in the layout of fair-esm: it lacks '{missing[0]}'. Get the published file again.")
+    positions = bare.get("embed_positions.weight")
+    try:
+        shape = PublishedModel.Config(
+            tokens=len(bare["embed_tokens.weight"]),
+            layers=1 + max(int(name.split(".")[1]) for name in bare if name.startswith("layers.")),
+            width=bare["embed_tokens.weight"].shape[1],
+            heads=int(settings.get("encoder_attention_heads", settings.get("attention_heads", heads))),
+            inner=len(bare["layers.0.fc1.weight"]),
+            positions="rotary" if positions is None else "learned",
+            num_positions=0 if positions is None else len(positions),
+            embedding_norm="emb_layer_norm_before.weight" in bare,
+            embedding_scale=KEPT_SHARE if settings.get("token_dropout", token_dropout) else 1.0,
+        )
+    except ValueError as error:
+        raise CheckpointError(f"The settings in '{path}' cannot be those of its weights: {error}. Get the published file again.") from None
+    return _filled(shape, weights, "fair-esm")
+
+
+def _filled(shape: PublishedModel.Config, weights: Mapping[str, Tensor], layout: Layout) -> PublishedModel:
+    model = shape.build()
+    model.load_state_dict(from_published(weights, shape, layout), assign=True)
+    return model
