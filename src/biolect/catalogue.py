@@ -1,6 +1,6 @@
 """Public data by name: which files, from where, under which licence, known by which digest.
 
-A name is one of `NAMED`, an accession of RefSeq or GenBank (one flat file), or an assembly, by
+A name is one of `NAMED`, one of `WEIGHTS` (published models for `biolect embed`), an accession of RefSeq or GenBank (one flat file), or an assembly, by
 accession or by its own name (the files of its folder, checked against the published digests).
 """
 
@@ -46,6 +46,39 @@ NAMED = {
     "ecoli-k12": Named("GCF_000005845.2", "Escherichia coli K-12 MG1655, 4.6 Mb"),
     "bsubtilis-168": Named("GCF_000009045.1", "Bacillus subtilis 168, 4.2 Mb"),
     "yeast-s288c": Named("GCF_000146045.2", "Saccharomyces cerevisiae S288C, 12 Mb, with introns"),
+}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights of a published model.
+
+    Attributes:
+        address: What stands before the name of every file.
+        reads: How `biolect embed` calls what was fetched.
+    """
+
+    address: str
+    files: tuple[str, ...]
+    licence: str
+    reads: str
+
+
+_ESM2 = ("t6_8M", "t12_35M", "t30_150M", "t33_650M", "t36_3B", "t48_15B")
+_HUB = "https://huggingface.co/InstaDeepAI/{}/resolve/main/"
+WEIGHTS = {
+    f"esm2_{size}_UR50D": Weights("https://dl.fbaipublicfiles.com/fair-esm/models/", (f"esm2_{size}_UR50D.pt",), "MIT", "esm2:FILE")
+    for size in _ESM2
+}
+WEIGHTS["rna-fm"] = Weights("https://proj.cse.cuhk.edu.hk/rnafm/api/download?filename=", ("RNA-FM_pretrained.pth",), "MIT", "rna-fm:FILE")
+WEIGHTS |= {
+    (name := f"nucleotide-transformer-v2-{size}-multi-species"): Weights(
+        _HUB.format(name),
+        ("config.json", "vocab.txt", "model.safetensors"),
+        "CC BY-NC-SA 4.0 (not for commercial use)",
+        "nucleotide-transformer:FOLDER",
+    )
+    for size in ("50m", "100m", "250m", "500m")
 }
 
 
@@ -107,6 +140,9 @@ class Fetcher:
             InputError: If the name is none that is known.
             DownloadError: If the server cannot be asked.
         """
+        if name in WEIGHTS:
+            files = tuple(RemoteFile(file, WEIGHTS[name].address + file) for file in WEIGHTS[name].files)
+            return Plan(name, files, f"weights for -m {WEIGHTS[name].reads}, under {WEIGHTS[name].licence}")
         accession = NAMED[name].accession if name in NAMED else name
         if found := _ASSEMBLY.fullmatch(accession):
             return self._assembly(name, found, parts)
@@ -114,7 +150,7 @@ class Fetcher:
             if rule.fullmatch(accession):
                 query = f"db={database}&id={accession}&rettype={kind}&retmode=text"
                 return Plan(name, (RemoteFile(f"{accession}.{ending}", f"{self.servers.entrez}/efetch.fcgi?{query}"),))
-        if close := difflib.get_close_matches(name, NAMED, n=1, cutoff=0.8):
+        if close := difflib.get_close_matches(name, [*NAMED, *WEIGHTS], n=1, cutoff=0.8):
             raise InputError(f"There is no public data named '{name}'. Did you mean '{close[0]}'?")
         return self._assembly(name, self._accession_of(name), parts)
 

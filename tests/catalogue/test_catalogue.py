@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from biolect.catalogue import NAMED, Fetcher, Servers
+from biolect.catalogue import NAMED, WEIGHTS, Fetcher, Servers
 from biolect.errors import DownloadError, InputError
 from tests.files.server import Site, serving
 
@@ -158,6 +158,19 @@ def test_the_verb_takes_up_an_earlier_folder_and_can_start_anew(site: Site, tmp_
 
 
 def test_the_verb_lists_names_and_refuses_empty_requests(biolect_command, tmp_path: Path) -> None:
-    assert {row["name"] for row in biolect_command("data", "list", "--json").result["data"]} == set(NAMED)
+    assert {row["name"] for row in biolect_command("data", "list", "--json").result["data"]} == set(NAMED) | set(WEIGHTS)
     assert biolect_command("data", "get", "--json").result["error"].startswith("Nothing to get was named.")
     assert biolect_command("data", "get", "phix174").code == 2
+
+
+def test_weights_of_published_models_have_an_address_and_a_licence(site: Site) -> None:
+    plan = fetcher(site).plan("esm2_t12_35M_UR50D")
+
+    assert [(file.name, file.address) for file in plan.files] == [
+        ("esm2_t12_35M_UR50D.pt", "https://dl.fbaipublicfiles.com/fair-esm/models/esm2_t12_35M_UR50D.pt")
+    ]
+    assert plan.licence == "weights for -m esm2:FILE, under MIT"
+    assert {name for name, weights in WEIGHTS.items() if "not for commercial use" in weights.licence} == {
+        f"nucleotide-transformer-v2-{size}-multi-species" for size in ("50m", "100m", "250m", "500m")
+    }
+    assert all(file.address.startswith("https://") for name in WEIGHTS for file in fetcher(site).plan(name).files)

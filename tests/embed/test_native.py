@@ -7,6 +7,7 @@ from biolect.data.document import Grammar
 from biolect.embed.native import NativeEncoder
 from biolect.errors import AlphabetError, ConfigError, FrameError
 from biolect.models.language_model import LanguageModel
+from biolect.models.transformer import Transformer
 from biolect.models.xlstm import XLSTM
 from biolect.values import Axis
 from tests.infer.conftest import build, dna, protein
@@ -141,3 +142,32 @@ def test_a_letter_without_a_token_is_a_reason_and_a_strange_modality_an_error():
     assert encoder.refusal(Sequence("MKT", Modality.PROTEIN, "p")) == ""
     with pytest.raises(AlphabetError, match="has no dna residues"):
         encoder.refusal(Sequence("ACGT", Modality.DNA, "d"))
+
+
+@pytest.mark.parametrize("is_causal", [True, False])
+def test_tokens_are_those_of_the_document_with_what_each_covers(is_causal: bool):
+    direction = "causal" if is_causal else "bidirectional"
+    model = LanguageModel.Config(backbone=Transformer.Config(layers=2, width=32, heads=2, inner=48, direction=direction)).build(1).eval()
+    words, encoder = model.vocabulary, NativeEncoder(model)
+
+    for sequence in (dna(9, 1, "d"), dna(9, 1).transcribe(), protein(5, 1)):
+        [made] = encoder.tokens([sequence])
+        ids = [words.begin, words.tag(sequence.modality), *words.encode(sequence).tolist(), *([] if is_causal else [words.end])]
+        with torch.no_grad():
+            expected = model.hidden(torch.tensor([ids]), torch.arange(len(ids))[None])[0].numpy()
+
+        assert np.abs(made.vectors - expected).max() < TOLERANCE
+        assert made.spans[:3].tolist() == [[0, 0], [0, 0], [0, 1]] and made.special_mask.sum() == (2 if is_causal else 3)
+        assert (made.spans[1:, 0] == made.spans[:-1, 1]).all() and made.spans[-1, 1] == len(sequence)
+
+
+def test_tokens_of_a_molecule_cover_its_symbols():
+    model = LanguageModel.Config(vocabulary="smiles-176", backbone=Transformer.Config(layers=1, width=16, heads=2, inner=16)).build().eval()
+    encoder = NativeEncoder(model, grammar=Grammar(tags=False))
+    molecule = Sequence("CCl[NH4+]", Modality.MOLECULE, "m")
+
+    [made], [pooled] = encoder.tokens([molecule]), encoder.encode([molecule])
+
+    pieces = [molecule.residues[a:b] for a, b in made.spans.tolist() if b > a]
+    assert pieces[:2] == ["C", "Cl"] and "".join(pieces) == molecule.residues and len(pieces) == len(model.vocabulary.encode(molecule))
+    assert np.abs(pooled.vectors[0] - made.vectors[1:].mean(axis=0)).max() < TOLERANCE

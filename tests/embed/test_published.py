@@ -102,7 +102,10 @@ def test_vocabularies_have_their_published_sizes_and_places():
 @pytest.mark.parametrize(
     ("shape", "millions"),
     [
-        *((esm2.shape(size), n) for size, n in (("8M", 7.4), ("35M", 33.3), ("150M", 147.7), ("650M", 649.4), ("3B", 2_834.5), ("15B", 15_104))),
+        *(
+            (esm2.shape(size), n)
+            for size, n in (("8M", 7.4), ("35M", 33.3), ("150M", 147.7), ("650M", 649.4), ("3B", 2_834.5), ("15B", 15_104))
+        ),
         (rna_fm.SHAPE, 99.1),
         *((nucleotide_transformer.shape(size), n) for size, n in (("50m", 52.5), ("100m", 94.5), ("250m", 229.8), ("500m", 490.9))),
     ],

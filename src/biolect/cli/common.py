@@ -22,6 +22,7 @@ from biolect.errors import ConfigError
 
 if TYPE_CHECKING:
     from biolect.devices import Placement
+    from biolect.embed.encoder import Encoder
     from biolect.infer.reader import Reader
 
 _ASSIGNMENT = re.compile(r"^[A-Za-z_][\w.]*=")
@@ -50,7 +51,7 @@ class Common:
     """Flags that every verb takes. Instances never change.
 
     Attributes:
-        model: A shipped name, a folder, or a hub id.
+        model: A shipped name, a folder, or a hub id; for an encoder also `esm2:PATH` and the like, see `biolect embed`.
         output: Where the result goes; `-` is standard output where that makes sense.
         device: Where to compute.
         dtype: Precision of the weights while computing; scores are float32 unless asked.
@@ -154,6 +155,21 @@ class Common:
         placement = (replace(self, dtype="float32") if self.dtype == "auto" else self).placement()
         batch_tokens = BATCH_TOKENS if self.batch_tokens is None else self.batch_tokens
         return Reader.load(address, device=placement.device, dtype=placement.dtype, batch_tokens=batch_tokens)
+
+    def encoder(self, address: str, **chosen: Any) -> Encoder:
+        """Load an encoder; a published one computes in bfloat16 where the hardware has it, unless asked not to.
+
+        Args:
+            chosen: Fields of `Choice`, such as axis and layer.
+        """
+        from biolect.devices import choose, training_dtype
+        from biolect.embed.door import is_published, load_encoder
+        from biolect.embed.published import Choice
+
+        usual = training_dtype("auto", choose(self.device).device) if is_published(address) else "float32"
+        placement = (replace(self, dtype=usual) if self.dtype == "auto" else self).placement()
+        budget = {} if self.batch_tokens is None else {"batch_tokens": self.batch_tokens}
+        return load_encoder(address, Choice(device=placement.device, dtype=placement.dtype, **budget, **chosen), say)
 
     @contextmanager
     def progress(self, label: str, total: float | None = None) -> Iterator[Callable[[float], None]]:

@@ -23,7 +23,7 @@ def data(
     server: str | None = None,
     common: Common = DEFAULTS,
 ) -> int:
-    """List public data, or get it by name, RefSeq or GenBank accession, or assembly.
+    """List public data and weights of published models, or get them by name, RefSeq or GenBank accession, or assembly.
 
     Transfers that broke are continued; what is there whole already is checked and kept.
 
@@ -35,6 +35,9 @@ def data(
     """
     if action == "list":
         rows = [{"name": name, "accession": it.accession, "about": it.about} for name, it in catalogue.NAMED.items()]
+        rows += [
+            {"name": name, "accession": None, "about": f"weights for -m {it.reads}; {it.licence}"} for name, it in catalogue.WEIGHTS.items()
+        ]
         return finish({"data": rows, "licence": catalogue.LICENCE}, (), common)
     if not names:
         raise ConfigError("Nothing to get was named. Give a name that `biolect data list` shows, or an accession.")
@@ -48,17 +51,18 @@ def data(
             say(f"{plan.name}: {plan.licence}")
             for file in plan.files:
                 say(f"  {file.address}  {f'md5 {file.md5}' if file.md5 else 'no digest is published; sha256 is noted on arrival'}")
+    licence = "; ".join(dict.fromkeys(plan.licence for plan in plans))
     files = [str(folder / file.name) for plan in plans for file in plan.files]
     if common.dry_run:
-        return finish({"files": files, "licence": catalogue.LICENCE, "sha256": {}}, (), common)
+        return finish({"files": files, "licence": licence, "sha256": {}}, (), common)
     if common.overwrite and folder.is_dir():
         _clear(folder, files)
     digests: dict[str, str] = {}
     for plan in plans:
         digests |= fetcher.fetch(plan, folder)
     sources = {file.name: file.address for plan in plans for file in plan.files}
-    write_run_json(folder, sources=sources, licence=catalogue.LICENCE, sha256=digests)
-    return finish({"files": files, "licence": catalogue.LICENCE, "sha256": digests}, (), common)
+    write_run_json(folder, sources=sources, licence=licence, sha256=digests)
+    return finish({"files": files, "licence": licence, "sha256": digests}, (), common)
 
 
 def _clear(folder: Path, files: list[str]) -> None:

@@ -18,9 +18,15 @@ def embed(
     axis: Literal["nucleotide", "codon", "residue", "sequence"] = "sequence",
     pool: Literal["mean", "max", "last"] = "mean",
     layer: Annotated[int | None, WHOLE] = None,
+    accept_licence: bool = False,
+    allow_remote_code: bool = False,
     common: Common = DEFAULTS,
 ) -> int:
     """Turn sequences into vectors: one per sequence as Parquet, or one per place as safetensors with an index.
+
+    `--model` is a model of ours, or weights as others published them: `esm2:PATH`, `rna-fm:PATH`, `nucleotide-transformer:PATH`, or
+    `huggingface:PATH` for any encoder of transformers; without weights, `one-hot:protein` (dna, rna) and `codon-frequency:21`.
+    Sequences over its limit are read in windows that overlap by half; nothing is cut off.
 
     `--output` is a `.parquet` file for sequence vectors, or a folder; in a folder they are `vectors.parquet`.
 
@@ -29,10 +35,11 @@ def embed(
         axis: What a vector stands for.
         pool: How the vectors of all residues become the one of the sequence.
         layer: Output of this block, 1-based; without it the last one's, after the final norm.
+        accept_licence: Use weights whose licence forbids commercial use.
+        allow_remote_code: Run Python code that lies beside the weights of `huggingface:`.
     """
     from biolect import files
     from biolect.bio.io import read_records
-    from biolect.embed.native import NativeEncoder
     from biolect.embed.store import embed as fill
 
     is_file = axis == "sequence" and common.output is not None and common.output.suffix != ""
@@ -42,21 +49,14 @@ def embed(
     if common.dry_run:
         check_inputs([source])
         return finish({"would_read": [source], "would_write": output, "model": common.need_model()}, common=common)
-    reader = common.reader()
-    encoder = NativeEncoder(
-        reader.model,
-        axis=axis,
-        pool=pool,
-        grammar=reader.grammar,
-        layer=layer,
-        context_tokens=reader.context_tokens,
-        batch_tokens=reader.batch_tokens,
-    )
+    chosen = {"axis": axis, "pool": pool, "layer": layer, "accepts_licence": accept_licence, "allows_remote_code": allow_remote_code}
+    encoder = common.encoder(common.need_model(), **chosen)
     with common.progress("embed") as advance:
         done = fill(encoder, read_records(source), output, resume=common.resume, advance=advance)
     if output.is_dir():
         inputs = [source] if source != "-" else []
-        files.write_run_json(output, inputs=inputs, weights={"encoder_sha256": encoder.digest}, layer=layer, seed=common.seed)
+        weights = {"encoder_sha256": encoder.digest} | ({"licence": encoder.licence.name} if encoder.licence else {})
+        files.write_run_json(output, inputs=inputs, weights=weights, layer=layer, seed=common.seed)
     refused = [replace(one, where=one.where or source) for one in done.refused]
     result = {
         "records": len(done.rows),

@@ -129,7 +129,7 @@ def load(path: Path, choice: Choice = DEFAULT) -> HuggingFaceEncoder:
     try:
         model, report = transformers.AutoModel.from_pretrained(path, output_loading_info=True, dtype=torch.float32, **given)
         tokenizer = transformers.AutoTokenizer.from_pretrained(path, **given)
-    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, TypeError, ImportError, KeyError, RuntimeError) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
         hint = "Pass --allow-remote-code to run the code beside its weights." if "trust_remote_code" in str(error) else "Check the folder."
         raise CheckpointError(f"transformers cannot load '{path}': {first} {hint}") from None
