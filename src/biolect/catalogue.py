@@ -1,7 +1,7 @@
 """Public data by name: which files, from where, under which licence, known by which digest.
 
-A name is one of `NAMED`, one of `WEIGHTS` (published models for `biolect embed`), an accession of RefSeq or GenBank (one flat file), or an assembly, by
-accession or by its own name (the files of its folder, checked against the published digests).
+A name is one of `NAMED`, one of `WEIGHTS` (published models for `biolect embed`), an accession of RefSeq or GenBank (one
+flat file), or an assembly, by accession or by its own name (the files of its folder, checked against the published digests).
 """
 
 from __future__ import annotations

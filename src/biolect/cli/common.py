@@ -1,7 +1,6 @@
 """What every verb shares: its flags, its progress bars and its way to end.
 
-Everything meant for eyes goes to standard error; standard output carries one JSON object under
-`--json`, or the data itself where the output is `-`.
+Everything meant for eyes goes to standard error; standard output carries one JSON object under `--json`, or the data where it is `-`.
 """
 
 from __future__ import annotations
@@ -122,8 +121,7 @@ class Common:
             resumes: Whether the verb goes on with what is there under --resume.
 
         Raises:
-            ConfigError: Like `need_output`; also if it is standard output or a file, or --resume meets a
-                whole folder that this verb cannot go on with.
+            ConfigError: Like `need_output`; also if it is standard output or a file, or --resume cannot go on with a whole folder.
         """
         output = self.need_output()
         if str(output) == "-":
@@ -149,27 +147,21 @@ class Common:
 
     def reader(self) -> Reader:
         """Load the model, to be asked in float32 unless another precision was given."""
-        from biolect.infer.reader import BATCH_TOKENS, Reader
+        from biolect.infer.reader import Reader
 
-        address = self.need_model()
-        placement = (replace(self, dtype="float32") if self.dtype == "auto" else self).placement()
-        batch_tokens = BATCH_TOKENS if self.batch_tokens is None else self.batch_tokens
-        return Reader.load(address, device=placement.device, dtype=placement.dtype, batch_tokens=batch_tokens)
+        return Reader.load(self.need_model(), **self._place("float32"))
 
     def encoder(self, address: str, **chosen: Any) -> Encoder:
-        """Load an encoder; a published one computes in bfloat16 where the hardware has it, unless asked not to.
-
-        Args:
-            chosen: Fields of `Choice`, such as axis and layer.
-        """
-        from biolect.devices import choose, training_dtype
-        from biolect.embed.door import is_published, load_encoder
+        """Load an encoder in the precision that is usual for it, unless another was given; `chosen` are fields of its `Choice`."""
+        from biolect.embed.door import load_encoder, usual_dtype
         from biolect.embed.published import Choice
 
-        usual = training_dtype("auto", choose(self.device).device) if is_published(address) else "float32"
+        return load_encoder(address, Choice(**self._place(usual_dtype(address, self.device)), **chosen), say)
+
+    def _place(self, usual: Literal["float32", "bfloat16"]) -> dict[str, Any]:
         placement = (replace(self, dtype=usual) if self.dtype == "auto" else self).placement()
         budget = {} if self.batch_tokens is None else {"batch_tokens": self.batch_tokens}
-        return load_encoder(address, Choice(device=placement.device, dtype=placement.dtype, **budget, **chosen), say)
+        return {"device": placement.device, "dtype": placement.dtype} | budget
 
     @contextmanager
     def progress(self, label: str, total: float | None = None) -> Iterator[Callable[[float], None]]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from biolect.bio.sequence import Modality
+from biolect.devices import DeviceName, choose, training_dtype
 from biolect.embed import esm2, huggingface, nucleotide_transformer, rna_fm
 from biolect.embed.encoder import Encoder
 from biolect.embed.native import NativeEncoder
@@ -25,8 +27,17 @@ _TOLD: set[str] = set()
 
 
 def is_published(address: str) -> bool:
-    """Whether an address names weights of a published family, which may be read in half precision."""
+    """Whether an address names weights of a published family."""
     return address.partition(":")[0] in _PUBLISHED and not Path(address).exists()
+
+
+def usual_dtype(address: str, device: DeviceName = "auto") -> Literal["float32", "bfloat16"]:
+    """Return the precision to embed in if none is asked for.
+
+    Published models compute in bfloat16 where the hardware has it: vectors of size 1 move by a few hundredths, and
+    embedding takes half the time. Ours stay in float32, in which they are asked everything else.
+    """
+    return "bfloat16" if is_published(address) and training_dtype("auto", choose(device).device) == "bfloat16" else "float32"
 
 
 def load_encoder(address: str, choice: Choice = DEFAULT, notify: Callable[[str], object] | None = None) -> Encoder:

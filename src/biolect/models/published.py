@@ -43,8 +43,9 @@ class PublishedBlock(nn.Module):
     ) -> tuple[Float[Tensor, "B T H K"], Float[Tensor, "B T H K"], Float[Tensor, "B T H K"]]:
         """Return queries and keys, turned by their positions if those are rotary, and values."""
         normed = self.attention_norm(x).to(self.precision)
-        q, k, v = self.query_key_value(normed).unflatten(-1, (3, self.heads, -1)).unbind(-3)
-        return (q, k, v) if angles is None else (rotate(q, *angles), rotate(k, *angles), v)
+        turned, v = self.query_key_value(normed).unflatten(-1, (3 * self.heads, -1)).split([2 * self.heads, self.heads], dim=-2)
+        q, k = (turned if angles is None else rotate(turned, *angles)).chunk(2, dim=-2)
+        return q, k, v
 
     def finish(self, x: Float[Tensor, "B T D"], attended: Float[Tensor, "B T H K"]) -> Float[Tensor, "B T D"]:
         """Add the attention update, then the feed-forward update."""
@@ -135,8 +136,7 @@ class PublishedModel(nn.Module):
 
     def compute_in(self, precision: torch.dtype) -> Self:
         """Hold the matrices of all blocks in a precision; embeddings, norms and the residual stay in float32."""
-        for block in self.blocks:
-            assert isinstance(block, PublishedBlock)
+        for block in (module for module in self.modules() if isinstance(module, PublishedBlock)):
             block.precision = precision
             for part in (block.query_key_value, block.attention_out, block.feedforward):
                 part.to(precision)
