@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from biolect.embed.encoder import Encoder
     from biolect.infer.reader import Reader
 
+_MOST_ALIKE = 8
 _ASSIGNMENT = re.compile(r"^[A-Za-z_][\w.]*=")
 
 
@@ -278,7 +279,10 @@ def _show(result: Mapping[str, Any]) -> None:
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and len(value) > _MOST_ALIKE and all(isinstance(inner, dict) for inner in value.values()):
+            # Many things of one form are a table.
+            yield f"{prefix}{key}", [{"name": name} | dict(_flat(inner)) for name, inner in value.items()]
+        elif isinstance(value, dict):
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

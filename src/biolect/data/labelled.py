@@ -138,13 +138,14 @@ def read_labelled(
 
 
 def read_targets(
-    path: str, columns: Columns, values: Sequence[str], rows: Sequence[int], *, is_number: bool
+    path: str, columns: Columns, values: Sequence[str], rows: Sequence[int], *, is_number: bool, setting: str = "columns.kind"
 ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     """Return targets as numbers, and the classes that they count, if they do.
 
     Args:
         rows: Row of every value in the table, for messages. 0-based.
         is_number: The column holds numbers with fractions.
+        setting: What the user changes to have them read otherwise.
 
     Raises:
         InputError: If all are equal, a class has one record only, or a number was asked for and one is none.
@@ -162,14 +163,14 @@ def read_targets(
             row = numbers.index(None)
             raise InputError(
                 f"Column '{columns.target}' of '{path}' has '{values[row]}' in row {rows[row] + 1}, which is no finite number. "
-                "Mend it, or pass columns.kind=classification."
+                f"Mend it, or pass {setting}=classification."
             )
         return np.array(numbers, dtype=np.float64), ()
     lone = next((label for label, count in sorted(counts.items()) if count == 1), None)
     if lone is not None:
         raise InputError(
             f"Class '{lone}' in column '{columns.target}' of '{path}' has one record only, which cannot be learned and tested. "
-            "Remove it, join it to another class, or pass columns.kind=regression if these are numbers."
+            f"Remove it, join it to another class, or pass {setting}=regression if these are numbers."
         )
     labels = tuple(sorted(counts))
     return np.searchsorted(labels, values).astype(np.float64), labels

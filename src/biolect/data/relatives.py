@@ -70,6 +70,17 @@ class Relatives:
         best = np.minimum(best, strongest[self.sequences])[asked]
         return np.where(best == len(KINDS), -1, best)
 
+    def partner(self, row: int, kind: int, among: NDArray[np.bool_]) -> int:
+        """Return the first of some rows that is a relative of this kind, by its index in `KINDS`, of a row that has one."""
+        if kind in (0, 3):
+            labels = self.sequences if kind == 0 else self.clusters
+            alike = labels == labels[row]
+        else:
+            own, chosen = self.sequences[row], self.pairs.kinds == kind
+            others = [*self.pairs.second[chosen & (self.pairs.first == own)], *self.pairs.first[chosen & (self.pairs.second == own)]]
+            alike = np.isin(self.sequences, others)
+        return next(int(i) for i in np.flatnonzero(alike & among) if i != row)
+
 
 def relatives(records: Sequence[Record], proteins: Sequence[Record] = ()) -> Relatives:
     """Find the relatives of every record of one modality.

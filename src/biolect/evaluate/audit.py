@@ -1,0 +1,193 @@
+"""The audit of a labelled table: what can be said about it before any model is trained.
+
+Which rows can be used, which are relatives of each other, whether a split leaks, how noisy the labels are, and how far
+length and composition get when relatives are kept apart.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biolect import metrics
+from biolect.data.relatives import KINDS, Relatives, relatives
+from biolect.data.shards import SPLITS
+from biolect.evaluate.composition import Baselines, composition, grouped_folds, judge, lookup
+from biolect.evaluate.replicates import replicates
+from biolect.evaluate.tables import AuditConfig, Table, read
+from biolect.fusion.late import out_of_fold
+
+if TYPE_CHECKING:
+    import polars
+
+_EXAMPLES = 3
+_LEAST_ROWS = 20
+
+
+def audit(
+    config: AuditConfig, *, threads: int = 1, advance: Callable[[float], None] = lambda units: None
+) -> tuple[dict[str, Any], polars.DataFrame]:
+    """Return the report, and a table of the used rows.
+
+    Args:
+        advance: Told of every model that was fitted.
+
+    Returns:
+        `rows`, `funnel`, `leakage`, `conflicts`, `ceiling`, `baselines` (`value` and `interval` over clusters, out of fold; with a
+        split also `split` and `split_clean`, on its test rows and on those without relatives in training), `verdict`. By
+        row: cluster, nearest relative, and what the best baseline predicts out of fold.
+
+    Raises:
+        InputError: If the table cannot be read, or nothing can be learned from the target.
+    """
+    import polars
+
+    table = read(config)
+    found = relatives(table.records, table.proteins)
+    result: dict[str, Any] = {
+        "rows": len(table.records),
+        "reading": table.reading,
+        "funnel": table.funnel,
+        "leakage": leakage(table, found),
+        "conflicts": None,
+        "ceiling": None,
+        "baselines": {},
+        "refused": table.refused,
+    }
+    columns: dict[str, Any] = {
+        "row": [row + 1 for row in table.rows],
+        "id": [record.name for record in table.records],
+        "cluster": found.clusters,
+    }
+    everyone = np.ones(len(table.records), dtype=bool)
+    columns["relative"] = [KINDS[kind] if kind >= 0 else "" for kind in found.kinds(everyone, everyone).tolist()]
+    if len(table.targets):
+        noise = replicates(table.targets, found.sequences, found.clusters, len(table.labels))
+        result |= {"metric": "accuracy" if table.labels else "spearman", "conflicts": noise, "ceiling": noise["ceiling"]}
+        judged = _baselines(config, table, found, threads, advance)
+        result |= {"baselines": judged.values, "folds_of": judged.folds_of}
+        columns |= {"fold": judged.folds, "prediction": judged.predictions}
+    return result | {"verdict": verdict(result)}, polars.DataFrame(columns)
+
+
+def leakage(table: Table, found: Relatives) -> dict[str, Any]:
+    """Return how many rows have relatives, by the strongest kind: anywhere, and of held-out rows in training."""
+    everyone = np.ones(len(table.records), dtype=bool)
+    anywhere = found.kinds(everyone, everyone)
+    sizes = np.bincount(found.clusters)
+    result: dict[str, Any] = {"clusters": len(sizes), "largest_cluster": int(sizes.max())}
+    for number, kind in enumerate(KINDS):
+        result[kind] = {"rows": int((anywhere == number).sum())}
+    if table.splits is None:
+        return result
+    train = table.splits == 0
+    for code, name in enumerate(SPLITS[1:], 1):
+        asked = np.flatnonzero(table.splits == code)
+        kinds = found.kinds(table.splits == code, train)
+        result[f"{name}_rows"] = len(asked)
+        for number, kind in enumerate(KINDS):
+            rows = asked[kinds == number]
+            examples = [
+                f"{table.records[i].name} ({name}) and {table.records[found.partner(i, number, train)].name} (train)"
+                for i in rows[:_EXAMPLES].tolist()
+            ]
+            result[kind] |= {name: len(rows), f"{name}_examples": examples}
+    homes = {(c, s) for c, s in zip(found.clusters.tolist(), table.splits.tolist(), strict=True)}
+    return result | {"clusters_in_several_splits": len(homes) - len(sizes)}
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """Values of baselines, folds of rows, and what the best baseline predicts."""
+
+    values: dict[str, dict[str, Any]]
+    folds_of: str
+    folds: NDArray[np.int64]
+    predictions: NDArray[Any]
+
+
+def _baselines(config: AuditConfig, table: Table, found: Relatives, threads: int, advance: Callable[[float], None]) -> _Judged:
+    size = len(table.records)
+    groups, folds_of = found.clusters, "clusters"
+    if np.bincount(groups).max() > size / 2 or len(np.unique(groups)) < config.folds:
+        groups, folds_of = found.sequences, "sequences"
+    if size < _LEAST_ROWS or len(np.unique(groups)) < config.folds:
+        return _Judged({}, "none", np.zeros(size, dtype=np.int64), np.full(size, np.nan))
+    features = composition(table.records, table.proteins)
+    models = Baselines(features, table.targets, len(table.labels), config.seed, config.trees, threads)
+    folds = grouped_folds(groups, config.folds, config.seed)
+    predicted = out_of_fold(lambda train, test: models.predict(train, test, advance), folds)
+    everyone = np.arange(size)
+    values = {name: _valued(table, predicted[:, arm], everyone, groups, config.draws) for arm, name in enumerate(models.names)}
+    # By clusters nothing is ever found again, so this one is asked about rows drawn at random: what leakage would give.
+    drawn = grouped_folds(everyone, config.folds, config.seed)
+    again = out_of_fold(lambda train, test: lookup(table.records, table.targets, len(table.labels), train, test), drawn)
+    if len(np.unique(found.sequences)) < size:
+        values["lookup_in_random_rows"] = _valued(table, again, everyone, groups, config.draws)
+    _add_split(table, found, models, values, config.draws, advance)
+    best = predicted[:, models.names.index(best_of(values) or models.names[0])]
+    guesses = [table.labels[i] for i in best.argmax(axis=1)] if table.labels else best[:, 0]
+    return _Judged(values, folds_of, folds, np.array(guesses))
+
+
+def _valued(table: Table, predicted: NDArray[Any], rows: NDArray[np.int64], groups: NDArray[Any], draws: int) -> dict[str, Any]:
+    truth = table.targets[rows]
+    value = judge(truth, predicted)
+    if math.isnan(value):
+        return {"value": None, "interval": None}
+    interval = metrics.bootstrap_interval(lambda _, i: judge(truth[i], predicted[i]), groups[rows], draws=draws)
+    return {"value": value, "interval": list(interval)}
+
+
+def _add_split(
+    table: Table, found: Relatives, models: Baselines, values: dict[str, dict[str, Any]], draws: int, advance: Callable[[float], None]
+) -> None:
+    """Add what baselines reach on the table's own test rows, all of them and those without relatives in training."""
+    if table.splits is None:
+        return
+    is_test = table.splits == 2
+    train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
+    clean = found.kinds(is_test, ~is_test) < 0
+    if len(train) < _LEAST_ROWS or len(test) < _LEAST_ROWS:
+        return
+    predicted = models.predict(train, test, advance)
+    again = lookup(table.records, table.targets, len(table.labels), train, test)
+    for name, found_here in zip([*models.names, "lookup"], [*predicted.swapaxes(0, 1), again], strict=True):
+        values.setdefault(name, {"value": None, "interval": None})
+        for key, kept in (("split", np.ones(len(test), dtype=bool)), ("split_clean", clean)):
+            if kept.sum() >= _LEAST_ROWS:
+                values[name][key] = _valued(table, found_here[kept], test[kept], found.clusters, draws)
+
+
+def best_of(values: dict[str, dict[str, Any]]) -> str:
+    """Return the name of the composition baseline with the largest value; empty if none has one."""
+    known = {name: one["value"] for name, one in values.items() if not name.startswith("lookup") and one["value"] is not None}
+    return max(known, key=lambda name: known[name], default="")
+
+
+def verdict(result: dict[str, Any]) -> str:
+    """Return what all this means, in one line."""
+    leak, parts = result["leakage"], []
+    if "test_rows" in leak:
+        count = sum(leak[kind]["test"] for kind in KINDS)
+        ill = f"the split leaks: {count:,} of {leak['test_rows']:,} test rows have a relative in training"
+        parts.append(ill if count else "the split is clean: no test row has a relative in training")
+    else:
+        count = sum(leak[kind]["rows"] for kind in KINDS)
+        parts.append(f"{count:,} of {result['rows']:,} rows have relatives, which a split by rows would part")
+    if name := best_of(result["baselines"]):
+        best, where = result["baselines"][name], "unrelated sequences" if result["folds_of"] == "clusters" else "different sequences"
+        low, high = best["interval"]
+        reach = f"{result['metric']} {best['value']:.2f} [{low:.2f}, {high:.2f}]"
+        parts.append(f"composition alone ({name}) reaches {reach} across {where}, which a model must beat")
+    elif result["conflicts"] is not None:
+        parts.append("there are too few rows, or too few that differ, to judge baselines")
+    if result["ceiling"] is not None:
+        parts.append(f"labels of identical sequences predict each other to {result['ceiling']:.2f}")
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
