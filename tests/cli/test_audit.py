@@ -100,7 +100,7 @@ def test_relatives_of_one_family_are_judged_by_sequence(biolect_command, tmp_pat
     [
         ("level", [1.0] * 4, [], "Column 'level' of .* is '1.0' everywhere: there is nothing to learn"),
         ("level", [None] * 4, [], "Not one of the 4 rows of .* can be used: .*no target.* Fill in column 'level'"),
-        ("level", ["low", "low", "high", "7"], ["kind=regression"], "has 'low' in row 1, which is no finite number"),
+        ("level", ["low", "low", "high", "7"], ["task=regression"], "has 'low' in row 1, which is no finite number"),
         ("level", ["low", "low", "low", "high"], [], "Class 'high' in column 'level' of .* has one record only"),
         ("part", ["train", "train", "tset", "test"], ["--split", "part"], "has 'tset', which is no split. Did you mean 'test'"),
         ("level", [1.0, 2.0, 3.0, 4.0], ["--sequence", "sequense"], "has no column 'sequense'; .* Did you mean 'sequence'"),

@@ -18,7 +18,7 @@ def audit(
     Args:
         table: CSV, TSV or Parquet with one sequence a row. `--output` writes its used rows as a table, with cluster,
             nearest relative and the prediction of the best baseline.
-        assignments: Changes as `key=value`: `reading=plain` (no frame), `code=11`, `kind=classification`, `folds=10`.
+        assignments: Changes as `key=value`: `reading=plain` (no frame), `code=11`, `task=classification`, `folds=10`.
         sequence: Column of the sequences; without it `sequence` or `cds`.
         target: Column of what is to be predicted; without it, leakage alone is looked at.
         split: Column with train, valid or test in every row.

@@ -32,7 +32,8 @@ class AuditConfig(Config):
         sequence: Column of the sequences; None takes `sequence` or `cds`.
         target: Column of what is to be predicted; without one, leakage alone is looked at.
         split: Column with train, valid and test.
-        kind: As in `data.labelled.Columns`.
+        task: What the target is; `auto` as in `data.labelled.Columns`.
+        modality: Of the sequences; None tells it from their letters.
         reading: `coding` refuses rows that are no reading frame, `plain` looks at no frame; `auto` reads nucleotides in
             frame if four rows of five can be.
         code: Genetic code of the NCBI.
@@ -45,7 +46,8 @@ class AuditConfig(Config):
     sequence: str | None = None
     target: str | None = None
     split: str | None = None
-    kind: Literal["auto", "classification", "regression"] = "auto"
+    task: Literal["auto", "classification", "regression"] = "auto"
+    modality: Literal["dna", "rna", "protein"] | None = None
     reading: Literal["auto", "coding", "plain"] = "auto"
     code: int = 1
     folds: int = pydantic.Field(default=5, ge=2)
@@ -83,7 +85,7 @@ def read(config: AuditConfig) -> Table:
     column = config.sequence or next((name for name in _COLUMNS if name in frame.columns), None)
     if column is None:
         raise lacking(frame, "sequence", config.data)
-    found = list(read_sequences(config.data, column=column))
+    found = list(read_sequences(config.data, Modality(config.modality) if config.modality else None, column=column))
     reading, faults = _reading(config, found)
     texts = [None] * len(frame) if config.target is None else frame[config.target].to_list()
     refused, kept, funnel = [], [], Counter[str]()
@@ -104,9 +106,9 @@ def read(config: AuditConfig) -> Table:
     records = [one for row in kept if isinstance(one := found[row], Record)]
     targets, labels = np.zeros(0), ()
     if config.target is not None:
-        columns = Columns(target=config.target, kind=config.kind)
+        columns = Columns(target=config.target, kind=config.task)
         is_number = frame[config.target].dtype.is_float()
-        targets, labels = read_targets(config.data, columns, [str(texts[row]) for row in kept], kept, is_number=is_number, setting="kind")
+        targets, labels = read_targets(config.data, columns, [str(texts[row]) for row in kept], kept, is_number=is_number, setting="task")
     splits = None if config.split is None else split_codes(config.data, config.split, [frame[config.split][row] for row in kept])
     proteins = [_translated(record, config.code) for record in records] if reading == "coding" else []
     counts = {"raw": len(frame), **funnel, "used": len(kept)}
