@@ -188,3 +188,12 @@ def test_version_is_the_packages(biolect_command):
     import biolect
 
     assert biolect_command("--version").out.strip() == biolect.__version__
+
+
+def test_many_things_of_one_form_are_shown_as_a_table(capsys):
+    from biolect.cli.common import finish
+
+    finish({"few": {"a": {"x": 1}}, "many": {f"row{i}": {"value": i / 10, "inner": {"low": 0}} for i in range(9)}})
+
+    shown = capsys.readouterr().err
+    assert "few.a.x" in shown and "inner.low" in shown and "row8" in shown and "many.row8.value" not in shown

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter, Token
 from cyclopts.validators import Number
 
+from biolect.cli.showing import show
 from biolect.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from biolect.embed.encoder import Encoder
     from biolect.infer.reader import Reader
 
-_MOST_ALIKE = 8
 _ASSIGNMENT = re.compile(r"^[A-Za-z_][\w.]*=")
 
 
@@ -232,7 +232,7 @@ def finish(result: dict[str, Any], refused: Sequence[Any] = (), common: Common =
 
         sys.stdout.write(json.dumps(result) + "\n")
     elif not common.quiet:
-        _show({key: value for key, value in result.items() if key != "refused"})
+        show({key: value for key, value in result.items() if key != "refused"})
     for record in [] if common.as_json else listed:
         say(f"refused {record.get('id', '?')} ({record.get('where', '?')}): {record.get('reason', '?')}")
     return 1 if listed and not common.skip_bad else 0
@@ -253,52 +253,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, Sequence | set | frozenset):
         return [plain(inner) for inner in value]
     return str(value)
-
-
-def _show(result: Mapping[str, Any]) -> None:
-    """Lay a result out for eyes: values in two columns, lists of records as tables."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(stderr=True)
-    grid = Table.grid(padding=(0, 2))
-    tables = []
-    for key, value in _flat(result):
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            columns = list(dict.fromkeys(name for row in value for name in row))
-            table = Table(*columns, title=key, title_justify="left")
-            for row in value:
-                table.add_row(*(_text(row.get(name)) for name in columns))
-            tables.append(table)
-        else:
-            grid.add_row(key, _text(value))
-    for part in (grid, *tables):
-        if part.row_count:
-            console.print(part)
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, dict) and len(value) > _MOST_ALIKE and all(isinstance(inner, dict) for inner in value.values()):
-            # Many things of one form are a table.
-            yield f"{prefix}{key}", [{"name": name} | dict(_flat(inner)) for name, inner in value.items()]
-        elif isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def _text(value: Any) -> str:
-    from rich.markup import escape
-
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:,.4g}"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, list):
-        return escape(", ".join(_text(inner) for inner in value)) or "-"
-    return escape(str(value))
