@@ -45,7 +45,7 @@ def test_a_table_is_learned_and_another_predicted(biolect_command, folder: Path,
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--lora", "8"], "--lora is not built yet. Leave it out to train all weights, or pass trains=head"),
+        (["--lora", "8", "trains=head"], "trains = head leaves the model as it is, so lora has nothing to do"),
         (["--target", "knid"], "has no column 'knid'; it has 'id', 'sequence', 'kind'. Did you mean 'kind'?"),
         (["--split", "id"], "Column 'id' of .* has 'r0', which is no split"),
         (["epohcs=3"], "names no setting|Unknown key 'epohcs'. Did you mean 'epochs'?"),

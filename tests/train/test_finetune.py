@@ -173,3 +173,24 @@ def test_requests_that_cannot_be_are_refused_in_a_sentence(folder: Path, tmp_pat
     with pytest.raises(CheckpointError, match="holds no finetuned model: it has no head.yaml"):
         Finetuned.load(folder / "model")
     assert not (tmp_path / "run").exists()
+
+
+def test_adapters_are_learned_merged_and_stopping_does_not_change_them(folder: Path, tmp_path: Path) -> None:
+    asked = config(folder, lora=2, epochs=2, learning_rate=1e-2)
+    whole = finetune(asked, tmp_path / "whole", device="cpu")
+    finetune(asked, tmp_path / "parts", device="cpu", stop_after_epochs=1)
+    finetune(asked, tmp_path / "parts", device="cpu", resume=True)
+    one, other, before = (
+        checkpoint.read_tensors(p / "model" / "model.safetensors") for p in (tmp_path / "whole", tmp_path / "parts", folder)
+    )
+
+    assert set(one) == set(before) and all(torch.equal(one[name], other[name]) for name in one)
+    table = polars.read_csv(tmp_path / "whole" / "predictions.csv")
+    said = Finetuned.load(tmp_path / "whole")
+    texts = polars.read_csv(folder / "table.csv")["sequence"][:5]
+
+    assert whole["trainable_parameters"] < sum(w.numel() for w in said.predictor.parameters()) / 2
+    assert (
+        said.columns([said.reader.member(Sequence(text, Modality.DNA)) for text in texts])["prediction"]
+        == table["prediction"][:5].to_list()
+    )

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from biolect.cli.common import DEFAULTS, POSITIVE, Common, finish
-from biolect.errors import ConfigError
 
 
 @Parameter(name="*")
@@ -45,17 +44,20 @@ def finetune(
         assignments: Changes as `key.path=value`, for example `trains=head`, `epochs=20` or `columns.kind=regression`.
         table: What stands where.
         strands: `both` trains on either strand of DNA and averages the two when asked.
-        lora: Rank of low-rank adapters; not built yet.
+        lora: Rank of low-rank adapters, trained instead of all weights and merged into them at the end.
         allow_leakage: Go on although a sequence stands in several splits.
     """
     from biolect.train.finetune import finetune as run
     from biolect.train.tuner import FinetuneConfig
 
-    if lora is not None:
-        raise ConfigError("--lora is not built yet. Leave it out to train all weights, or pass trains=head to train the head alone.")
     output = common.need_folder(resumes=True)
     columns = asdict(table) | ({} if common.seed is None else {"seed": common.seed})
-    flags = {"seed": common.seed, "batch_tokens": common.batch_tokens, "dtype": None if common.dtype == "auto" else common.dtype}
+    flags = {
+        "seed": common.seed,
+        "lora": lora,
+        "batch_tokens": common.batch_tokens,
+        "dtype": None if common.dtype == "auto" else common.dtype,
+    }
     asked = {"data": data, "model": common.need_model(), "columns": columns, "strands": strands}
     config = FinetuneConfig.from_dict(asked | {key: value for key, value in flags.items() if value is not None}).override(assignments)
     if common.dry_run:

@@ -23,6 +23,7 @@ from biolect.errors import ConfigError
 from biolect.files import sha256, write_run_json
 from biolect.infer.predict import Finetuned, Task
 from biolect.infer.reader import Reader
+from biolect.train.lora import merge_adapters
 from biolect.train.pretrain import claim
 from biolect.train.runtime import Runtime, stop_signals
 from biolect.train.tuner import FinetuneConfig, Progress, Tuner
@@ -95,6 +96,8 @@ def _publish(config: FinetuneConfig, output: Path, tuner: Tuner, result: dict[st
     import polars
 
     reader = tuner.tuned.reader
+    if config.lora is not None:
+        merge_adapters(reader.model)
     facts = {"grammar": reader.grammar.to_dict(), "context_tokens": reader.context_tokens, "finetuned_from": config.model}
     tuner.tuned.save(output, facts | {"finetuned": result})
     columns = {"id": [record.name for record in tuner.data.records], "split": [SPLITS[i] for i in tuner.data.splits.tolist()]}

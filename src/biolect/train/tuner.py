@@ -29,6 +29,7 @@ from biolect.infer.reader import BATCH_TOKENS, Strands
 from biolect.models import checkpoint
 from biolect.train import checkpoints
 from biolect.train.log import MetricsLog
+from biolect.train.lora import add_adapters
 from biolect.train.optimizer import AdamW
 from biolect.train.pretrain import METRICS
 from biolect.train.runtime import Runtime
@@ -41,6 +42,7 @@ class FinetuneConfig(Config):
     Attributes:
         data, model: The table, and the language model to begin with.
         trains: All weights, or the head alone on frozen hidden states (a probe).
+        lora: Rank of low-rank updates of frozen weights, trained instead of them; merged into them at the end.
         strands: `both`: train on either strand at random, and average the outputs of both when asked; for DNA
             models that do not share weights between strands.
         long: What happens to sequences over the model's context; see `infer.predict.Task`.
@@ -59,6 +61,7 @@ class FinetuneConfig(Config):
     model: str
     columns: Columns
     trains: Literal["all", "head"] = "all"
+    lora: int | None = pydantic.Field(default=None, gt=0)
     strands: Strands = "one"
     long: Literal["refuse", "windows"] = "refuse"
     metric: Literal["auto", "accuracy", "mcc", "f1", "auroc", "spearman", "r2"] = "auto"
@@ -70,6 +73,12 @@ class FinetuneConfig(Config):
     dtype: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
     batch_tokens: int = pydantic.Field(default=BATCH_TOKENS, gt=0)
     seed: int = 0
+
+    @pydantic.model_validator(mode="after")
+    def _one_way(self) -> FinetuneConfig:
+        if self.lora is not None and self.trains == "head":
+            raise ValueError("trains = head leaves the model as it is, so lora has nothing to do. Leave one of them out.")
+        return self
 
 
 @dataclass
@@ -101,6 +110,8 @@ class Tuner:
         predictor = self.tuned.predictor
         if self.config.trains == "head":
             predictor.model.requires_grad_(False)
+        if self.config.lora is not None:
+            add_adapters(predictor.model, self.config.lora, self.config.seed)
         # The head that says the next token is no part of this.
         predictor.model.head.requires_grad_(False)
         self.members = [self.tuned.reader.member(record) for record in self.data.records]
