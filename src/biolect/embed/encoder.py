@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as BioSequence
@@ -69,6 +69,10 @@ class Encoder(ABC):
         Raises:
             AlphabetError: If a sequence cannot be read; see `unreadable`.
         """
+
+    @abstractmethod
+    def spans(self, sequence: BioSequence) -> Int[np.ndarray, "T 2"]:
+        """Return which residues every token of a readable sequence covers; see `TokenEmbedding`. Nothing is computed."""
 
     def encode(self, sequences: Sequence[BioSequence]) -> list[Embedding]:
         """Return one embedding per sequence, in order. A residue has the vector of the token that covers it.

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as BioSequence
@@ -37,12 +37,12 @@ class PlainEncoder(Encoder):
         """Return the vectors of all tokens; see `Encoder.tokens`."""
         if reason := next(filter(None, map(self.unreadable, sequences)), ""):
             raise AlphabetError(reason)
-        made = [self.vectors(sequence).astype(np.float32) for sequence in sequences]
-        starts = [np.arange(len(vectors))[:, None] * self.token_residues for vectors in made]
-        return [
-            TokenEmbedding(sequence.name, vectors, np.hstack([start, start + self.token_residues]))
-            for sequence, vectors, start in zip(sequences, made, starts, strict=True)
-        ]
+        return [TokenEmbedding(s.name, self.vectors(s).astype(np.float32), self.spans(s)) for s in sequences]
+
+    def spans(self, sequence: BioSequence) -> Int[np.ndarray, "T 2"]:
+        """Return which residues every token covers; see `Encoder.spans`."""
+        starts = np.arange(0, len(sequence), self.token_residues)
+        return np.stack([starts, starts + self.token_residues], axis=1)
 
     def count_tokens(self, sequences: Sequence[BioSequence]) -> tuple[int, int]:
         """Return the number of tokens; nothing is padded."""

@@ -43,9 +43,9 @@ def sequence_digest(sequence: BioSequence) -> str:
 class EmbeddingStore:
     """A folder of embeddings of one encoder. Invariant: every vector in it was made by that encoder."""
 
-    def __init__(self, folder: Path, encoder: Encoder) -> None:
+    def __init__(self, folder: Path, encoder: Encoder, *, per_token: bool = False) -> None:
         self.folder = folder
-        described = encoder.description
+        described = encoder.description | ({"axis": "token", "pool": ""} if per_token else {})
         path = folder / _ENCODER
         if path.is_file():
             held = json.loads(path.read_text())

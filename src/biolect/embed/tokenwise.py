@@ -65,7 +65,7 @@ class TokenEncoder(Encoder):
         return ""
 
     def spans(self, sequence: BioSequence) -> Int[np.ndarray, "T 2"]:
-        """Return which residues every token covers, special ones among them; see `TokenEmbedding`. Nothing is computed."""
+        """Return which residues every token covers, special ones among them; see `Encoder.spans`."""
         before, behind = self.special_ids(sequence)
         ends = np.cumsum(np.concatenate([np.zeros(len(before), np.int64), self.tokenised(sequence)[1], np.zeros(len(behind), np.int64)]))
         return np.stack([np.concatenate([[0], ends[:-1]]), ends], axis=1)
