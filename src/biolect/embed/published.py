@@ -196,9 +196,10 @@ def from_file(path: Path, heads: int, *, token_dropout: bool) -> PublishedModel:
         CheckpointError: If something is missing or does not fit.
     """
     found = checkpoint.read_pickled(path)
-    weights = {name: weight for name, weight in dict(found.get("model", found)).items() if isinstance(weight, Tensor)}
-    settings: Any = found.get("args") or dict(found.get("cfg") or {}).get("model")
-    settings = vars(settings) if isinstance(settings, Namespace) else dict(settings or {})
+    inner, config = found.get("model", found), found.get("cfg")
+    weights = {name: weight for name, weight in inner.items() if isinstance(weight, Tensor)} if isinstance(inner, Mapping) else {}
+    stated: Any = config.get("model") if isinstance(config, Mapping) else found.get("args")
+    settings = vars(stated) if isinstance(stated, Namespace) else {}
     bare = bare_names(weights, "fair-esm")
     missing = [name for name in ("embed_tokens.weight", "layers.0.fc1.weight") if name not in bare]
     if missing:

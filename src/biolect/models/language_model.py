@@ -39,7 +39,7 @@ def weights_digest(model: nn.Module, *words: object) -> str:
     summed = hashlib.sha256("".join(map(str, words)).encode())
     for name, weight in sorted(model.state_dict().items()):
         summed.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
-        summed.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        summed.update(weight.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
     return summed.hexdigest()
 
 
