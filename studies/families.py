@@ -1,6 +1,8 @@
 """How much do homologs in context tell of a protein, and does a recurrent model use them as well as a Transformer?
 
-usage: python studies/families.py prepare|train|report [--output DIR] [--tokens N] [--seeds N] [--only ARM] [--families N]
+usage: python studies/families.py prepare|train|report [--output DIR] [--scale NAME] [--tokens N] [--seeds N] [--only ARM]
+
+`--scale hour` is every arm, seed, company and number of homologs with fewer tokens, about an hour of one core.
 
 `prepare` builds a corpus of Swiss-Prot families from BIOLECT_DATA whose splits share no relatives; `train` runs every arm
 and seed that has not been run, resuming what was cut short, and scores it on families that training never saw; `report`
@@ -25,6 +27,7 @@ import torch
 
 from biolect.data.corpus import Corpus, PrepareOptions, prepare
 from biolect.data.document import Member
+from biolect.devices import TrainingDtype
 from biolect.files import atomic_path
 from biolect.infer.prompt import Prompt
 from biolect.infer.reader import Reader
@@ -47,6 +50,8 @@ BACKBONES = {
 }
 CONTEXTS, CONDITIONS = (0, 1, 2, 4, 8, 16), ("own", "shuffled", "foreign")
 CONTEXT, LONGEST, TARGETS = 4_096, 250, 2
+# Training tokens, seeds, and most test families to score.
+SCALES = {"pilot": (16_384, 1, 3), "hour": (1_000_000, 3, 1_000), "full": (20_000_000, 3, 1_000)}
 RESULTS = Path(__file__).with_suffix("")
 
 
@@ -58,7 +63,7 @@ def build_corpus(output: Path) -> None:
         prepare(inputs, output / "corpus", PrepareOptions(kind="families", family=FAMILY, valid=0.05, test=0.2, seed=0))
 
 
-def run_config(arm: str, seed: int, tokens: int, output: Path) -> RunConfig:
+def run_config(arm: str, seed: int, tokens: int, output: Path, dtype: TrainingDtype = "float32") -> RunConfig:
     """Return the run of one arm: equal tokens, equal data, equal learning rates."""
     return RunConfig(
         name=f"families-{arm}",
@@ -68,7 +73,7 @@ def run_config(arm: str, seed: int, tokens: int, output: Path) -> RunConfig:
         grammar=GRAMMAR,
         context_tokens=CONTEXT,
         batch_tokens=CONTEXT,
-        dtype="float32",
+        dtype=dtype,
         seed=seed,
         log_steps=50,
         evaluate_tokens=max(1, tokens // 10),
@@ -77,13 +82,13 @@ def run_config(arm: str, seed: int, tokens: int, output: Path) -> RunConfig:
     )
 
 
-def train_one(arm: str, seed: int, tokens: int, output: Path, most: int) -> None:
+def train_one(arm: str, seed: int, tokens: int, output: Path, most: int, dtype: TrainingDtype) -> None:
     """Train one arm with one seed, as far as that was not done, and write its scores."""
     name = f"{arm}-{seed}-{tokens}"
     if (RESULTS / f"{name}.json").exists():
         return
     folder = output / "runs" / name
-    pretrain(run_config(arm, seed, tokens, output), folder, resume=folder.exists(), device="cpu")
+    pretrain(run_config(arm, seed, tokens, output, dtype), folder, resume=folder.exists(), device="cpu")
     reader = Reader.load(folder)
     store = Corpus.open(output / "corpus", Vocabulary.named(VOCABULARY)).collections["families"]
     groups = store.groups_in("test")[:most].tolist()
@@ -154,21 +159,23 @@ def key(row: dict[str, Any]) -> tuple[Any, ...]:
 
 def main() -> None:
     """Do one step of the study."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=("prepare", "train", "report"))
     parser.add_argument("--output", type=Path, default=Path("families-study"))
-    parser.add_argument("--tokens", type=int, default=20_000_000)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--families", type=int, default=1_000, help="most test families to score, for a pilot")
+    parser.add_argument("--scale", choices=tuple(SCALES), default="full")
+    parser.add_argument("--tokens", type=int, help="other than those of the scale")
+    parser.add_argument("--seeds", type=int, help="other than those of the scale")
+    parser.add_argument("--dtype", choices=("float32", "auto"), default="float32", help="auto: bfloat16 where the processor has it")
     parser.add_argument("--only", choices=tuple(BACKBONES))
     asked = parser.parse_args()
+    tokens, seeds, families = SCALES[asked.scale]
     build_corpus(asked.output)
     if asked.step == "train":
         torch.set_num_threads(1)
-        for seed in range(asked.seeds):
+        for seed in range(asked.seeds or seeds):
             for arm in BACKBONES:
                 if asked.only in (None, arm):
-                    train_one(arm, seed, asked.tokens, asked.output, asked.families)
+                    train_one(arm, seed, asked.tokens or tokens, asked.output, families, asked.dtype)
     if asked.step == "report":
         text = report()
         with atomic_path(RESULTS / "table.md") as temporary:

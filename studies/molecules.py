@@ -1,6 +1,8 @@
 """What do molecules in context teach about a domain, and does an xLSTM use them better than a Transformer?
 
-usage: python studies/molecules.py prepare|train|report [--output DIR] [--tokens N] [--seeds N] [--samples N] [--lines N]
+usage: python studies/molecules.py prepare|train|report [--output DIR] [--scale NAME] [--tokens N] [--seeds N] [--lines N]
+
+`--scale hour` is every arm, seed, prompt and control with fewer tokens, domains and samples, about an hour of one core.
 
 `prepare` builds two corpora from BIOLECT_DATA: 50,000 molecules of ChEMBL alone, and actives (pvalue of at least
 6.5) of ChEMBL targets, one target a domain, held-out targets without what training has. `train` runs both
@@ -24,15 +26,17 @@ import math
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from biolect import metrics
 from biolect.bio import chemistry
 from biolect.bio.sequence import Modality, Sequence
 from biolect.data.corpus import Corpus, PrepareOptions, prepare
 from biolect.data.document import Grammar
+from biolect.devices import TrainingDtype
 from biolect.evaluate.molecules import BITS, MoleculeSet, molecules_of, quality
 from biolect.files import atomic_path
 from biolect.infer.generate import Sampling, generate
@@ -54,8 +58,20 @@ BACKBONES = {
 SETTINGS = {"alone": ("single", 100, 4_000), "context": ("domains", 2_048, 4_096)}
 SHOWN = (0, 1, 2, 4, 8, 16, 32)
 CONTROLS = ("own", "shuffled", "foreign")
-ASKED, MOST_DOMAINS, NEW, LONGEST = 16, 24, 16, 120
+ASKED, NEW, LONGEST = 16, 16, 120
 ACTIVE = 6.5
+
+
+class Scale(NamedTuple):
+    """Training tokens of each arm, seeds, samples of models of molecules alone, and held-out domains."""
+
+    tokens: int
+    seeds: int
+    samples: int
+    domains: int
+
+
+SCALES = {"pilot": Scale(8_192, 1, 30, 1), "hour": Scale(300_000, 3, 300, 5), "full": Scale(6_000_000, 3, 2_000, 24)}
 
 
 def data_folder() -> Path:
@@ -81,7 +97,7 @@ def build_corpora(output: Path, lines: int) -> None:
             )
 
 
-def run_config(name: str, backbone: str, output: Path, tokens: int, seed: int) -> RunConfig:
+def run_config(name: str, backbone: str, output: Path, tokens: int, seed: int, dtype: TrainingDtype = "float32") -> RunConfig:
     """Return the run of one setting, backbone and seed; only the backbone differs within a setting."""
     component, context, batch = SETTINGS[name]
     phase = Phase(
@@ -102,7 +118,7 @@ def run_config(name: str, backbone: str, output: Path, tokens: int, seed: int) -
         optimizer=AdamW(weight_decay=0.0),
         context_tokens=context,
         batch_tokens=batch,
-        dtype="float32",
+        dtype=dtype,
         seed=seed,
         evaluate_tokens=max(1, tokens // 4),
         checkpoint_tokens=max(1, tokens // 10),
@@ -110,16 +126,16 @@ def run_config(name: str, backbone: str, output: Path, tokens: int, seed: int) -
     )
 
 
-def train(output: Path, tokens: int, seeds: int, samples: int) -> None:
+def train(output: Path, scale: Scale, dtype: TrainingDtype) -> None:
     """Train and ask every arm that has not been, first seeds of all first."""
-    for seed in range(seeds):
+    for seed in range(scale.seeds):
         for name in SETTINGS:
             for backbone in BACKBONES:
                 run = output / "runs" / f"{name}-{backbone}-{seed}"
                 if not (run / "run.json").is_file():
-                    pretrain(run_config(name, backbone, output, tokens, seed), run, resume=True, device="cpu")
+                    pretrain(run_config(name, backbone, output, scale.tokens, seed, dtype), run, resume=True, device="cpu")
                 ask = ask_alone if name == "alone" else ask_context
-                ask(Reader.load(run, batch_tokens=8_192), output, run.name, samples)
+                ask(Reader.load(run, batch_tokens=8_192), output, run.name, scale)
 
 
 def kept(path: Path, make: Callable[[], Any]) -> Any:
@@ -130,14 +146,14 @@ def kept(path: Path, make: Callable[[], Any]) -> Any:
     return json.loads(path.read_text())
 
 
-def ask_alone(reader: Reader, output: Path, name: str, samples: int) -> None:
+def ask_alone(reader: Reader, output: Path, name: str, scale: Scale) -> None:
     """Judge samples of a model of molecules alone."""
 
     def judge() -> dict[str, Any]:
         sampling = Sampling(max_residues=100, seed=1)
-        made = generate(reader, Modality.MOLECULE, samples, sampling)
+        made = generate(reader, Modality.MOLECULE, scale.samples, sampling)
         texts = [one.residues for one in made.sequences]
-        return quality(texts, molecules_of(output / "alone"), molecules_of(output / "alone", "test")) | {"samples": samples}
+        return quality(texts, molecules_of(output / "alone"), molecules_of(output / "alone", "test")) | {"samples": scale.samples}
 
     kept(output / "answers" / f"{name}.json", judge)
 
@@ -152,7 +168,7 @@ def held_out_domains(output: Path) -> list[tuple[int, list[str]]]:
         texts = [text for text in texts if len(text) <= LONGEST]
         if len(texts) >= max(SHOWN) + ASKED:
             domains.append((store.cluster_of(group), texts))
-    return domains[:MOST_DOMAINS]
+    return domains
 
 
 def prompts_of(domains: list[tuple[int, list[str]]], seed: int) -> list[tuple[list[str], dict[str, list[str]]]]:
@@ -170,15 +186,15 @@ def prompts_of(domains: list[tuple[int, list[str]]], seed: int) -> list[tuple[li
     return found
 
 
-def ask_context(reader: Reader, output: Path, name: str, samples: int) -> None:
+def ask_context(reader: Reader, output: Path, name: str, scale: Scale) -> None:
     """Ask a model of domains about every held-out domain, with prompts of every length and kind."""
-    domains = held_out_domains(output)
+    domains = held_out_domains(output)[: scale.domains]
     for place, (hidden, shown) in enumerate(prompts_of(domains, seed=0)):
         path = output / "answers" / name / f"{place}.json"
-        kept(path, lambda hidden=hidden, shown=shown, place=place: answers(reader, domains[place][0], hidden, shown, samples))
+        kept(path, lambda hidden=hidden, shown=shown, place=place: answers(reader, domains[place][0], hidden, shown))
 
 
-def answers(reader: Reader, cluster: int, hidden: list[str], shown: dict[str, list[str]], samples: int) -> dict[str, Any]:
+def answers(reader: Reader, cluster: int, hidden: list[str], shown: dict[str, list[str]]) -> dict[str, Any]:
     """Return bits per symbol of hidden molecules, and how near new ones come to them, by kind of prompt and its length."""
 
     def member(text: str) -> Any:
@@ -192,7 +208,7 @@ def answers(reader: Reader, cluster: int, hidden: list[str], shown: dict[str, li
             prompt = Prompt.of(map(member, shown[kind][:count]), reader.grammar, budget)
             found = [one for one in score(reader, [Query("", member(t)) for t in hidden], prompt) if isinstance(one, Score)]
             bits = -sum(one.log_likelihood for one in found) / sum(one.num_residues for one in found) / math.log(2)
-            made = generate(reader, Modality.MOLECULE, min(samples, NEW), Sampling(max_residues=LONGEST, seed=count), prompt=prompt)
+            made = generate(reader, Modality.MOLECULE, NEW, Sampling(max_residues=LONGEST, seed=count), prompt=prompt)
             new = MoleculeSet(tuple(one.residues for one in made.sequences))
             prints = [p for text, p in zip(new.distinct, new.fingerprints, strict=True) if text not in shown[kind][:count]]
             nearest = chemistry.most_similar(prints, targets)[0]
@@ -247,20 +263,24 @@ def cell(tables: list[list[dict[str, Any]]], key: str, measure: str) -> str:
 
 def main() -> None:
     """Read the command line and do one step."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=("prepare", "train", "report"))
     parser.add_argument("--output", type=Path, default=Path("molecules_study"))
-    parser.add_argument("--tokens", type=int, default=6_000_000)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--samples", type=int, default=2_000)
+    parser.add_argument("--scale", choices=tuple(SCALES), default="full")
+    parser.add_argument("--tokens", type=int, help="other than those of the scale")
+    parser.add_argument("--seeds", type=int, help="other than those of the scale")
+    parser.add_argument("--dtype", choices=("float32", "auto"), default="float32", help="auto: bfloat16 where the processor has it")
     parser.add_argument("--lines", type=int, default=1_000_000)
     asked = parser.parse_args()
+    scale = SCALES[asked.scale]
+    scale = scale._replace(tokens=asked.tokens or scale.tokens, seeds=asked.seeds or scale.seeds)
     if asked.step == "prepare":
         build_corpora(asked.output, asked.lines)
     elif asked.step == "train":
-        train(asked.output, asked.tokens, asked.seeds, asked.samples)
+        torch.set_num_threads(1)
+        train(asked.output, scale, asked.dtype)
     else:
-        report(asked.output, asked.tokens, asked.seeds)
+        report(asked.output, scale.tokens, scale.seeds)
 
 
 if __name__ == "__main__":
