@@ -171,3 +171,17 @@ def test_tokens_of_a_molecule_cover_its_symbols():
     pieces = [molecule.residues[a:b] for a, b in made.spans.tolist() if b > a]
     assert pieces[:2] == ["C", "Cl"] and "".join(pieces) == molecule.residues and len(pieces) == len(model.vocabulary.encode(molecule))
     assert np.abs(pooled.vectors[0] - made.vectors[1:].mean(axis=0)).max() < TOLERANCE
+
+
+def test_padding_is_no_part_of_a_molecule_whose_symbols_have_several_letters():
+    backbone = Transformer.Config(layers=1, width=16, heads=2, inner=32)
+    model = LanguageModel.Config(vocabulary="smiles-176", backbone=backbone).build(3).eval()
+    encoder = NativeEncoder(model, grammar=Grammar(tags=False, positions="ordinary"))
+    short, long = Sequence("CCCl", Modality.MOLECULE, "a"), Sequence("CCCC", Modality.MOLECULE, "b")
+
+    with torch.no_grad():
+        ids = torch.tensor([[model.vocabulary.begin, *model.vocabulary.encode(short)]])
+        expected = model.hidden(ids, torch.arange(4)[None])[0, 1:].mean(0).numpy()
+
+    assert encoder.encode([short])[0].vectors[0] == pytest.approx(expected, abs=1e-6)
+    assert encoder.encode([short, long])[0].vectors[0] == pytest.approx(expected, abs=1e-6)
