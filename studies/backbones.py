@@ -52,7 +52,7 @@ def of_strands(folder: Path, tokens: int) -> Iterator[Row]:
     for arm in strands.ASKED:
         found = {name: [one["window_bits"] for one in runs if (one["backbone"], one["arm"]) == (name, arm)] for name in PAIR}
         if bits := both(found):
-            yield Row("DNA, masked", arm, tokens, bits, list(range(bits[PAIR[0]].shape[1])))
+            yield Row("DNA, masked", arm, tokens, bits, runs[0]["regions"])
 
 
 def of_families(folder: Path, tokens: int) -> Iterator[Row]:

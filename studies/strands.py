@@ -17,7 +17,7 @@ place on one strand and on the other (0: one answer for a molecule); and the acc
 states. The promoters' negatives are the promoters with twelve of their twenty pieces shuffled. Promoters may lie in
 the pretraining regions, unlabelled, for every arm alike.
 
-Intervals are over test items and seeds, both drawn anew.
+Intervals are over test items (whole regions, clusters of relatives) and seeds, both drawn anew.
 """
 
 from __future__ import annotations
@@ -115,14 +115,14 @@ def config_of(backbone: str, trained: str, seed: int, corpus: Path, tokens: int,
 
 
 def held_out(corpus: Path, count: int) -> list[Sequence]:
-    """Windows of test regions, none longer than the model reads."""
+    """Windows of test regions by turns, each named by its region, none longer than the model reads."""
     store, rng = Corpus.open(corpus).collections["sequences"], np.random.default_rng(0)
-    groups = store.groups_in("test")
+    groups = rng.permutation(store.groups_in("test"))
     found = []
-    for group in rng.permutation(groups)[:count]:
+    for group in np.resize(groups, count).tolist():
         ids = store.member(int(store.members_of(int(group))[0])).token_ids
         start = int(rng.integers(0, max(1, len(ids) - 200)))
-        found.append(Sequence(store.vocabulary.decode(ids[start : start + 200], Modality.DNA), Modality.DNA))
+        found.append(Sequence(store.vocabulary.decode(ids[start : start + 200], Modality.DNA), Modality.DNA, str(group)))
     return found
 
 
@@ -189,8 +189,9 @@ def probe(reader: Reader, texts: list[str], labels: NDArray[np.int64], *, both: 
 def measure(folder: Path, arm: str, corpus: Path, scale: Scale) -> dict[str, Any]:
     """Ask one trained model in one way."""
     reader = replace(Reader.load(folder), strands="both" if arm == "both" else "one", batch_tokens=16_384)
-    gaps, bits = inconsistency(reader, held_out(corpus, scale.windows))
-    found: dict[str, Any] = {"inconsistency": gaps, "window_bits": bits}
+    windows = held_out(corpus, scale.windows)
+    gaps, bits = inconsistency(reader, windows)
+    found: dict[str, Any] = {"inconsistency": gaps, "window_bits": bits, "regions": [int(window.name) for window in windows]}
     for name, texts, labels in tasks():
         order = np.random.default_rng(1).permutation(len(texts))[: scale.items].tolist()
         found[name] = probe(reader, [texts[i] for i in order], labels[order], both=arm == "both")
@@ -227,13 +228,16 @@ def table(output: Path) -> str:
         for arm in ASKED:
             some = [one for one in results if (one["backbone"], one["arm"]) == (backbone, arm)]
             if some:
-                gaps = np.array([one["inconsistency"] for one in some])
-                cells = [spread(lambda s, i, gaps=gaps: float(gaps[np.ix_(s, i)].mean()), list(range(gaps.shape[1])), len(some))]
+                cells = [mean([one[kind] for one in some], some[0]["regions"]) for kind in ("window_bits", "inconsistency")]
                 cells += [accuracy([one[name] for one in some]) for name in ("windows_101nt", "promoters_300nt")]
-                bits = np.array([one["window_bits"] for one in some])
-                cells = [spread(lambda s, i, bits=bits: float(bits[np.ix_(s, i)].mean()), list(range(bits.shape[1])), len(some)), *cells]
                 lines.append(f"| {backbone} | {arm} | {len(some)} | {some[0]['tokens']:,} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def mean(values: list[list[float]], regions: list[int]) -> str:
+    """Return the mean over seeds and windows; windows of one region are drawn together."""
+    rows = np.array(values)
+    return spread(lambda s, i: float(rows[np.ix_(s, i)].mean()), regions, len(rows))
 
 
 def accuracy(answers: list[dict[str, Any]]) -> str:
