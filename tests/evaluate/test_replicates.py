@@ -22,13 +22,13 @@ def test_each_row_is_predicted_by_the_other_rows_of_its_sequence():
 
 
 def test_classes_conflict_where_they_are_not_all_equal():
-    sequences = np.repeat(np.arange(12), 2)
-    targets = np.zeros(24)
+    sequences = np.repeat(np.arange(50), 2)
+    targets = np.zeros(100)
     targets[[0, 2, 3]] = 1
 
     found = replicates(targets, sequences, sequences, 2)
 
-    assert found["conflicting"] == 1 and found["spread"] == pytest.approx(1 / 24) and found["ceiling"] == pytest.approx(22 / 24)
+    assert found["conflicting"] == 1 and found["spread"] == pytest.approx(1 / 100) and found["ceiling"] == pytest.approx(98 / 100)
 
 
 def test_without_repeats_there_is_no_ceiling():

@@ -38,8 +38,8 @@ def audit(
         advance: Told of every model that was fitted.
 
     Returns:
-        `rows`, `funnel`, `leakage`, `conflicts`, `ceiling`, `baselines` (`value` and `interval` over clusters, out of fold; with a
-        split also `split` and `split_clean`, on its test rows and on those without relatives in training), `verdict`. By
+        `rows`, `funnel`, `leakage`, `conflicts`, `ceiling`, `baselines` (`value` and `interval` over clusters, out of fold;
+        with a split also `split` and `split_clean`, on its test rows and on those without relatives in training), `verdict`. By
         row: cluster, nearest relative, and what the best baseline predicts out of fold.
 
     Raises:
