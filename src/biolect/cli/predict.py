@@ -1,4 +1,4 @@
-"""`biolect predict`: what a finetuned model says of every row of a table."""
+"""`biolect predict`: what a finetuned or a fused model says of every row of a table."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ def predict(
     from biolect.bio.io import Refusal
     from biolect.bio.io.tables import check_ending, read_sequences, write_table
     from biolect.bio.sequence import Modality
+    from biolect.embed.fused import FusedModel
+    from biolect.embed.published import Choice
     from biolect.infer.predict import Finetuned
     from biolect.infer.reader import BATCH_TOKENS
 
@@ -39,7 +41,12 @@ def predict(
         check_inputs([table])
         return finish({"would_read": [table], "would_write": output, "model": common.need_model()}, common=common)
     placement = common.placement()
-    tuned = Finetuned.load(common.need_model(), device=placement.device, batch_tokens=common.batch_tokens or BATCH_TOKENS)
+    address, batch_tokens = common.need_model(), common.batch_tokens or BATCH_TOKENS
+    if FusedModel.is_in(address):
+        # Whose licences are not free was said when it was fused.
+        tuned = FusedModel.load(address, Choice(device=placement.device, batch_tokens=batch_tokens, accepts_licence=True))
+    else:
+        tuned = Finetuned.load(address, device=placement.device, batch_tokens=batch_tokens)
     found = [
         Refusal(one.name, table, reason) if not isinstance(one, Refusal) and (reason := tuned.refusal(one)) else one
         for one in read_sequences(table, modality and Modality(modality), column=sequence, among=tuned.modalities)
@@ -48,7 +55,6 @@ def predict(
     records = [one for one in found if not isinstance(one, Refusal)]
     if not records:
         raise InputError(f"Not one of the {len(refused)} rows of '{table}' can be predicted. The first: {refused[0].reason}")
-    columns = tuned.columns([tuned.reader.member(record) for record in records])
-    write_table(output, polars.DataFrame({"id": [record.name for record in records]} | columns))
+    write_table(output, polars.DataFrame({"id": [record.name for record in records]} | tuned.answers(records)))
     folded = asdict(sum((record.folds for record in records), Folds()))
     return finish({"records": len(records), "target": tuned.task.target, "folded": folded}, refused, common)

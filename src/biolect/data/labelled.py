@@ -91,14 +91,16 @@ def read_labelled(
     columns: Columns,
     refusal: Callable[[Record], str] = lambda record: "",
     *,
+    clustering: Callable[[Sequence[Record]], NDArray[np.int32]] | None = None,
     among: Collection[Modality] = (),
     allow_leakage: bool = False,
 ) -> Labelled:
     """Read and check a table.
 
     Args:
-        among: Modalities that can be learned from; empty for any.
         refusal: Why a sequence cannot be used, as a sentence; empty if it can.
+        clustering: Which cluster every record belongs to; None is `clusters_of`.
+        among: Modalities that can be learned from; empty for any.
         allow_leakage: Go on although splits share sequences.
 
     Raises:
@@ -126,7 +128,7 @@ def read_labelled(
         raise InputError(f"Not one of the {len(frame)} rows of '{path}' can be used. The first: {refused[0].reason}")
     values = [str(texts[row]) for row in kept]
     targets, labels = read_targets(path, columns, values, kept, is_number=frame[columns.target].dtype.is_float())
-    clusters = clusters_of(records)
+    clusters = (clustering or clusters_of)(records)
     splits = _splits(path, columns, records, clusters, None if columns.split is None else [frame[columns.split][row] for row in kept])
     shared = _shared(records, splits)
     if shared and not allow_leakage:

@@ -110,7 +110,7 @@ def read(config: AuditConfig) -> Table:
         is_number = frame[config.target].dtype.is_float()
         targets, labels = read_targets(config.data, columns, [str(texts[row]) for row in kept], kept, is_number=is_number, setting="task")
     splits = None if config.split is None else split_codes(config.data, config.split, [frame[config.split][row] for row in kept])
-    proteins = [_translated(record, config.code) for record in records] if reading == "coding" else []
+    proteins = [translated(record, config.code) for record in records] if reading == "coding" else []
     counts = {"raw": len(frame), **funnel, "used": len(kept)}
     return Table(records, proteins, kept, targets, labels, splits, reading, refused, counts)
 
@@ -139,5 +139,6 @@ def frame_fault(record: Record, code: int = 1) -> str:
     return "" if protein.rstrip("*") else "It has no codon before a stop. Remove it, or pass reading=plain."
 
 
-def _translated(record: Record, code: int) -> Record:
+def translated(record: Record, code: int) -> Record:
+    """Return the protein of a coding sequence, its last stop left out."""
     return Record(GeneticCode.by_id(code).translate(record.residues, first_is_start=True).rstrip("*"), Modality.PROTEIN, record.name)

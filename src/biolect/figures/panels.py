@@ -1,4 +1,4 @@
-"""Bars with intervals, and heat maps: measured values side by side."""
+"""Bars and points with intervals, clouds of points, and heat maps: measured values side by side."""
 
 from __future__ import annotations
 
@@ -77,4 +77,61 @@ def heat_maps(
         panel.set_ylabel(labels[1])
         panel.grid(visible=False)
         figure.colorbar(image, ax=panel, label=labels[2], pad=0.01)
+    return figure
+
+
+def forest(estimates: Mapping[str, Estimate], quantity: str, colors: Mapping[str, str], line: float | None = None) -> Figure:
+    """Draw one point per name with its interval, the first on top.
+
+    Args:
+        quantity: What the axis is, with its unit.
+        colors: Of points, by name; grey where there is none.
+        line: Value to compare with.
+    """
+    figure, (panel,) = new_figure(7.5, 1.2 + 0.28 * len(estimates))
+    for place, (name, (value, low, high)) in enumerate(estimates.items()):
+        color = colors.get(name, "#777777")
+        panel.plot([low, high], [-place, -place], color=color, linewidth=2, solid_capstyle="butt")
+        panel.plot([value], [-place], "o", color=color, markersize=6)
+        panel.annotate(f"{value:.3f}", (high, -place), (6, 0), textcoords="offset points", va="center", fontsize=8)
+    if line is not None:
+        panel.axvline(line, color="#333333", linestyle=":", linewidth=1)
+    panel.set_yticks([-place for place in range(len(estimates))], list(estimates), fontsize=8)
+    panel.set_xlabel(quantity)
+    panel.margins(x=0.12)
+    panel.grid(axis="x", color="#dddddd", linewidth=0.6)
+    panel.grid(axis="y", visible=False)
+    return figure
+
+
+def cloud(x: NDArray[np.floating], y: NDArray[np.floating], labels: tuple[str, str], title: str = "") -> Figure:
+    """Draw points, and the line where both are equal.
+
+    Args:
+        labels: What the axes are, with units.
+    """
+    figure, (panel,) = new_figure(5.2, 4.6)
+    panel.plot(x, y, ".", color=OTHERS[0], alpha=0.5, markersize=4)
+    ends = [min(x.min(), y.min()), max(x.max(), y.max())]
+    panel.plot(ends, ends, color="#333333", linestyle=":", linewidth=1)
+    panel.set_xlabel(labels[0])
+    panel.set_ylabel(labels[1])
+    panel.set_title(title, fontsize=10)
+    return figure
+
+
+def lines(curves: Mapping[str, Sequence[tuple[Sequence[float], Sequence[float]]]], labels: tuple[str, str]) -> Figure:
+    """Draw several lines per name, all in its color.
+
+    Args:
+        curves: Places and values of every line, by name.
+        labels: What the axes are, with units.
+    """
+    figure, (panel,) = new_figure(7.5, 4.0)
+    for index, (name, several) in enumerate(curves.items()):
+        for number, (x, y) in enumerate(several):
+            panel.plot(x, y, color=f"C{index % 10}", linewidth=1, alpha=0.8, label=name if number == 0 else None)
+    panel.set_xlabel(labels[0])
+    panel.set_ylabel(labels[1])
+    panel.legend(frameon=False, fontsize=7, ncols=2)
     return figure

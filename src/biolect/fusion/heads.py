@@ -157,6 +157,7 @@ class FusionModel(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
+        self.config = config
         self.fuser = config.fuser.build()
         self.head = config.head.build(self.fuser.width, config.outputs)
 

@@ -175,6 +175,10 @@ class Finetuned:
         chances = np.exp(found - found.max(axis=1, keepdims=True))
         return chances / chances.sum(axis=1, keepdims=True)
 
+    def answers(self, records: Sequence[Record]) -> dict[str, list[str] | list[float]]:
+        """Return predictions of records; see `columns`."""
+        return self.columns([self.reader.member(record) for record in records])
+
     def columns(self, members: Sequence[Member]) -> dict[str, list[str] | list[float]]:
         """Return predictions as columns of a table: `prediction`, and the probability of every class."""
         found = self.predict(members)

@@ -1,0 +1,102 @@
+"""`biolect fuse`: DNA, RNA and protein encoders on the codon axis, and whether fusing them helps."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from biolect.cli.common import DEFAULTS, POSITIVE, Common, finish
+from biolect.errors import ConfigError
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Coding:
+    """What stands where in the table.
+
+    Attributes:
+        sequence: Column of the coding sequences.
+        target: Column to predict.
+        split: Column with train, valid or test in every row; without it relatives are kept together.
+        task: What the target is; `auto` tells by its values.
+    """
+
+    target: str
+    sequence: str = "sequence"
+    split: str | None = None
+    task: Literal["auto", "regression", "classification"] = "auto"
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Allowed:
+    """What would be refused otherwise.
+
+    Attributes:
+        allow_leakage: Go on although a sequence stands in several splits.
+        accept_licence: Use weights whose licence forbids commercial use.
+    """
+
+    allow_leakage: bool = False
+    accept_licence: bool = False
+
+
+NOTHING = Allowed()
+
+
+def fuse(
+    table: Annotated[str, Parameter(name="TABLE")],
+    /,
+    *assignments: str,
+    columns: Coding,
+    encoders: str | None = None,
+    fuser: Literal["mil", "concatenation", "attention", "late", "all"] = "all",
+    seeds: Annotated[int, POSITIVE] = 5,
+    recipe: Literal["tiny", "paper"] = "tiny",
+    allow: Allowed = NOTHING,
+    common: Common = DEFAULTS,
+) -> int:
+    """Predict a property of coding sequences from several encoders; beside it everything that fusion must beat.
+
+    Args:
+        table: CSV, TSV or Parquet with one coding sequence a row.
+        assignments: Changes as `key.path=value`, for example `fit.steps=500`, `alignment=repeat` or `cache=FOLDER`.
+        columns: What stands where.
+        encoders: `dna=ADDRESS,rna=ADDRESS,protein=ADDRESS`; without it stand-ins that have learned nothing.
+        fuser: One learned fuser, late fusion alone, or all with their controls.
+        seeds: Runs of every arm.
+        recipe: Narrow layers and a budget of steps, or the published settings, which take hours.
+        allow: What would be refused otherwise.
+    """
+    from biolect.embed.published import Choice
+    from biolect.evaluate.arms import read_curves
+    from biolect.evaluate.fusing import fuse as run
+    from biolect.recipes.mrna_fusion import mrna_fusion, mrna_fusion_tiny
+    from biolect.report.fusion import write_report
+
+    output = common.need_folder(resumes=True)
+    named = {} if encoders is None else {"encoders": _parted(encoders)}
+    stands = asdict(columns)
+    asked = stands | {"kind": stands.pop("task")} | ({} if common.seed is None else {"seed": common.seed})
+    config = (mrna_fusion if recipe == "paper" else mrna_fusion_tiny)(
+        table, columns.target, columns=asked, fuser=fuser, seeds=seeds, **named
+    ).override(assignments)
+    if common.dry_run:
+        return finish({"would_run": config.to_dict(), "would_write": output}, common=common)
+    placement = common.placement()
+    choice = Choice(device=placement.device, accepts_licence=allow.accept_licence)
+    where = {"resume": common.resume, "overwrite": common.overwrite, "allow_leakage": allow.allow_leakage, "threads": placement.threads}
+    with common.progress("embed") as embedded, common.progress("steps") as steps:
+        result = run(config, output, choice=choice, **where, advance={"embedded": embedded, "steps": steps})
+    write_report(output, result, read_curves(output), columns.target)
+    return finish(result, result.pop("refused"), common)
+
+
+def _parted(text: str) -> dict[str, str]:
+    """Return addresses by stream. Raises ConfigError for a part that is not `stream=address`."""
+    parts = [part.partition("=") for part in text.split(",")]
+    if odd := next((name for name, sign, address in parts if not (name and sign and address)), None):
+        raise ConfigError(f"--encoders has '{odd}', which is not stream=address. Write for example dna=one-hot:dna,protein=esm2:FOLDER.")
+    return {name: address for name, _, address in parts}

@@ -1,0 +1,98 @@
+"""Encoders on the codon axis: each reads its own view of a coding sequence and says one vector per codon."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from biolect.bio.genetic_code import GeneticCode
+from biolect.bio.sequence import Modality
+from biolect.bio.sequence import Sequence as BioSequence
+from biolect.embed.encoder import Encoder, Pool
+from biolect.errors import BiolectError, CheckpointError
+from biolect.fusion.align import CodonGrid, Mode, SpanAxis, codon_grid, codon_weights
+from biolect.values import Axis, Embedding, TokenEmbedding
+
+
+class CodonEncoder(Encoder):
+    """A coding sequence in, one vector per codon before the stop out, in half precision.
+
+    A codon about which the encoder says nothing has a vector of zeros.
+
+    Args:
+        inner: Whose tokens are brought to codons.
+        view: What the inner encoder reads of a coding sequence: its DNA, its RNA or its protein.
+        code: Genetic code, the standard one if left out.
+
+    Raises:
+        AlphabetError: If the inner encoder does not read such a view.
+    """
+
+    axis: Axis = "codon"
+    pool: Pool = "mean"
+    modalities = (Modality.DNA, Modality.RNA)
+
+    def __init__(self, inner: Encoder, view: Modality, *, mode: Mode = "coverage", code: GeneticCode | None = None) -> None:
+        inner.check_modality(view)
+        self.inner, self.view, self.code = inner, view, code or GeneticCode.by_id(1)
+        self.mode: Mode = mode
+        self.licence, self.limit_tokens, self.special_tokens = inner.licence, inner.limit_tokens, inner.special_tokens
+        self.spans_count: SpanAxis = "residue" if view is Modality.PROTEIN else "nucleotide"
+
+    @property
+    def width(self) -> int:
+        """Numbers in a vector."""
+        return self.inner.width
+
+    @property
+    def digest(self) -> str:
+        """Sha256 over everything that the vectors depend on but the sequence."""
+        return hashlib.sha256(f"{self.inner.digest} {self.view} {self.mode} {self.code.id}".encode()).hexdigest()
+
+    def tokens(self, sequences: Sequence[BioSequence]) -> list[TokenEmbedding]:
+        """Return the inner encoder's tokens of its views; spans count residues of the view."""
+        return self.inner.tokens([self.seen(sequence) for sequence in sequences])
+
+    def encode(self, sequences: Sequence[BioSequence]) -> list[Embedding]:
+        """Return one embedding per coding sequence, in order.
+
+        Raises:
+            FrameError: If there is no codon to stand on.
+            AlphabetError: If the inner encoder cannot read a view.
+            CheckpointError: If a vector does not fit into half precision.
+        """
+        out: list[Embedding] = []
+        for sequence, made in zip(sequences, self.tokens(sequences), strict=True):
+            weights = codon_weights(self.grid(sequence), made.spans, self.mode, self.spans_count)
+            with np.errstate(over="ignore"):
+                vectors = np.asarray(weights @ made.vectors.astype(np.float32)).astype(np.float16)
+            if not np.isfinite(vectors).all():
+                raise CheckpointError(f"The encoder's vectors of '{sequence.name}' are not finite in half precision. Check its weights.")
+            out.append(Embedding(sequence.name, "codon", vectors))
+        return out
+
+    def count_tokens(self, sequences: Sequence[BioSequence]) -> tuple[int, int]:
+        """Return how many tokens the inner encoder computes, and how many of them are no padding."""
+        return self.inner.count_tokens([self.seen(sequence) for sequence in sequences])
+
+    def grid(self, sequence: BioSequence) -> CodonGrid:
+        """Return the codon axis. Raises FrameError if there is no codon before a stop."""
+        return codon_grid(sequence, code=self.code)
+
+    def seen(self, sequence: BioSequence) -> BioSequence:
+        """Return what the inner encoder reads of a coding sequence."""
+        if self.view is Modality.PROTEIN:
+            return BioSequence(self.grid(sequence).protein, Modality.PROTEIN, sequence.name)
+        if self.view is sequence.modality:
+            return sequence
+        return sequence.transcribe() if self.view is Modality.RNA else sequence.back_transcribe()
+
+    def refusal(self, sequence: BioSequence) -> str:
+        """Return why a sequence has no codons, or cannot be read, as a sentence; empty if it can."""
+        try:
+            self.grid(sequence)
+            return self.inner.unreadable(self.seen(sequence))
+        except BiolectError as error:
+            return str(error)

@@ -1,0 +1,236 @@
+"""Fused models: what `biolect fuse` leaves behind, asked about new coding sequences.
+
+fused.yaml                     `FusedTask`: what is predicted, from which encoders
+members/0/config.yaml          a fusion model; several members are fused late
+members/0/seed-0.safetensors   its weights, and the scale of the vectors that it reads
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pydantic
+import torch
+from numpy.typing import NDArray
+
+from biolect.bio.genetic_code import GeneticCode
+from biolect.bio.sequence import Modality
+from biolect.bio.sequence import Sequence as Record
+from biolect.config import Config
+from biolect.embed.codons import CodonEncoder
+from biolect.embed.door import load_encoder
+from biolect.embed.published import DEFAULT, Choice
+from biolect.embed.store import EmbeddingStore, fill, sequence_digest
+from biolect.errors import CheckpointError, ConfigError
+from biolect.files import atomic_path
+from biolect.fusion.align import Mode
+from biolect.fusion.heads import FusionModel
+from biolect.fusion.late import MeanFusion, mean_of_chances
+from biolect.fusion.streams import CodonStreams, Vectors, outputs_of
+from biolect.models import checkpoint
+
+TASK = "fused.yaml"
+_VIEWS = {"dna": Modality.DNA, "rna": Modality.RNA, "protein": Modality.PROTEIN}
+
+
+class FusedTask(Config):
+    """What is predicted, and from what.
+
+    Attributes:
+        encoders: Address of every stream's encoder; a stream is named by its modality, `dna`, or `dna-NAME` where there are several.
+        genetic_code: NCBI number.
+        labels: Classes in the order of the outputs; empty where a number is predicted.
+        mean, deviation: Of the target in training.
+        members: Streams that each member reads, under its own names for them.
+        centers, scales: Mean and deviation of each member's predictions, where there are several.
+    """
+
+    target: str
+    encoders: dict[str, str]
+    alignment: Mode = "coverage"
+    genetic_code: int = 1
+    labels: tuple[str, ...] = ()
+    mean: float = 0.0
+    deviation: float = pydantic.Field(default=1.0, gt=0)
+    arm: str = ""
+    members: tuple[dict[str, str], ...] = ()
+    centers: tuple[float, ...] = ()
+    scales: tuple[float, ...] = ()
+
+
+def view_of(stream: str) -> Modality:
+    """Return what a stream's encoder reads. Raises ConfigError for a stream that names no modality."""
+    view = _VIEWS.get(stream.partition("-")[0])
+    if view is None:
+        raise ConfigError(f"encoders.{stream} names no modality. Name it dna, rna or protein, or dna-NAME where there are several.")
+    return view
+
+
+def codon_encoders(task: FusedTask, choice: Choice = DEFAULT) -> dict[str, CodonEncoder]:
+    """Load the encoder of every stream.
+
+    Raises:
+        ConfigError: If a stream names no modality, or an address no encoder.
+        AlphabetError: If an encoder does not read its stream's modality.
+        CheckpointError: If weights cannot be read.
+    """
+    code = GeneticCode.by_id(task.genetic_code)
+    return {
+        stream: CodonEncoder(load_encoder(address, choice), view_of(stream), mode=task.alignment, code=code)
+        for stream, address in sorted(task.encoders.items())
+    }
+
+
+def embedded(
+    encoders: Mapping[str, CodonEncoder],
+    records: Sequence[Record],
+    cache: Path,
+    advance: Callable[[float], None] = lambda records: None,
+) -> dict[str, Vectors]:
+    """Return vectors of all records by stream; what lies in the cache already is read, not computed.
+
+    Args:
+        cache: Folder with a store for every encoder that was ever asked; it can be shared by many tables.
+    """
+    found: dict[str, Vectors] = {}
+    for stream, encoder in encoders.items():
+        store = EmbeddingStore(cache / f"{encoder.view}-{encoder.digest[:16]}", encoder)
+        fill(store, encoder, records, advance)
+        found[stream] = [store[sequence_digest(record)] for record in records]
+    return found
+
+
+def refusal(encoders: Mapping[str, CodonEncoder], record: Record) -> str:
+    """Return why a record cannot be fused, as a sentence; empty if it can."""
+    return next(filter(None, (encoder.refusal(record) for encoder in encoders.values())), "")
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """One model in several seeds.
+
+    Attributes:
+        streams: The task's stream behind every name that the model knows.
+        scale: Vectors of no record; what they are read with.
+    """
+
+    streams: Mapping[str, str]
+    models: tuple[FusionModel, ...]
+    scale: CodonStreams
+
+    def outputs(self, vectors: Mapping[str, Vectors], absent: Collection[str] = ()) -> NDArray[np.float64]:
+        """Return the mean output over seeds; streams that are absent are masked."""
+        read = CodonStreams({n: vectors[source] for n, source in self.streams.items()}, self.scale.centers, self.scale.scales)
+        hidden = {name for name, source in self.streams.items() if source in absent}
+        return np.mean([outputs_of(model, read, hidden=hidden).outputs for model in self.models], axis=0)
+
+
+@dataclass(frozen=True, eq=False)
+class FusedModel:
+    """Encoders, members and what they predict."""
+
+    task: FusedTask
+    encoders: Mapping[str, CodonEncoder]
+    members: tuple[Member, ...]
+
+    @classmethod
+    def load(cls, folder: Path | str, choice: Choice = DEFAULT) -> FusedModel:
+        """Load what `biolect fuse` wrote.
+
+        Raises:
+            CheckpointError: If the folder holds no finished fusion, or a part of it is missing.
+        """
+        folder = Path(folder)
+        if not (folder / TASK).is_file():
+            raise CheckpointError(f"'{folder}' holds no fused model: it has no {TASK}. Pass the folder that biolect fuse wrote.")
+        task = FusedTask.from_yaml((folder / TASK).read_text())
+        members = tuple(_read_member(folder / "members" / str(i), streams) for i, streams in enumerate(task.members))
+        return cls(task, codon_encoders(task, choice), members)
+
+    def save(self, folder: Path) -> None:
+        """Write members and task; the task comes last, so that what has it is whole."""
+        with atomic_path(folder / "members") as temporary:
+            for index, member in enumerate(self.members):
+                _write_member(temporary / str(index), member)
+        with atomic_path(folder / TASK) as temporary:
+            temporary.write_text(self.task.to_yaml())
+
+    @staticmethod
+    def is_in(folder: str) -> bool:
+        """Whether a folder is one that `biolect fuse` wrote."""
+        return (Path(folder) / TASK).is_file()
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """What coding sequences may be written in."""
+        return Modality.DNA, Modality.RNA
+
+    def refusal(self, record: Record) -> str:
+        """Return why a record cannot be predicted, as a sentence; empty if it can."""
+        return refusal(self.encoders, record)
+
+    def answers(self, records: Sequence[Record]) -> dict[str, list[str] | list[float]]:
+        """Return predictions as columns of a table: `prediction`, and the probability of every class."""
+        with tempfile.TemporaryDirectory() as folder:
+            found = self.predict(embedded(self.encoders, records, Path(folder)))
+        labels = self.task.labels
+        if not labels:
+            return {"prediction": found[:, 0].tolist()}
+        guesses = [labels[i] for i in found.argmax(axis=1)]
+        return {"prediction": guesses} | {f"probability_{label}": found[:, i].tolist() for i, label in enumerate(labels)}
+
+    def predict(self, vectors: Mapping[str, Vectors], absent: Collection[str] = ()) -> NDArray[np.float64]:
+        """Return the probability of every class, or one number, of every record.
+
+        Args:
+            vectors: By stream, see `embedded`.
+            absent: Streams that are taken away. A member that reads nothing else has no say; where none has, it is the mean of training.
+        """
+        heard = [i for i, member in enumerate(self.members) if set(member.streams.values()) - set(absent)]
+        said = np.stack([in_units(self.members[i].outputs(vectors, absent), self.task) for i in heard]) if heard else None
+        if said is None:
+            count = len(next(iter(vectors.values())))
+            return np.full((count, len(self.task.labels) or 1), 1 / len(self.task.labels) if self.task.labels else self.task.mean)
+        if len(self.members) == 1:
+            return said[0]
+        if self.task.labels:
+            return mean_of_chances(said)
+        late = MeanFusion(np.array(self.task.centers)[heard], np.array(self.task.scales)[heard], self.task.mean, self.task.deviation)
+        return late(said[:, :, 0])[:, None]
+
+
+def in_units(outputs: NDArray[np.float64], task: FusedTask) -> NDArray[np.float64]:
+    """Return a head's outputs as probabilities of classes, or in the unit of the target."""
+    if not task.labels:
+        return outputs * task.deviation + task.mean
+    chances = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+    return chances / chances.sum(axis=-1, keepdims=True)
+
+
+def _write_member(folder: Path, member: Member) -> None:
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(member.models[0].config.to_yaml())
+    scale = {f"{kind}.{name}": torch.from_numpy(a) for kind in ("centers", "scales") for name, a in getattr(member.scale, kind).items()}
+    for seed, model in enumerate(member.models):
+        checkpoint.write_tensors(folder / f"seed-{seed}.safetensors", model.state_dict() | scale)
+
+
+def _read_member(folder: Path, streams: Mapping[str, str]) -> Member:
+    config = FusionModel.Config.from_yaml((folder / "config.yaml").read_text())
+    models: list[FusionModel] = []
+    scale: dict[str, dict[str, NDArray[np.float32]]] = {"centers": {}, "scales": {}}
+    for path in sorted(folder.glob("seed-*.safetensors"), key=lambda path: int(path.stem.partition("-")[2])):
+        weights = checkpoint.read_tensors(path)
+        scale = {kind: {name: weights.pop(f"{kind}.{name}").numpy() for name in streams} for kind in scale}
+        models.append(config.build())
+        try:
+            models[-1].load_state_dict(weights)
+        except RuntimeError as error:
+            raise CheckpointError(f"'{path}' does not fit the config beside it ({error}). Copy the folder again, whole.") from None
+    if not models:
+        raise CheckpointError(f"'{folder}' holds no weights. Copy the folder again, whole.")
+    return Member(streams, tuple(models), CodonStreams({}, scale["centers"], scale["scales"]))

@@ -1,0 +1,209 @@
+"""Arms of a fusion table: single encoders, fusions and their controls, each trained in several seeds and kept on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pydantic
+import torch
+from numpy.typing import NDArray
+
+from biolect.config import Config
+from biolect.data.labelled import Columns, Labelled
+from biolect.embed.fused import FusedModel, FusedTask, Member, in_units
+from biolect.files import atomic_path
+from biolect.fusion.align import Mode
+from biolect.fusion.heads import FusionModel
+from biolect.fusion.late import MeanFusion, out_of_fold
+from biolect.fusion.streams import CodonStreams, outputs_of
+from biolect.models import checkpoint
+from biolect.train.fusing import Fit, Fitted, FuserKind, fit
+from biolect.train.log import MetricsLog
+
+STAND_INS = {"dna": "one-hot:dna", "rna": "codon-frequency:1", "protein": "one-hot:protein"}
+_FUSERS: tuple[FuserKind, ...] = ("concatenation", "mil", "attention")
+_FOLDS = 3
+
+
+class FusionConfig(Config):
+    """Everything that decides the table that comes out.
+
+    Attributes:
+        encoders: Address of the encoder of every stream; see `embed.door` and `FusedTask`. Without any, stand-ins that have
+            learned nothing: letters and codons.
+        fuser: One learned fuser, late fusion alone, or all of them with their controls.
+        alignment: How tokens become codons.
+        genetic_code: NCBI number.
+        cache: Folder of embeddings; None keeps them in the run folder.
+    """
+
+    data: str
+    columns: Columns
+    encoders: dict[str, str] = pydantic.Field(default=STAND_INS, min_length=1)
+    fuser: Literal["mil", "concatenation", "attention", "late", "all"] = "all"
+    alignment: Mode = "coverage"
+    genetic_code: int = 1
+    fit: Fit = Fit()
+    seeds: int = pydantic.Field(default=5, gt=0)
+    cache: str | None = None
+
+    def task(self, **facts: Any) -> FusedTask:
+        """Return what is predicted from what, with what is known of it."""
+        return FusedTask(
+            target=self.columns.target, encoders=self.encoders, alignment=self.alignment, genetic_code=self.genetic_code, **facts
+        )
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to predict.
+
+    Attributes:
+        streams: The table's stream behind every name that the model knows.
+        partners: Streams but this one come from other records; empty if all are a record's own.
+        is_control: It has as many weights as a fusion and nothing to fuse, or lacks a part; never published.
+    """
+
+    name: str
+    kind: FuserKind
+    streams: Mapping[str, str]
+    partners: str = ""
+    entropy: bool = True
+    is_control: bool = False
+
+    @property
+    def is_single(self) -> bool:
+        """Whether one encoder is read, once."""
+        return len(self.streams) == 1
+
+
+def singles(config: FusionConfig) -> list[Arm]:
+    """Return an arm per encoder."""
+    return [Arm(name, "concatenation", {name: name}) for name in sorted(config.encoders)]
+
+
+def fusions(config: FusionConfig, best_single: str) -> list[Arm]:
+    """Return the learned fusions that were asked for, and their controls where all were."""
+    streams = {name: name for name in sorted(config.encoders)}
+    if len(streams) < 2 or config.fuser == "late":
+        return []
+    arms = [Arm(kind, kind, streams) for kind in _FUSERS if config.fuser in (kind, "all")]
+    if config.fuser != "all":
+        return arms
+    return [
+        *arms,
+        Arm("mil without entropy", "mil", streams, entropy=False, is_control=True),
+        Arm(
+            "one encoder several times", "concatenation", {f"{best_single}-{i}": best_single for i in range(len(streams))}, is_control=True
+        ),
+        Arm("shuffled partners", "concatenation", streams, partners=best_single, is_control=True),
+    ]
+
+
+class Runs:
+    """Trains arms on one table, and keeps what each of them says. Invariant: an arm of one seed is trained once."""
+
+    def __init__(
+        self, config: FusionConfig, folder: Path, data: Labelled, streams: CodonStreams, log: MetricsLog, advance: Callable[[int], None]
+    ) -> None:
+        self.config, self.folder, self.data, self.streams, self.log, self.advance = config, folder, data, streams, log, advance
+        training = data.targets[data.of("train")]
+        self.mean, self.deviation = (0.0, 1.0) if data.labels else (float(training.mean()), float(training.std()) or 1.0)
+        self.targets = ((data.targets - self.mean) / self.deviation)[:, None]
+        self.fitted: dict[str, list[Fitted]] = {}
+
+    def task(self, **facts: Any) -> FusedTask:
+        """Return the task, with what is known of the published model."""
+        return self.config.task(labels=self.data.labels, mean=self.mean, deviation=self.deviation, **facts)
+
+    def settings(self, arm: Arm) -> Fit:
+        """Return how an arm is trained."""
+        return self.config.fit if arm.entropy else self.config.fit.model_copy(update={"entropy_weight": 0.0})
+
+    def read(self, arm: Arm, seed: int = 0) -> CodonStreams:
+        """Return what an arm reads."""
+        return (self.streams.shuffled(arm.partners, seed) if arm.partners else self.streams).named(arm.streams)
+
+    def run(self, arm: Arm) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Return predictions, seeds by records by classes (or one number), and modality weights, seeds by records by streams."""
+        said: list[NDArray[np.float64]] = []
+        weights: list[NDArray[np.float64]] = []
+        self.fitted[arm.name] = []
+        for seed in range(self.config.seeds):
+            fitted, tensors = self._one(arm, seed)
+            self.fitted[arm.name].append(fitted)
+            said.append(in_units(tensors["outputs"].numpy(), self.task()))
+            if "weights" in tensors:
+                weights.append(tensors["weights"].numpy())
+        return np.stack(said), np.stack(weights) if weights else None
+
+    def _one(self, arm: Arm, seed: int) -> tuple[Fitted, dict[str, torch.Tensor]]:
+        streams = self.read(arm, seed)
+        model = self.settings(arm).model(arm.kind, streams.widths, len(self.data.labels) or 1)
+        path = self.folder / "arms" / arm.name.replace(" ", "-") / f"seed-{seed}.safetensors"
+        if not path.exists():
+            parts = self.data.of("train"), self.data.of("valid")
+            fitted = self._fit(model, streams, parts, arm, seed)
+            found = outputs_of(fitted.model, streams)
+            tensors = {"outputs": torch.from_numpy(found.outputs)}
+            tensors |= {} if found.weights is None else {"weights": torch.from_numpy(found.weights)}
+            tensors |= {f"model.{name}": value for name, value in fitted.model.state_dict().items()}
+            path.parent.mkdir(parents=True, exist_ok=True)
+            facts = {"curve": json.dumps(fitted.curve), "best_step": str(fitted.best_step)}
+            with atomic_path(path) as temporary:
+                checkpoint.write_tensors(temporary, tensors, facts)
+            self.log.write("arm", step=fitted.best_step, arm=arm.name, seed=seed, valid_loss=min(look["valid"] for look in fitted.curve))
+        tensors, facts = checkpoint.read_tensors(path), checkpoint.read_metadata(path)
+        fitted = Fitted(model.build(seed), json.loads(facts["curve"]), int(facts["best_step"]))
+        fitted.model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+        return fitted, tensors
+
+    def _fit(self, model: FusionModel.Config, streams: CodonStreams, parts: tuple[Any, Any], arm: Arm, seed: int) -> Fitted:
+        classes = bool(self.data.labels)
+        return fit(model, streams, self.targets, parts, self.settings(arm), classes=classes, seed=seed, advance=self.advance)
+
+    def out_of_fold(self, arm: Arm) -> NDArray[np.float64]:
+        """Return predictions about training records by models that saw neither them nor their relatives, records by outputs."""
+        path = self.folder / "arms" / arm.name.replace(" ", "-") / "out-of-fold.safetensors"
+        training, valid = self.data.of("train"), self.data.of("valid")
+        if not path.exists():
+            streams, clusters = self.read(arm), self.data.clusters[training]
+            model = self.settings(arm).model(arm.kind, streams.widths, len(self.data.labels) or 1)
+
+            def fit_predict(seen: NDArray[np.int64], asked: NDArray[np.int64]) -> NDArray[np.float64]:
+                fitted = self._fit(model, streams, (training[seen], valid), arm, 0)
+                return outputs_of(fitted.model, streams, training[asked]).outputs
+
+            found = out_of_fold(fit_predict, np.unique(clusters, return_inverse=True)[1] % _FOLDS)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_path(path) as temporary:
+                checkpoint.write_tensors(temporary, {"outputs": torch.from_numpy(found)})
+        return in_units(checkpoint.read_tensors(path)["outputs"].numpy(), self.task())
+
+    def publish(self, arm: str, parts: list[Arm], late: MeanFusion | None) -> FusedModel:
+        """Write the model that validation likes best into the run folder."""
+        members = tuple(
+            Member(part.streams, tuple(one.model for one in self.fitted[part.name]), CodonStreams({}, *self._scale(part))) for part in parts
+        )
+        units = {} if late is None else {"centers": tuple(late.centers.tolist()), "scales": tuple(late.scales.tolist())}
+        task = self.task(arm=arm, members=tuple(dict(part.streams) for part in parts), **units)
+        model = FusedModel(task, {}, members)
+        model.save(self.folder)
+        return model
+
+    def _scale(self, arm: Arm) -> tuple[Mapping[str, NDArray[np.float32]], Mapping[str, NDArray[np.float32]]]:
+        read = self.streams.named(arm.streams)
+        return read.centers, read.scales
+
+
+def read_curves(folder: Path) -> dict[str, list[list[dict[str, float]]]]:
+    """Return the looks at the losses of every arm in a run folder, seed by seed."""
+    return {
+        arm.name: [json.loads(checkpoint.read_metadata(path)["curve"]) for path in sorted(arm.glob("seed-*.safetensors"))]
+        for arm in sorted((folder / "arms").iterdir())
+    }

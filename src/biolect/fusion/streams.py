@@ -1,0 +1,146 @@
+"""What encoders say about the codons of many sequences, held in memory and handed out in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from biolect.fusion.heads import FusionModel
+
+Vectors = Sequence[Float[np.ndarray, "P D"]]
+
+
+@dataclass(frozen=True, eq=False)
+class CodonStreams:
+    """Vectors of every record by stream, and the scale on which they are read.
+
+    Invariant: all streams have the same records, and a record as many codons in each.
+
+    Attributes:
+        vectors: One array per record; a row of zeros says nothing about its codon.
+        centers, scales: Of each stream's vectors, by width.
+    """
+
+    vectors: Mapping[str, Vectors]
+    centers: Mapping[str, Float[np.ndarray, " D"]]
+    scales: Mapping[str, Float[np.ndarray, " D"]]
+
+    @classmethod
+    def fit(cls, vectors: Mapping[str, Vectors], training: NDArray[np.int64]) -> CodonStreams:
+        """Take the scale from training records: mean 0 and deviation 1 of every number."""
+        centers, scales = {}, {}
+        for name, found in vectors.items():
+            count, total, squares = 0, np.zeros(found[0].shape[1]), np.zeros(found[0].shape[1])
+            for index in training.tolist():
+                rows = found[index].astype(np.float32)
+                rows = rows[rows.any(axis=1)]
+                count, total, squares = count + len(rows), total + rows.sum(0), squares + (rows * rows).sum(0, dtype=np.float64)
+            centers[name] = (total / max(count, 1)).astype(np.float32)
+            deviation = np.sqrt(np.maximum(squares / max(count, 1) - centers[name].astype(np.float64) ** 2, 0))
+            scales[name] = np.where(deviation > 1e-6 * np.abs(centers[name]) + 1e-12, deviation, 1).astype(np.float32)
+        return cls(vectors, centers, scales)
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Width of every stream."""
+        return {name: len(center) for name, center in self.centers.items()}
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Codons of every record."""
+        return np.array([len(one) for one in next(iter(self.vectors.values()))])
+
+    def named(self, sources: Mapping[str, str]) -> CodonStreams:
+        """Return streams under other names; one source may stand under several, which is a control with more weights only."""
+        return CodonStreams(
+            {name: self.vectors[source] for name, source in sources.items()},
+            {name: self.centers[source] for name, source in sources.items()},
+            {name: self.scales[source] for name, source in sources.items()},
+        )
+
+    def shuffled(self, kept: str, seed: int) -> CodonStreams:
+        """Return streams in which all but one come from other records, cut or repeated to the length: nothing to fuse."""
+        order, lengths = np.random.default_rng(seed).permutation(len(self.lengths)), self.lengths
+        return replace(
+            self,
+            vectors={
+                name: found if name == kept else [np.resize(found[j], (n, found[j].shape[1])) for j, n in zip(order, lengths, strict=True)]
+                for name, found in self.vectors.items()
+            },
+        )
+
+    def batch(self, chosen: Sequence[int]) -> tuple[dict[str, Float[Tensor, "B P _"]], dict[str, Bool[Tensor, "B P"]]]:
+        """Return scaled vectors and masks of some records, padded to the longest of them."""
+        longest = max(int(self.lengths_of(chosen).max()), 1)
+        streams, masks = {}, {}
+        for name, found in self.vectors.items():
+            rows = torch.zeros(len(chosen), longest, self.widths[name])
+            for row, index in enumerate(chosen):
+                rows[row, : len(found[index])] = torch.from_numpy(found[index].astype(np.float32))
+            masks[name] = rows.any(-1)
+            scaled = (rows - torch.from_numpy(self.centers[name])) / torch.from_numpy(self.scales[name])
+            streams[name] = scaled * masks[name].unsqueeze(-1)
+        return streams, masks
+
+    def lengths_of(self, chosen: Sequence[int]) -> NDArray[np.int64]:
+        """Codons of some records."""
+        first = next(iter(self.vectors.values()))
+        return np.array([len(first[index]) for index in chosen])
+
+    def batches(self, chosen: NDArray[np.int64], size: int, rng: np.random.Generator | None = None) -> Iterator[NDArray[np.int64]]:
+        """Yield records in batches of like lengths; with a generator in random order, drawn anew."""
+        order = chosen if rng is None else rng.permutation(chosen)
+        pool = size * 8 if rng is not None else max(len(order), 1)
+        pieces: list[NDArray[np.int64]] = []
+        for start in range(0, len(order), pool):
+            some = order[start : start + pool]
+            some = some[np.argsort(self.lengths_of(some.tolist()), kind="stable")]
+            pieces += [some[i : i + size] for i in range(0, len(some), size)]
+        for index in range(len(pieces)) if rng is None else rng.permutation(len(pieces)):
+            yield pieces[index]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model says of records, in their order.
+
+    Attributes:
+        outputs: Records by outputs, as the head gives them.
+        weights: Records by streams in alphabetical order; None for a fuser without weights.
+    """
+
+    outputs: NDArray[np.float64]
+    weights: NDArray[np.float64] | None
+
+
+@torch.inference_mode()
+def outputs_of(
+    model: FusionModel,
+    streams: CodonStreams,
+    chosen: NDArray[np.int64] | None = None,
+    *,
+    hidden: Collection[str] = (),
+    batch_records: int = 64,
+) -> Outputs:
+    """Ask a model about records, all if none are chosen; what else is asked changes an answer by rounding only.
+
+    Args:
+        hidden: Streams that are masked.
+    """
+    model.eval()
+    chosen = np.arange(len(streams.lengths)) if chosen is None else chosen
+    outputs: dict[int, Tensor] = {}
+    weights: dict[int, Tensor] = {}
+    for some in streams.batches(chosen, batch_records):
+        values, masks = streams.batch(some.tolist())
+        found, fused = model(values, {name: mask & (name not in hidden) for name, mask in masks.items()})
+        outputs |= dict(zip(some.tolist(), found, strict=True))
+        weights |= {} if fused.weights is None else dict(zip(some.tolist(), fused.weights, strict=True))
+    said = torch.stack([weights[int(i)] for i in chosen]).double().numpy() if weights else None
+    return Outputs(torch.stack([outputs[int(i)] for i in chosen]).double().numpy(), said)
