@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Int
 
 from biolect.bio.genetic_code import GeneticCode
 from biolect.bio.sequence import Modality
@@ -50,6 +51,10 @@ class CodonEncoder(Encoder):
     def digest(self) -> str:
         """Sha256 over everything that the vectors depend on but the sequence."""
         return hashlib.sha256(f"{self.inner.digest} {self.view} {self.mode} {self.code.id}".encode()).hexdigest()
+
+    def spans(self, sequence: BioSequence) -> Int[np.ndarray, "T 2"]:
+        """Return which residues of its view every token of the inner encoder covers; see `Encoder.spans`."""
+        return self.inner.spans(self.seen(sequence))
 
     def tokens(self, sequences: Sequence[BioSequence]) -> list[TokenEmbedding]:
         """Return the inner encoder's tokens of its views; spans count residues of the view."""
