@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,27 @@ def test_code_beside_weights_is_run_only_if_that_is_allowed(tmp_path: Path, monk
         huggingface.load(tmp_path)
     with pytest.raises(SystemExit, match="ran"):
         huggingface.load(tmp_path, Choice(allows_remote_code=True))
+
+
+def test_a_model_without_hidden_states_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_bert(tmp_path, list("ACGT"))
+    encoder = huggingface.load(tmp_path)
+    monkeypatch.setattr(encoder, "model", Silent(encoder.model))
+    with pytest.raises(CheckpointError, match="gives no hidden states"):
+        encoder.tokens([dna(3, 1)])
+
+    with pytest.raises(CheckpointError, match="does not say how many layers"):
+        huggingface.HuggingFaceEncoder(SimpleNamespace(config=SimpleNamespace()), encoder.tokenizer)
+
+
+class Silent:
+    """A model of transformers that gives logits alone."""
+
+    def __init__(self, inner: Any) -> None:
+        self.config, self.parameters = transformers.BertConfig(hidden_size=16), inner.parameters
+
+    def __call__(self, **inputs: Any) -> dict[str, Any]:
+        return {}
 
 
 def test_the_licence_is_that_of_the_model_card(tmp_path: Path):

@@ -35,6 +35,8 @@ class HuggingFaceEncoder(TokenEncoder):
     model: Any
 
     def __init__(self, model: Any, tokenizer: Any, choice: Choice = DEFAULT, licence: Licence | None = None) -> None:
+        if not all(hasattr(model.config, key) for key in ("num_hidden_layers", "hidden_size")):
+            raise CheckpointError("The config of this model does not say how many layers it has and how wide they are. It cannot be read.")
         check_layer(choice.layer, int(model.config.num_hidden_layers))
         self.model, self.tokenizer, self.licence = model.to(choice.device, choice.dtype).eval(), tokenizer, licence
         self.axis, self.pool, self.layer, self.batch_tokens = choice.axis, choice.pool, choice.layer, choice.batch_tokens
@@ -103,7 +105,9 @@ class HuggingFaceEncoder(TokenEncoder):
             for parts, value in ((list(rows), self.tokenizer.pad_token_id or 0), ([torch.ones_like(row) for row in rows], 0))
         )
         made = self.model(input_ids=padded, attention_mask=real, output_hidden_states=self.layer is not None)
-        found = made.last_hidden_state if self.layer is None else made.hidden_states[self.layer]
+        found = getattr(made, "last_hidden_state", None) if self.layer is None else made.hidden_states[self.layer]
+        if found is None:
+            raise CheckpointError("This model gives no hidden states, so there is nothing to embed with. Choose another encoder.")
         return [line[: len(row)] for line, row in zip(found, rows, strict=True)]
 
 
