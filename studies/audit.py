@@ -63,7 +63,7 @@ def table() -> str:
         "fold, where folds keep clusters of relatives together (or sequences, where all are relatives), and of the same one on the",
         "shipped split: all test rows, and those without a relative in training. Intervals: 95 %, bootstrap over clusters.",
         "",
-        "| table | rows | clusters | test rows with relatives | best baseline | folds of | out of fold | shipped split | clean rows | ceiling |",
+        "| table | rows | clusters | test relatives | best baseline | folds of | out of fold | shipped split | clean rows | ceiling |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name in TABLES:
