@@ -2,7 +2,7 @@
 
 usage: python studies/molecules.py prepare|train|report [--output DIR] [--scale NAME] [--tokens N] [--seeds N] [--lines N]
 
-`--scale hour` is every arm, seed, prompt and control with fewer tokens, domains and samples, about an hour of one core.
+`--scale hour` is every arm, seed, prompt and control with fewer tokens and samples, about an hour of one core.
 
 `prepare` builds two corpora from BIOLECT_DATA: 50,000 molecules of ChEMBL alone, and actives (pvalue of at least
 6.5) of ChEMBL targets, one target a domain, held-out targets without what training has. `train` runs both
@@ -71,7 +71,7 @@ class Scale(NamedTuple):
     domains: int
 
 
-SCALES = {"pilot": Scale(8_192, 1, 30, 1), "hour": Scale(300_000, 3, 300, 5), "full": Scale(6_000_000, 3, 2_000, 24)}
+SCALES = {"pilot": Scale(8_192, 1, 30, 1), "hour": Scale(400_000, 3, 1_000, 24), "full": Scale(6_000_000, 3, 2_000, 24)}
 
 
 def data_folder() -> Path:
@@ -257,6 +257,8 @@ def cell(tables: list[list[dict[str, Any]]], key: str, measure: str) -> str:
         drawn = values[np.ix_(seeds, items)]
         return float(np.nanmean(drawn)) if np.isfinite(drawn).any() else float("nan")
 
+    if not np.isfinite(values).any():
+        return "-"
     low, high = metrics.bootstrap_interval(mean, clusters, num_seeds=len(tables))
     return f"{mean(np.arange(len(tables)), np.arange(count)):.3f} [{low:.3f}, {high:.3f}]"
 

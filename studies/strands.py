@@ -73,7 +73,7 @@ class Scale(NamedTuple):
     items: int | None
 
 
-SCALES = {"pilot": Scale(16_000, 1, 4, 60), "hour": Scale(600_000, 3, 15, 400), "full": Scale(8_000_000, 3, 60, None)}
+SCALES = {"pilot": Scale(16_000, 1, 4, 60), "hour": Scale(450_000, 3, 25, 400), "full": Scale(8_000_000, 3, 60, None)}
 
 
 def genomes(is_pilot: bool) -> list[Path]:
