@@ -8,14 +8,16 @@ members/0/seed-0.safetensors   its weights, and the scale of the vectors that it
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pydantic
 import torch
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
+from torch import Tensor
 
 from biolect.bio.genetic_code import GeneticCode
 from biolect.bio.sequence import Modality
@@ -28,9 +30,9 @@ from biolect.embed.store import EmbeddingStore, fill, sequence_digest
 from biolect.errors import CheckpointError, ConfigError
 from biolect.files import atomic_path
 from biolect.fusion.align import Mode
+from biolect.fusion.fusers import Masks, Streams
 from biolect.fusion.heads import FusionModel
-from biolect.fusion.late import MeanFusion, mean_of_chances
-from biolect.fusion.streams import CodonStreams, Vectors, outputs_of
+from biolect.fusion.streams import CodonStreams, Vectors
 from biolect.models import checkpoint
 
 TASK = "fused.yaml"
@@ -122,12 +124,6 @@ class Member:
     models: tuple[FusionModel, ...]
     scale: CodonStreams
 
-    def outputs(self, vectors: Mapping[str, Vectors], absent: Collection[str] = ()) -> NDArray[np.float64]:
-        """Return the mean output over seeds; streams that are absent are masked."""
-        read = CodonStreams({n: vectors[source] for n, source in self.streams.items()}, self.scale.centers, self.scale.scales)
-        hidden = {name for name, source in self.streams.items() if source in absent}
-        return np.mean([outputs_of(model, read, hidden=hidden).outputs for model in self.models], axis=0)
-
 
 @dataclass(frozen=True, eq=False)
 class FusedModel:
@@ -149,6 +145,9 @@ class FusedModel:
             raise CheckpointError(f"'{folder}' holds no fused model: it has no {TASK}. Pass the folder that biolect fuse wrote.")
         task = FusedTask.from_yaml((folder / TASK).read_text())
         members = tuple(_read_member(folder / "members" / str(i), streams) for i, streams in enumerate(task.members))
+        for member in members:
+            for model in member.models:
+                model.eval()
         return cls(task, codon_encoders(task, choice), members)
 
     def save(self, folder: Path) -> None:
@@ -183,24 +182,43 @@ class FusedModel:
         guesses = [labels[i] for i in found.argmax(axis=1)]
         return {"prediction": guesses} | {f"probability_{label}": found[:, i].tolist() for i, label in enumerate(labels)}
 
-    def predict(self, vectors: Mapping[str, Vectors], absent: Collection[str] = ()) -> NDArray[np.float64]:
-        """Return the probability of every class, or one number, of every record.
+    def streams_of(self, vectors: Mapping[str, Vectors]) -> CodonStreams:
+        """Return vectors of records by stream, see `embedded`, with the scale of training."""
+        read = [(source, member.scale, name) for member in self.members for name, source in member.streams.items()]
+        centers = {source: scale.centers[name] for source, scale, name in read}
+        scales = {source: scale.scales[name] for source, scale, name in read}
+        return CodonStreams({source: vectors[source] for source in centers}, centers, scales)
 
-        Args:
-            vectors: By stream, see `embedded`.
-            absent: Streams that are taken away. A member that reads nothing else has no say; where none has, it is the mean of training.
+    def ask(self, streams: Streams, masks: Masks) -> Float[Tensor, "B K"]:
+        """Return the probability of every class, or one number, of every record; gradients pass.
+
+        A member has no say about a record of which all its streams are masked; where none has one, it is the mean of training.
         """
-        heard = [i for i, member in enumerate(self.members) if set(member.streams.values()) - set(absent)]
-        said = np.stack([in_units(self.members[i].outputs(vectors, absent), self.task) for i in heard]) if heard else None
-        if said is None:
-            count = len(next(iter(vectors.values())))
-            return np.full((count, len(self.task.labels) or 1), 1 / len(self.task.labels) if self.task.labels else self.task.mean)
-        if len(self.members) == 1:
-            return said[0]
-        if self.task.labels:
-            return mean_of_chances(said)
-        late = MeanFusion(np.array(self.task.centers)[heard], np.array(self.task.scales)[heard], self.task.mean, self.task.deviation)
-        return late(said[:, :, 0])[:, None]
+        said, heard = [], []
+        for member in self.members:
+            values = {name: streams[source] for name, source in member.streams.items()}
+            kept = {name: masks[source] for name, source in member.streams.items()}
+            answers = torch.stack([model(values, kept)[0] for model in member.models])
+            said.append((answers.softmax(-1) if self.task.labels else answers * self.task.deviation + self.task.mean).mean(0))
+            heard.append(torch.stack([mask.any(1) for mask in kept.values()]).any(0))
+        return self._together(torch.stack(said), torch.stack(heard))
+
+    def _together(self, said: Float[Tensor, "M B K"], heard: Bool[Tensor, "M B"]) -> Float[Tensor, "B K"]:
+        task, counts = self.task, heard.sum(0)[:, None]
+        silent = torch.full_like(said[0], 1 / len(task.labels) if task.labels else task.mean)
+        if len(said) > 1 and not task.labels:
+            centers, scales = (said.new_tensor(units)[:, None, None] for units in (task.centers, task.scales))
+            said = (said - centers) / scales * task.deviation + task.mean
+        return torch.where(counts > 0, (said * heard[:, :, None]).sum(0) / counts.clamp_min(1), silent)
+
+    @torch.inference_mode()
+    def predict(self, vectors: Mapping[str, Vectors], batch_records: int = 64) -> NDArray[np.float64]:
+        """Return what `ask` returns, for all records of vectors by stream; see `embedded`."""
+        streams = self.streams_of(vectors)
+        found = np.zeros((len(streams.lengths), len(self.task.labels) or 1))
+        for some in streams.batches(np.arange(len(found)), batch_records):
+            found[some] = self.ask(*streams.batch(some.tolist())).double().numpy()
+        return found
 
 
 def in_units(outputs: NDArray[np.float64], task: FusedTask) -> NDArray[np.float64]:

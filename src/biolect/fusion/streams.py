@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -125,21 +125,16 @@ def outputs_of(
     streams: CodonStreams,
     chosen: NDArray[np.int64] | None = None,
     *,
-    hidden: Collection[str] = (),
     batch_records: int = 64,
 ) -> Outputs:
-    """Ask a model about records, all if none are chosen; what else is asked changes an answer by rounding only.
-
-    Args:
-        hidden: Streams that are masked.
-    """
+    """Ask a model about records, all if none are chosen; what else is asked changes an answer by rounding only."""
     model.eval()
     chosen = np.arange(len(streams.lengths)) if chosen is None else chosen
     outputs: dict[int, Tensor] = {}
     weights: dict[int, Tensor] = {}
     for some in streams.batches(chosen, batch_records):
         values, masks = streams.batch(some.tolist())
-        found, fused = model(values, {name: mask & (name not in hidden) for name, mask in masks.items()})
+        found, fused = model(values, masks)
         outputs |= dict(zip(some.tolist(), found, strict=True))
         weights |= {} if fused.weights is None else dict(zip(some.tolist(), fused.weights, strict=True))
     said = torch.stack([weights[int(i)] for i in chosen]).double().numpy() if weights else None

@@ -1,0 +1,45 @@
+"""`biolect explain`: which modality and which codons an answer of a fused model came from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from biolect.cli.common import DEFAULTS, POSITIVE, Common, check_inputs, finish
+
+
+def explain(
+    table: str,
+    /,
+    *,
+    sequence: str = "sequence",
+    steps: Annotated[int, POSITIVE] = 32,
+    common: Common = DEFAULTS,
+) -> int:
+    """Explain predictions: exact Shapley values of modalities, shares of codons, and how far to believe them.
+
+    Args:
+        table: CSV, TSV or Parquet with one coding sequence a row.
+        sequence: Column of the coding sequences.
+        steps: Of integrated gradients; more are more exact.
+    """
+    from biolect.bio.io.tables import read_usable
+    from biolect.embed.fused import FusedModel
+    from biolect.embed.published import Choice
+    from biolect.explain.explaining import explain as run
+    from biolect.explain.explaining import largest
+    from biolect.report.explanation import write_report
+
+    output = common.need_folder()
+    if common.dry_run:
+        check_inputs([table])
+        return finish({"would_read": [table], "would_write": output, "model": common.need_model()}, common=common)
+    placement = common.placement()
+    model = FusedModel.load(common.need_model(), Choice(device=placement.device, accepts_licence=True))
+    records, refused = read_usable(table, sequence, model.refusal, among=model.modalities)
+    with common.progress("explain", len(records)) as advance:
+        result = run(model, records, output, steps=steps, seed=common.seed or 0, advance=advance)
+    write_report(output, result, largest(output, 4))
+    kept = {key: result[key] for key in ("records", "arm", "target", "modalities", "faithfulness")}
+    return finish(kept, refused, common)

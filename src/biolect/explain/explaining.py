@@ -1,0 +1,207 @@
+"""Why a fused model answers as it does: modalities and codons of every record of a table, and whether to believe it.
+
+    modalities.csv    a row per record and stream: Shapley value, what is lost without it, weight of the gate
+    codons.csv        a row per codon: its letters, its residue, and the share of every stream in the answer
+    patterns.csv      a row per codon of the genetic code: how often it stands there, and its mean share
+    results.json      what `explain` returns
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from biolect import metrics
+from biolect.bio.io.tables import write_table
+from biolect.bio.sequence import Sequence as Record
+from biolect.embed.fused import FusedModel, embedded
+from biolect.explain.codons import deletion_curve, integrated_gradients
+from biolect.explain.modalities import modality_occlusion, modality_shapley
+from biolect.fusion.fusers import Masks, Streams
+
+FRACTIONS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
+BINS = 20
+"""Stretches of equal length into which every gene is cut for its profile."""
+_BATCH_RECORDS = 16
+
+
+@dataclass
+class Explained:
+    """What was found, record by record.
+
+    Attributes:
+        shapley, occlusion: Records by streams in alphabetical order.
+        codons: Codons by streams, one array per record.
+        curves: Loss of the answer when codons are deleted by their share, and at random; records by fractions.
+    """
+
+    streams: list[str]
+    shapley: list[NDArray[np.float64]] = field(default_factory=list)
+    occlusion: list[NDArray[np.float64]] = field(default_factory=list)
+    codons: list[NDArray[np.float64]] = field(default_factory=list)
+    curves: dict[str, list[NDArray[np.float64]]] = field(default_factory=lambda: {"by share": [], "at random": []})
+
+
+def explain(
+    model: FusedModel,
+    records: Sequence[Record],
+    output: Path,
+    *,
+    steps: int = 32,
+    seed: int = 0,
+    advance: Callable[[float], None] = lambda records: None,
+) -> dict[str, Any]:
+    """Explain a model's answers and write tables; return the report.
+
+    What is explained is the number, in units of the target, or of a class the logarithm of the probability of the most likely one.
+
+    Args:
+        model: What `biolect fuse` published.
+        steps: Of integrated gradients.
+        seed: Of the random order that deletions are compared with.
+        advance: Told of every batch of records.
+
+    Returns:
+        `records`; `modalities` by stream: mean absolute `shapley` value, its `interval` over records, mean `occlusion` loss;
+        `faithfulness`: how much more the answer moves when codons are deleted by their share than at random, as the area
+        between both curves (`gap`), with its interval; `patterns`, the codons with the largest mean shares; `profile`, mean
+        absolute share along the gene by stream; `map`, the codons of the records whose answers are the largest.
+    """
+    records = list(records)
+    streams = model.streams_of(embedded(model.encoders, records, output / "embeddings"))
+    names = sorted(streams.widths)
+    found: dict[int, tuple[NDArray[np.float64], ...]] = {}
+    generator = torch.Generator().manual_seed(seed)
+    for some in streams.batches(np.arange(len(records)), _BATCH_RECORDS):
+        values, masks = streams.batch(some.tolist())
+        for index, one in zip(some.tolist(), _batch(model, values, masks, steps, generator), strict=True):
+            found[index] = one
+        advance(len(some))
+    explained = Explained(names)
+    for index in range(len(records)):
+        shapley, occlusion, shares, by_share, at_random = found[index]
+        explained.shapley.append(shapley)
+        explained.occlusion.append(occlusion)
+        explained.codons.append(shares[: streams.lengths[index]])
+        explained.curves["by share"].append(by_share)
+        explained.curves["at random"].append(at_random)
+    grids = [next(iter(model.encoders.values())).grid(record) for record in records]
+    letters = [[r.residues[g.start + 3 * i : g.start + 3 * i + 3] for i in range(g.num_codons)] for r, g in zip(records, grids, strict=True)]
+    patterns = _tables(records, letters, [grid.protein for grid in grids], explained, output)
+    result = report(explained, patterns) | {"records": len(records), "arm": model.task.arm, "target": model.task.target}
+    (output / "results.json").write_text(json.dumps(result, indent=1))
+    return result
+
+
+def _batch(
+    model: FusedModel, values: Streams, masks: Masks, steps: int, generator: torch.Generator
+) -> Iterator[tuple[NDArray[np.float64], ...]]:
+    """Yield Shapley values, occlusion, shares of codons, and both deletion curves of every record."""
+    with torch.no_grad():
+        likely = model.ask(values, masks).argmax(1)
+
+    def predict(streams: Streams, kept: Masks) -> Float[Tensor, " B"]:
+        answers = model.ask(streams, kept)
+        return answers[torch.arange(len(answers)), likely].clamp_min(1e-12).log() if model.task.labels else answers[:, 0]
+
+    names = sorted(masks)
+    shapley = modality_shapley(predict, values, masks)
+    occlusion = modality_occlusion(predict, values, masks)
+    shares = integrated_gradients(predict, values, masks, steps=steps)
+    strength = shares.sum(-1).abs()
+    whole = predict(values, masks).detach()[:, None]
+    curves = [
+        (deletion_curve(predict, values, masks, scores, FRACTIONS) - whole).abs()
+        for scores in (strength, torch.rand(strength.shape, generator=generator))
+    ]
+    parts = [torch.stack([part[name] for name in names], dim=1) for part in (shapley, occlusion)]
+    for row in zip(*parts, shares, *curves, strict=True):
+        yield tuple(one.detach().double().numpy() for one in row)
+
+
+def _tables(
+    records: Sequence[Record], letters: Sequence[Sequence[str]], proteins: Sequence[str], found: Explained, output: Path
+) -> list[dict[str, Any]]:
+    """Write all tables; return the mean share of every codon of the code, the largest first."""
+    import polars
+
+    output.mkdir(parents=True, exist_ok=True)
+    modalities = {
+        "id": [record.name for record in records for _ in found.streams],
+        "stream": found.streams * len(records),
+        "shapley": np.concatenate(found.shapley),
+        "occlusion": np.concatenate(found.occlusion),
+    }
+    write_table(output / "modalities.csv", polars.DataFrame(modalities))
+    shares = np.concatenate(found.codons)
+    codons = polars.DataFrame(
+        {
+            "id": [record.name for record, own in zip(records, letters, strict=True) for _ in own],
+            "codon_position": [i + 1 for own in letters for i in range(len(own))],
+            "codon": [codon.replace("U", "T") for own in letters for codon in own],
+            "residue": [letter for protein in proteins for letter in protein],
+        }
+        | {name: shares[:, k] for k, name in enumerate(found.streams)}
+    )
+    write_table(output / "codons.csv", codons)
+    patterns = (
+        codons.with_columns(share=polars.sum_horizontal(found.streams))
+        .group_by("codon", "residue")
+        .agg(polars.len().alias("count"), polars.col("share").mean(), *(polars.col(name).mean() for name in found.streams))
+        .sort(polars.col("share").abs(), descending=True)
+    )
+    write_table(output / "patterns.csv", patterns)
+    return patterns.to_dicts()
+
+
+def report(found: Explained, patterns: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what was found over all records, as plain data."""
+    shapley, occlusion = np.abs(np.stack(found.shapley)), np.abs(np.stack(found.occlusion))
+    curves = {name: np.stack(rows) for name, rows in found.curves.items()}
+    gaps = np.trapezoid(curves["by share"] - curves["at random"], FRACTIONS, axis=1)
+    items = np.arange(len(shapley))
+
+    def spread(values: NDArray[np.float64]) -> list[float]:
+        return list(metrics.bootstrap_interval(lambda _, i: float(values[i].mean()), items))
+
+    modalities = {
+        name: {"shapley": float(shapley[:, k].mean()), "interval": spread(shapley[:, k]), "occlusion": float(occlusion[:, k].mean())}
+        for k, name in enumerate(found.streams)
+    }
+    faithfulness = {"gap": float(gaps.mean()), "interval": spread(gaps), "fractions": list(FRACTIONS)}
+    profile = np.nanmean([_binned(shares) for shares in found.codons], axis=0)
+    return {
+        "modalities": modalities,
+        "faithfulness": faithfulness | {name: rows.mean(0).tolist() for name, rows in curves.items()},
+        "patterns": patterns,
+        "profile": {name: profile[:, k].tolist() for k, name in enumerate(found.streams)},
+    }
+
+
+def _binned(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return mean absolute shares in stretches of equal length, by streams."""
+    places = np.minimum((np.arange(len(shares)) * BINS) // max(len(shares), 1), BINS - 1)
+    out = np.full((BINS, shares.shape[1]), np.nan)
+    for place in np.unique(places):
+        out[place] = np.abs(shares[places == place]).mean(axis=0)
+    return out
+
+
+def largest(folder: Path, count: int) -> Mapping[str, NDArray[np.float64]]:
+    """Return shares of codons by streams of some records, those whose shares are the largest in sum."""
+    import polars
+
+    table = polars.read_csv(folder / "codons.csv")
+    streams = table.columns[4:]
+    sums = table.group_by("id").agg(polars.sum_horizontal(polars.col(name).abs().sum() for name in streams).alias("sum"))
+    names = sums.sort("sum", "id", descending=[True, False])["id"][:count]
+    return {name: table.filter(polars.col("id") == name).select(streams).to_numpy() for name in names}
