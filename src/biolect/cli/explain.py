@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from biolect.cli.common import DEFAULTS, POSITIVE, Common, check_inputs, finish
 
 

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import Literal
 
 from biolect.cli.common import DEFAULTS, Common, check_inputs, finish
-from biolect.errors import InputError
 
 
 def predict(
@@ -27,8 +26,7 @@ def predict(
     import polars
 
     from biolect.bio.alphabet import Folds
-    from biolect.bio.io import Refusal
-    from biolect.bio.io.tables import check_ending, read_sequences, write_table
+    from biolect.bio.io.tables import check_ending, read_usable, write_table
     from biolect.bio.sequence import Modality
     from biolect.embed.fused import FusedModel
     from biolect.embed.published import Choice
@@ -47,14 +45,7 @@ def predict(
         tuned = FusedModel.load(address, Choice(device=placement.device, batch_tokens=batch_tokens, accepts_licence=True))
     else:
         tuned = Finetuned.load(address, device=placement.device, batch_tokens=batch_tokens)
-    found = [
-        Refusal(one.name, table, reason) if not isinstance(one, Refusal) and (reason := tuned.refusal(one)) else one
-        for one in read_sequences(table, modality and Modality(modality), column=sequence, among=tuned.modalities)
-    ]
-    refused = [one for one in found if isinstance(one, Refusal)]
-    records = [one for one in found if not isinstance(one, Refusal)]
-    if not records:
-        raise InputError(f"Not one of the {len(refused)} rows of '{table}' can be predicted. The first: {refused[0].reason}")
+    records, refused = read_usable(table, sequence, tuned.refusal, modality and Modality(modality), tuned.modalities)
     write_table(output, polars.DataFrame({"id": [record.name for record in records]} | tuned.answers(records)))
     folded = asdict(sum((record.folds for record in records), Folds()))
     return finish({"records": len(records), "target": tuned.task.target, "folded": folded}, refused, common)

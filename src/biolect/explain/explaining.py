@@ -1,9 +1,9 @@
 """Why a fused model answers as it does: modalities and codons of every record of a table, and whether to believe it.
 
-    modalities.csv    a row per record and stream: Shapley value, what is lost without it, weight of the gate
-    codons.csv        a row per codon: its letters, its residue, and the share of every stream in the answer
-    patterns.csv      a row per codon of the genetic code: how often it stands there, and its mean share
-    results.json      what `explain` returns
+modalities.csv    a row per record and stream: Shapley value, what is lost without it, weight of the gate
+codons.csv        a row per codon: its letters, its residue, and the share of every stream in the answer
+patterns.csv      a row per codon of the genetic code: how often it stands there, and its mean share
+results.json      what `explain` returns
 """
 
 from __future__ import annotations
@@ -95,7 +95,9 @@ def explain(
         explained.curves["by share"].append(by_share)
         explained.curves["at random"].append(at_random)
     grids = [next(iter(model.encoders.values())).grid(record) for record in records]
-    letters = [[r.residues[g.start + 3 * i : g.start + 3 * i + 3] for i in range(g.num_codons)] for r, g in zip(records, grids, strict=True)]
+    letters = [
+        [r.residues[g.start + 3 * i : g.start + 3 * i + 3] for i in range(g.num_codons)] for r, g in zip(records, grids, strict=True)
+    ]
     patterns = _tables(records, letters, [grid.protein for grid in grids], explained, output)
     result = report(explained, patterns) | {"records": len(records), "arm": model.task.arm, "target": model.task.target}
     (output / "results.json").write_text(json.dumps(result, indent=1))

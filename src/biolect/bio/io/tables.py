@@ -6,7 +6,7 @@ import difflib
 import gzip
 import io
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,6 +115,35 @@ def read_sequences(
                 yield Sequence.read(text, modality, name=name, unknown=unknown, strict=strict)
             except AlphabetError as error:
                 yield Refusal(name, place, str(error))
+
+
+def read_usable(
+    source: str,
+    column: str,
+    refusal: Callable[[Sequence], str],
+    modality: Modality | None = None,
+    among: Collection[Modality] = (),
+) -> tuple[list[Sequence], list[Refusal]]:
+    """Read all rows at once and part those that can be used from those that cannot; see `read_sequences`.
+
+    Args:
+        refusal: Why a sequence cannot be used, as a sentence; empty if it can.
+
+    Raises:
+        InputError: Like `read_sequences`; also if no row can be used.
+    """
+    records: list[Sequence] = []
+    refused: list[Refusal] = []
+    for found in read_sequences(source, modality, column=column, among=among):
+        if isinstance(found, Refusal):
+            refused.append(found)
+        elif reason := refusal(found):
+            refused.append(Refusal(found.name, source, reason))
+        else:
+            records.append(found)
+    if not records:
+        raise InputError(f"Not one of the {len(refused)} rows of '{source}' can be used. The first: {refused[0].reason}")
+    return records, refused
 
 
 def check_ending(path: str | Path) -> None:

@@ -1,0 +1,57 @@
+"""`biolect explain`: a planted rule is found, tables add up, wrong requests are one sentence."""
+
+from pathlib import Path
+
+import numpy as np
+import polars
+import pytest
+
+from tests.evaluate.test_fusing import gene
+
+QUICK = ("fit.steps=150", "fit.check_steps=25", "fit.width=8", "fit.head=mlp", "fit.learning_rate=0.01")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Rows whose value is the share of one codon of leucine: codons know it, amino acids know a sixth of it."""
+    rng = np.random.default_rng(2)
+    genes = []
+    for _ in range(120):
+        codons = [gene(rng)[i : i + 3] for i in range(3, 93, 3)]
+        genes.append("ATG" + "".join("CTG" if rng.random() < rng.uniform(0, 0.6) else codon for codon in codons) + "TAA")
+    values = [[g[i : i + 3] for i in range(0, len(g), 3)].count("CTG") / (len(g) // 3) for g in genes]
+    path = tmp_path_factory.mktemp("explain") / "table.csv"
+    polars.DataFrame({"id": [f"g{i}" for i in range(120)], "sequence": genes, "value": values}).write_csv(path)
+    return path
+
+
+def test_a_planted_codon_is_ranked_first_and_shares_add_up(biolect_command, table: Path, tmp_path: Path):
+    run, out = tmp_path / "run", tmp_path / "why"
+    fused = biolect_command(
+        *("fuse", table, "-o", run, "--target", "value", "--seeds", 1, "--fuser", "mil", "--json", *QUICK),
+        *("--encoders", "rna=codon-frequency:1,protein=one-hot:protein"),
+    )
+    assert fused.code == 0, fused.err
+    explained = biolect_command("explain", table, "-m", run, "-o", out, "--json")
+
+    assert explained.code == 0, explained.err
+    assert set(explained.result) >= {"records", "modalities", "faithfulness"} and explained.result["records"] == 120
+    patterns = polars.read_csv(out / "patterns.csv").filter(polars.col("count") > 20).sort("share", descending=True)
+    assert patterns["codon"][0] == "CTG"
+    assert explained.result["faithfulness"]["interval"][0] > 0
+    sums = polars.read_csv(out / "modalities.csv").group_by("id", maintain_order=True).agg(polars.col("shapley").sum())
+    said = polars.read_csv(run / "predictions.csv")
+    best = max(
+        (name for name in said.columns[4:] if name in ("rna", "protein", "mil", "late")), key=lambda n: fused.result["arms"][n]["valid"]
+    )
+    mean = said.filter(polars.col("split") == "train")["value"].mean()
+    joined = said.join(sums, on="id")
+    assert np.allclose(joined["shapley"] + mean, joined[best], atol=1e-3)
+    page = (out / "report.html").read_text()
+    assert "Can it be believed?" in page and page.count("data:image/svg") == 4
+
+
+def test_a_folder_that_holds_no_fusion_is_refused(biolect_command, table: Path, tmp_path: Path):
+    outcome = biolect_command("explain", table, "-m", tmp_path, "-o", tmp_path / "why")
+
+    assert outcome.code == 2 and "holds no fused model" in outcome.err
