@@ -26,6 +26,7 @@ from biolect.bio.sequence import Sequence as Record
 from biolect.embed.fused import FusedModel, embedded
 from biolect.explain.codons import deletion_curve, integrated_gradients
 from biolect.explain.modalities import modality_occlusion, modality_shapley
+from biolect.fusion.align import CodonGrid
 from biolect.fusion.fusers import Masks, Streams
 
 FRACTIONS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
@@ -95,9 +96,7 @@ def explain(
         explained.curves["by share"].append(by_share)
         explained.curves["at random"].append(at_random)
     grids = [next(iter(model.encoders.values())).grid(record) for record in records]
-    letters = [
-        [r.residues[g.start + 3 * i : g.start + 3 * i + 3] for i in range(g.num_codons)] for r, g in zip(records, grids, strict=True)
-    ]
+    letters = [_codons(record, grid) for record, grid in zip(records, grids, strict=True)]
     patterns = _tables(records, letters, [grid.protein for grid in grids], explained, output)
     result = report(explained, patterns) | {"records": len(records), "arm": model.task.arm, "target": model.task.target}
     (output / "results.json").write_text(json.dumps(result, indent=1))
@@ -128,6 +127,10 @@ def _batch(
     parts = [torch.stack([part[name] for name in names], dim=1) for part in (shapley, occlusion)]
     for row in zip(*parts, shares, *curves, strict=True):
         yield tuple(one.detach().double().numpy() for one in row)
+
+
+def _codons(record: Record, grid: CodonGrid) -> list[str]:
+    return [record.residues[start : start + 3] for start in range(grid.start, grid.start + 3 * grid.num_codons, 3)]
 
 
 def _tables(
@@ -169,7 +172,7 @@ def report(found: Explained, patterns: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what was found over all records, as plain data."""
     shapley, occlusion = np.abs(np.stack(found.shapley)), np.abs(np.stack(found.occlusion))
     curves = {name: np.stack(rows) for name, rows in found.curves.items()}
-    gaps = np.trapezoid(curves["by share"] - curves["at random"], FRACTIONS, axis=1)
+    gaps = np.asarray(np.trapezoid(curves["by share"] - curves["at random"], FRACTIONS, axis=1))
     items = np.arange(len(shapley))
 
     def spread(values: NDArray[np.float64]) -> list[float]:
