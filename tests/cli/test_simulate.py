@@ -38,3 +38,11 @@ def test_molecules_are_a_table_of_domains(biolect_command, tmp_path):
     names = {path.rsplit("/", 1)[1] for path in outcome.result["files"]}
     assert names == {"molecules.csv", "truth.tsv", "truth.json", "run.json"}
     assert (tmp_path / "toy" / "molecules.csv").read_text().startswith("name,domain,smiles\nD001-1,D001,")
+
+
+def test_expression_is_a_table_with_its_rule(biolect_command, tmp_path):
+    outcome = biolect_command("simulate", "expression", "-o", tmp_path / "toy", "--genes", 20, "--families", 4, "--json")
+
+    names = {path.rsplit("/", 1)[1] for path in outcome.result["files"]}
+    assert names == {"expression.csv", "truth.tsv", "truth.json", "run.json"}
+    assert (tmp_path / "toy" / "expression.csv").read_text().startswith("id,family,sequence,expression\nE0001,")

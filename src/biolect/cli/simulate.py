@@ -8,7 +8,7 @@ from biolect.cli.common import DEFAULTS, WHOLE, Common, finish
 
 
 def simulate(
-    what: Literal["genomes", "families", "molecules"],
+    what: Literal["genomes", "families", "molecules", "expression"],
     *,
     genes: Annotated[int, WHOLE] = 200,
     families: Annotated[int, WHOLE] = 40,
@@ -21,8 +21,9 @@ def simulate(
     Args:
         what: `genomes` is a bacterium (GenBank) and a eukaryote (GFF3 and FASTA) that share protein families;
             `families` are protein families (A3M), each drawn from a profile of its own; `molecules` are domains of
-            molecules (CSV), each with a scaffold of its own.
-        genes: Genes per organism.
+            molecules (CSV), each with a scaffold of its own; `expression` is a table of coding sequences (CSV) with a value that
+            follows a known rule.
+        genes: Genes per organism, or of the table.
         families: Families of homologous proteins; those of genomes are shared by the organisms.
         members: Proteins per family where there are no genomes, or molecules per domain.
         domains: Domains of molecules.
@@ -35,6 +36,9 @@ def simulate(
     seed = common.seed or 0
     if what == "genomes":
         simulate.genomes(folder, seed=seed, num_genes=genes, num_families=families)
+        files.write_run_json(folder, seed=seed, kind=what, genes=genes, families=families)
+    elif what == "expression":
+        simulate.expression(folder, seed=seed, num_genes=genes, num_families=families)
         files.write_run_json(folder, seed=seed, kind=what, genes=genes, families=families)
     elif what == "molecules":
         simulate.molecules(folder, seed=seed, num_domains=domains, num_members=members)

@@ -1,0 +1,97 @@
+"""Toy messengers: coding sequences of known families whose expression follows a known rule.
+
+Three things decide it, each of which another view shows best: how fast codons are read on average (codons, whatever their
+order), how often two slow codons follow each other (codons in their order), and how often two given residues follow each other
+(the protein). What is measured is their sum and noise.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biolect.bio.genetic_code import GeneticCode
+from biolect.errors import ConfigError
+from biolect.files import atomic_path
+from biolect.simulate.toy_families import draw_families
+
+PARTS = {"speed": 1.0, "stalls": 0.6, "pairs": 0.6}
+"""How much each part weighs, in deviations; noise has `NOISE`."""
+NOISE = 0.5
+_PAIRED = "LS"
+
+
+def expression(folder: Path | str, *, seed: int = 0, num_genes: int = 400, num_families: int = 80) -> list[Path]:
+    """Write coding sequences as a table with columns `id`, `family`, `sequence` and `expression`, and the truth about them.
+
+    The truth is `truth.tsv`, the speed of every codon and whether it is slow, and `truth.json`: the rule, and the rank of what is
+    measured among what is true, which no model can beat in the long run.
+
+    Returns:
+        The table, as `fuse` and `audit` take it.
+
+    Raises:
+        ConfigError: If a count is not positive, or there are fewer than 20 genes.
+    """
+    if num_genes < 20 or num_families < 1:
+        raise ConfigError(f"num_genes = {num_genes} must be at least 20, and num_families = {num_families} at least 1.")
+    rng, code = np.random.default_rng(seed), GeneticCode.by_id(1)
+    members = -(-num_genes // num_families)
+    found = list(draw_families(seed=seed, num_families=num_families, num_members=members, lengths=(50, 160)))
+    proteins = [(family.name, f"M{one.replace('-', '')}") for i in range(members) for family in found for one in family.members[i : i + 1]]
+    codons = {letter: [c for c in _CODONS if code.translate(c) == letter] for letter in set(code.translate("".join(_CODONS)))}
+    # Centered within a residue's codons, so that the protein alone says nothing about speed.
+    speeds = {codon: x for own in codons.values() for codon, x in zip(own, _centered(rng.normal(size=len(own))), strict=True)}
+    slow = {codon for codon, speed in speeds.items() if speed < np.quantile(list(speeds.values()), 0.3)}
+    genes = [_recoded(rng, protein, codons, speeds) for _, protein in proteins[:num_genes]]
+    parts = {
+        "speed": [np.mean([speeds[codon] for codon in gene]) for gene in genes],
+        "stalls": [-_adjacent([codon in slow for codon in gene]) for gene in genes],
+        "pairs": [protein.count(_PAIRED) / len(protein) for _, protein in proteins[:num_genes]],
+    }
+    true = sum(PARTS[name] * _standard(np.array(values)) for name, values in parts.items())
+    measured = true + NOISE * rng.normal(size=num_genes)
+    rows = [
+        f"E{i:04d},{name},{''.join(gene)}TAA,{value:.5f}\n"
+        for i, ((name, _), gene, value) in enumerate(zip(proteins[:num_genes], genes, measured, strict=True), 1)
+    ]
+    ranks = np.argsort(np.argsort([true, measured], axis=1), axis=1)
+    truth = {"seed": seed, "weights": PARTS, "noise": NOISE, "residue_pair": _PAIRED, "ceiling_spearman": float(np.corrcoef(ranks)[0, 1])}
+    texts = {
+        "expression.csv": "id,family,sequence,expression\n" + "".join(rows),
+        "truth.tsv": "codon\tspeed\tis_slow\n" + "".join(f"{c}\t{speeds[c]:.5f}\t{int(c in slow)}\n" for c in _CODONS),
+        "truth.json": json.dumps(truth, indent=2) + "\n",
+    }
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        with atomic_path(folder / name) as temporary:
+            temporary.write_text(text, encoding="ascii")
+    return [folder / "expression.csv"]
+
+
+_CODONS = [a + b + c for a in "ACGT" for b in "ACGT" for c in "ACGT"]
+
+
+def _recoded(rng: np.random.Generator, protein: str, codons: dict[str, list[str]], speeds: dict[str, float]) -> list[str]:
+    """Return codons of a protein, fast or slow ones preferred as strongly as the gene happens to."""
+    taste, gene = rng.normal(), []
+    for letter in protein:
+        chances = np.exp([taste * speeds[codon] for codon in codons[letter]])
+        gene.append(str(rng.choice(codons[letter], p=chances / chances.sum())))
+    return gene
+
+
+def _centered(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return values - values.mean()
+
+
+def _standard(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return _centered(values) / (values.std() or 1.0)
+
+
+def _adjacent(flags: list[bool]) -> float:
+    return float(np.mean([one and other for one, other in zip(flags, flags[1:], strict=False)]))
