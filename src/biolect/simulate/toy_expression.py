@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from biolect.bio.genetic_code import GeneticCode
 from biolect.errors import ConfigError
 from biolect.files import atomic_path
+from biolect.metrics import spearman
 from biolect.simulate.toy_families import draw_families
 
 PARTS = {"speed": 1.0, "stalls": 0.6, "pairs": 0.6}
@@ -52,14 +53,13 @@ def expression(folder: Path | str, *, seed: int = 0, num_genes: int = 400, num_f
         "stalls": [-_adjacent([codon in slow for codon in gene]) for gene in genes],
         "pairs": [protein.count(_PAIRED) / len(protein) for _, protein in proteins[:num_genes]],
     }
-    true = sum(PARTS[name] * _standard(np.array(values)) for name, values in parts.items())
+    true = np.sum([PARTS[name] * _standard(np.array(values)) for name, values in parts.items()], axis=0)
     measured = true + NOISE * rng.normal(size=num_genes)
     rows = [
         f"E{i:04d},{name},{''.join(gene)}TAA,{value:.5f}\n"
         for i, ((name, _), gene, value) in enumerate(zip(proteins[:num_genes], genes, measured, strict=True), 1)
     ]
-    ranks = np.argsort(np.argsort([true, measured], axis=1), axis=1)
-    truth = {"seed": seed, "weights": PARTS, "noise": NOISE, "residue_pair": _PAIRED, "ceiling_spearman": float(np.corrcoef(ranks)[0, 1])}
+    truth = {"seed": seed, "weights": PARTS, "noise": NOISE, "residue_pair": _PAIRED, "ceiling_spearman": spearman(true, measured)}
     texts = {
         "expression.csv": "id,family,sequence,expression\n" + "".join(rows),
         "truth.tsv": "codon\tspeed\tis_slow\n" + "".join(f"{c}\t{speeds[c]:.5f}\t{int(c in slow)}\n" for c in _CODONS),
