@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from biolect.errors import ShapeError
-from biolect.fusion.fusers import Concatenation, CrossAttention, GatedAttention, drop_streams, mean_entropy, shuffled_partners
+from biolect.fusion.fusers import Concatenation, CrossAttention, GatedAttention, _averaged, drop_streams, mean_entropy, shuffled_partners
 from biolect.fusion.heads import AttentionPool, FusionModel, Linear, Perceptron, TextCNN
 
 INPUTS = {"dna": 7, "rna": 5, "protein": 3}
@@ -181,3 +181,12 @@ def test_streams_of_another_name_are_refused():
     with pytest.raises(ShapeError, match="This fuser reads dna, protein, rna, not dna, rna"):
         streams, masks = batch(inputs={"dna": 7, "rna": 5})
         FUSERS[0].build()(streams, masks)
+
+
+def test_keys_of_one_codon_are_the_codons_and_averages_skip_what_is_masked():
+    values, mask = torch.arange(12.0).reshape(1, 6, 2), torch.tensor([[True, True, False, True, False, False]])
+
+    assert _averaged(values, mask, 1)[0] is values
+    found, there = _averaged(values, mask, 4)
+
+    assert torch.equal(found[0, 0], values[0, [0, 1, 3]].mean(0)) and there.tolist() == [[True, False]]

@@ -16,6 +16,7 @@ import pydantic
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from biolect import config
 from biolect.errors import ShapeError
@@ -180,6 +181,7 @@ class CrossAttention(Fuser):
 
         Attributes:
             marks_streams: Add a learned vector to each projected stream, so that attention knows whose a codon is.
+            key_codons: Neighboring codons that are averaged into one key; the cost of attention falls by as much.
         """
 
         kind: Literal["attention"] = "attention"
@@ -187,6 +189,7 @@ class CrossAttention(Fuser):
         heads: int = pydantic.Field(default=4, gt=0)
         dropout: float = pydantic.Field(default=0.1, ge=0, lt=1)
         marks_streams: bool = False
+        key_codons: int = pydantic.Field(default=1, gt=0)
 
         @pydantic.model_validator(mode="after")
         def _heads_fit(self) -> CrossAttention.Config:
@@ -197,7 +200,7 @@ class CrossAttention(Fuser):
         @classmethod
         def narrow(cls, inputs: dict[str, int]) -> CrossAttention.Config:
             """Return sizes for a table of a few thousand rows."""
-            return cls(inputs=inputs, width=64)
+            return cls(inputs=inputs, width=64, dropout=0.0, key_codons=16)
 
         def build(self) -> CrossAttention:
             """Return the fuser."""
@@ -212,7 +215,7 @@ class CrossAttention(Fuser):
         self.norm = nn.ModuleDict({name: nn.LayerNorm(config.width) for name in self.names})
         self.join = nn.Linear(len(self.names) * config.width, config.width)
         self.last_norm = nn.LayerNorm(config.width)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout, self.key_codons = nn.Dropout(config.dropout), config.key_codons
         marks = torch.zeros(len(self.names), config.width)
         self.marks = nn.Parameter(marks) if config.marks_streams else None
 
@@ -223,15 +226,26 @@ class CrossAttention(Fuser):
         parts = [self.project[name](x).tanh() for name, x in zip(self.names, streams, strict=True)]
         if self.marks is not None:
             parts = [part + mark for part, mark in zip(parts, self.marks, strict=True)]
-        keys = torch.cat(parts, dim=1)
+        pooled = [_averaged(part, kept[:, i], self.key_codons) for i, part in enumerate(parts)]
+        keys, there = torch.cat([part for part, _ in pooled], dim=1), torch.cat([mask for _, mask in pooled], dim=1)
         # A row without any codon would divide by nothing; it is masked afterwards.
-        hidden = (~kept.flatten(1)) & kept.flatten(1).any(1, keepdim=True)
+        hidden = ~there & there.any(1, keepdim=True)
         joined = []
         for i, (name, part) in enumerate(zip(self.names, parts, strict=True)):
             seen, _ = self.attend[name](part, keys, keys, key_padding_mask=hidden, need_weights=False)
             joined.append(self.norm[name](part + self.dropout(seen)) * kept[:, i, :, None])
         total = sum(joined, torch.zeros_like(joined[0])) / kept.sum(1).clamp_min(1).unsqueeze(-1)
         return self.last_norm(total + self.join(torch.cat(joined, dim=-1))), None
+
+
+def _averaged(values: Float[Tensor, "B P D"], mask: Bool[Tensor, "B P"], size: int) -> tuple[Float[Tensor, "B K D"], Bool[Tensor, "B K"]]:
+    """Return means over so many neighbors that are there, and whether any is."""
+    if size == 1:
+        return values, mask
+    more = -values.shape[1] % size
+    rows = functional.pad(values * mask.unsqueeze(-1), (0, 0, 0, more)).unflatten(1, (-1, size)).sum(2)
+    counts = functional.pad(mask, (0, more)).unflatten(1, (-1, size)).sum(2)
+    return rows / counts.clamp_min(1).unsqueeze(-1), counts > 0
 
 
 AnyFuser = Concatenation.Config | GatedAttention.Config | CrossAttention.Config

@@ -29,6 +29,8 @@ class Fit(Config):
         gate_width: Of the gate over streams.
         head: `textcnn` takes the largest answer of convolutions over codons; the others pool codons, by a mean or by attention.
         channels: Of the head, for each of its kernels.
+        projects_all: Concatenation projects every stream, not DNA alone.
+        key_codons: Codons that cross-modal attention averages into one key.
         learning_rate: Divided by 10 after `plateau` checks without a better validation loss.
         steps: Of the optimizer, at most.
         check_steps: Steps between looks at the validation loss; 0 looks once an epoch.
@@ -44,13 +46,15 @@ class Fit(Config):
     head: Literal["textcnn", "attention_pool", "linear", "mlp"] = "textcnn"
     channels: int = pydantic.Field(default=48, gt=0)
     projects_all: bool = True
+    key_codons: int = pydantic.Field(default=16, gt=0)
+    attention_dropout: float = pydantic.Field(default=0.0, ge=0, lt=1)
     learning_rate: float = pydantic.Field(default=1e-3, gt=0)
     weight_decay: float = pydantic.Field(default=1e-4, ge=0)
     batch_records: int = pydantic.Field(default=32, gt=0)
-    steps: int = pydantic.Field(default=1_000, gt=0)
+    steps: int = pydantic.Field(default=600, gt=0)
     check_steps: int = pydantic.Field(default=50, ge=0)
     plateau: int = pydantic.Field(default=2, gt=0)
-    patience: int = pydantic.Field(default=5, gt=0)
+    patience: int = pydantic.Field(default=4, gt=0)
     entropy_weight: float = 0.01
     stream_dropout: float = pydantic.Field(default=0.1, ge=0, lt=1)
 
@@ -62,6 +66,8 @@ class Fit(Config):
             gate_width=100,
             channels=100,
             projects_all=False,
+            key_codons=1,
+            attention_dropout=0.1,
             learning_rate=3e-5,
             weight_decay=1e-5,
             steps=1_000_000,
@@ -77,7 +83,8 @@ class Fit(Config):
         if kind == "mil":
             fuser = GatedAttention.Config(inputs=inputs, width=self.width, gate_width=self.gate_width)
         elif kind == "attention":
-            fuser = CrossAttention.Config(inputs=inputs, width=self.width)
+            shape = {"width": self.width, "key_codons": self.key_codons, "dropout": self.attention_dropout}
+            fuser = CrossAttention.Config(inputs=inputs, **shape)
         elif self.projects_all:
             fuser = Concatenation.Config(inputs=inputs, projected=tuple(sorted(inputs)), projected_width=self.width)
         else:
