@@ -158,7 +158,8 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=int, default=0)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
-        compare(Path(work), asked.megabytes, asked.rounds)
+        if asked.rounds:
+            compare(Path(work), asked.megabytes, asked.rounds)
         if asked.gigabytes:
             memory(Path(work), asked.gigabytes)
 
