@@ -12,7 +12,8 @@ from biolect.embed.codons import CodonEncoder
 from biolect.embed.fused import FusedModel, embedded
 from biolect.errors import ConfigError
 from biolect.evaluate.arms import FusionConfig
-from biolect.evaluate.fusing import LATE, fuse
+from biolect.evaluate.comparison import LATE
+from biolect.evaluate.fusing import fuse
 from biolect.train.fusing import Fit
 
 SMALL = Fit(width=8, gate_width=4, head="mlp", steps=100, check_steps=20, learning_rate=1e-2)
@@ -53,6 +54,7 @@ def test_every_arm_control_and_baseline_stands_in_one_table(run):
 
     assert {"dna", "rna", "protein", "concatenation", "mil", "attention", LATE, "late, stacked"} <= set(found["arms"])
     assert {"mil without entropy", "one encoder several times", "shuffled partners"} <= set(found["arms"])
+    assert {"ridge on means, rna", "ridge on means, all", "process on means, all"} <= set(found["arms"])
     assert {"length_ridge", "codons_ridge", "amino_acids_forest", "everything_mean", "lookup"} <= set(found["baselines"])
     assert found["metric"] == "spearman" and found["gain"]["arm"] in ("concatenation", "mil", "attention")
     assert all(one["interval"][0] <= one["test"] <= one["interval"][1] for one in found["arms"].values())

@@ -11,17 +11,14 @@ fused.yaml         with `members/`, the arm that validation likes best, for biol
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from biolect import metrics
 from biolect.bio.io.tables import write_table
 from biolect.bio.sequence import Modality
 from biolect.data.labelled import Labelled, read_labelled
@@ -31,7 +28,9 @@ from biolect.embed.codons import CodonEncoder
 from biolect.embed.fused import codon_encoders, embedded, refusal
 from biolect.embed.published import DEFAULT, Choice
 from biolect.evaluate.arms import Arm, FusionConfig, Runs, fusions, singles
-from biolect.evaluate.composition import Baselines, composition, judge, lookup
+from biolect.evaluate.comparison import ENSEMBLE, LATE, STACKING, Judged, Said, mean_value
+from biolect.evaluate.composition import Baselines, composition, lookup
+from biolect.evaluate.pooled import MOST_ROWS, gaussian_process, pooled, ridge
 from biolect.evaluate.tables import translated
 from biolect.files import write_run_json
 from biolect.fusion.late import MeanFusion, Stacking, mean_of_chances
@@ -39,21 +38,8 @@ from biolect.fusion.streams import CodonStreams
 from biolect.train.log import MetricsLog
 from biolect.train.pretrain import METRICS, claim
 
-RESULTS, LATE, STACKING, ENSEMBLE = "results.json", "late", "late, stacked", "best encoder, several seeds"
+RESULTS = "results.json"
 Advance = Callable[[float], None]
-
-
-@dataclass
-class Said:
-    """What every arm says of all records.
-
-    Attributes:
-        predictions: Seeds by records by classes, or by one number.
-        weights: Seeds by records by streams, of arms that have them.
-    """
-
-    predictions: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-    weights: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 def fuse(
@@ -106,6 +92,7 @@ def fuse(
     runs = Runs(config, output, data, streams, log, told.get("steps", lambda _: None))
     said = Said()
     best_single = _train(runs, said)
+    _add_pooled(data, streams, said)
     table = Judged(data, said, _baselines(config, data, threads))
     result = table.report(best_single, runs) | _facts(config, data, encoders)
     # What is no number has no place in JSON.
@@ -121,7 +108,7 @@ def _train(runs: Runs, said: Said) -> str:
     own = singles(runs.config)
     for arm in own:
         said.predictions[arm.name], _ = runs.run(arm)
-    best = max(own, key=lambda arm: _mean_value(runs.data, said.predictions[arm.name], "valid"))
+    best = max(own, key=lambda arm: mean_value(runs.data, said.predictions[arm.name], "valid"))
     joint = fusions(runs.config, best.name)
     for arm in joint:
         said.predictions[arm.name], weights = runs.run(arm)
@@ -134,9 +121,20 @@ def _train(runs: Runs, said: Said) -> str:
         if runs.config.seeds >= len(own):
             said.predictions[ENSEMBLE] = _rolled(runs.data, said.predictions[best.name], len(own))
     members = {arm.name: [arm] for arm in [*own, *joint] if not arm.is_control} | ({LATE: own} if len(own) > 1 else {})
-    chosen = max(members, key=lambda name: _mean_value(runs.data, said.predictions[name], "valid"))
+    chosen = max(members, key=lambda name: mean_value(runs.data, said.predictions[name], "valid"))
     runs.publish(chosen, members[chosen], late if chosen == LATE else None)
     return best.name
+
+
+def _add_pooled(data: Labelled, streams: CodonStreams, said: Said) -> None:
+    """Add regression on mean embeddings, of every encoder and of all; nothing is drawn, so there is one seed."""
+    training, everything = data.of("train"), sorted(streams.vectors)
+    for label, names in ({name: [name] for name in everything} | ({"all": everything} if len(everything) > 1 else {})).items():
+        features = pooled(streams.named({name: name for name in names}))
+        said.predictions[f"ridge on means, {label}"] = ridge(features, data.targets, training, len(data.labels))[None]
+        if not data.labels and len(training) <= MOST_ROWS:
+            mean, said.deviations[f"process on means, {label}"] = gaussian_process(features, data.targets, training)
+            said.predictions[f"process on means, {label}"] = mean[None]
 
 
 def _late(data: Labelled, parts: NDArray[np.float64]) -> tuple[MeanFusion | None, NDArray[np.float64]]:
@@ -164,11 +162,6 @@ def _rolled(data: Labelled, predictions: NDArray[np.float64], size: int) -> NDAr
     return _late(data, rolled)[1]
 
 
-def _mean_value(data: Labelled, predictions: NDArray[np.float64], split: str) -> float:
-    chosen = data.of(split)
-    return float(np.mean([judge(data.targets[chosen], one[chosen]) for one in predictions]))
-
-
 def _baselines(config: FusionConfig, data: Labelled, threads: int) -> dict[str, NDArray[np.float64]]:
     """Return what composition says of test records, by baseline; trained on all the others."""
     known, test = np.flatnonzero(data.splits != SPLITS.index("test")), data.of("test")
@@ -176,109 +169,6 @@ def _baselines(config: FusionConfig, data: Labelled, threads: int) -> dict[str, 
     models = Baselines(composition(data.records, proteins), data.targets, len(data.labels), config.columns.seed, threads)
     found = dict(zip(models.names, models.predict(known, test).swapaxes(0, 1), strict=True))
     return found | {"lookup": lookup(data.records, data.targets, len(data.labels), known, test)}
-
-
-@dataclass
-class Judged:
-    """All arms and baselines on the test records."""
-
-    data: Labelled
-    said: Said
-    baselines: dict[str, NDArray[np.float64]]
-
-    def report(self, best_single: str, runs: Runs) -> dict[str, Any]:
-        """Return the table."""
-        truth = self.data.targets[self.data.of("test")]
-        values = {name: judge(truth, found) for name, found in self.baselines.items()}
-        composed = max((name for name in values if name != "lookup"), key=lambda name: np.nan_to_num(values[name], nan=-1))
-        arms = {name: self._valued(name) | self._training(runs, name) for name in self.said.predictions}
-        learned = [arm.name for arm in fusions(runs.config, best_single) if not arm.is_control]
-        gains, weights = {}, next((name for name in ("mil",) if name in self.said.weights), None)
-        best = max(learned, key=lambda name: arms[name]["valid"]) if learned else LATE if LATE in arms else None
-        if best is not None:
-            others = [name for name in (best_single, LATE, ENSEMBLE) if name in arms and name != best]
-            gains = {name: self._difference(best, self.said.predictions[name][:, self.data.of("test")]) for name in others}
-            gains["composition"] = self._difference(best, self.baselines[composed][None]) | {"baseline": composed}
-        return {
-            "metric": "accuracy" if self.data.labels else "spearman",
-            "arms": arms,
-            "best_single": best_single,
-            "gain": {"arm": best} | gains.get(best_single, {"difference": None, "interval": None}),
-            "gains": gains,
-            "baselines": {name: {"value": values[name], "interval": self._interval(found[None])} for name, found in self.baselines.items()},
-            "composition": composed,
-            "modality_weights": {} if weights is None else self._weights(weights, sorted(runs.config.encoders)),
-        }
-
-    def _valued(self, name: str) -> dict[str, Any]:
-        found, test = self.said.predictions[name], self.data.of("test")
-        truth = self.data.targets[test]
-        return {
-            "valid": _mean_value(self.data, found, "valid"),
-            "test": _mean_value(self.data, found, "test"),
-            "interval": self._interval(found[:, test]),
-            "seeds": len(found),
-            "by_seed": [judge(truth, one[test]) for one in found],
-        }
-
-    def _training(self, runs: Runs, name: str) -> dict[str, Any]:
-        fitted = runs.fitted.get(name)
-        if not fitted:
-            return {}
-        return {"trained_weights": sum(w.numel() for w in fitted[0].model.parameters()), "best_steps": [one.best_step for one in fitted]}
-
-    def _interval(self, found: NDArray[np.float64]) -> list[float]:
-        """Return the interval of the mean value of seeds by test records by outputs."""
-        return self._bootstrap(found, lambda part, s, i: float(np.mean([judge(part[i], one[i]) for one in found[s]])))
-
-    def _difference(self, arm: str, other: NDArray[np.float64]) -> dict[str, Any]:
-        """Return how much better an arm is than predictions, seeds by test records by outputs; both on the same drawn records."""
-        found = self.said.predictions[arm][:, self.data.of("test")]
-
-        def gap(truth: NDArray[np.float64], s: NDArray[np.int64], i: NDArray[np.int64]) -> float:
-            ours = np.mean([judge(truth[i], one[i]) for one in found[s]])
-            return float(ours - np.mean([judge(truth[i], one[i]) for one in other[s % len(other)]]))
-
-        truth = self.data.targets[self.data.of("test")]
-        whole = gap(truth, np.arange(len(found)), np.arange(len(truth)))
-        return {"difference": whole, "interval": self._bootstrap(found, gap)}
-
-    def _bootstrap(
-        self, found: NDArray[np.float64], statistic: Callable[[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]], float]
-    ) -> list[float]:
-        test = self.data.of("test")
-        truth, clusters = self.data.targets[test], self.data.clusters[test]
-        if np.isnan(statistic(truth, np.arange(len(found)), np.arange(len(test)))):
-            # Equal guesses for all records have no rank correlation.
-            return [math.nan, math.nan]
-        return list(metrics.bootstrap_interval(lambda s, i: statistic(truth, s, i), clusters, num_seeds=len(found), draws=500))
-
-    def _weights(self, arm: str, streams: list[str]) -> dict[str, Any]:
-        """Return the mean weight of every stream on test records, with its interval over clusters and seeds."""
-        test = self.data.of("test")
-        found = self.said.weights[arm][:, test]
-        return {
-            name: {
-                "mean": float(found[:, :, k].mean()),
-                "interval": self._bootstrap(found, lambda _, s, i, k=k: float(found[s][:, i, k].mean())),
-                "by_seed": found[:, :, k].mean(axis=1).tolist(),
-            }
-            for k, name in enumerate(streams)
-        }
-
-    def frame(self, target: str) -> Any:
-        """Return what every arm says of every record, mean over seeds; of classes the most likely one."""
-        import polars
-
-        data = self.data
-
-        def shown(found: NDArray[np.float64]) -> list[Any]:
-            return [data.labels[i] for i in found.argmax(axis=1)] if data.labels else found[:, 0].tolist()
-
-        truth = [data.labels[int(t)] for t in data.targets] if data.labels else data.targets.tolist()
-        columns = {"id": [r.name for r in data.records], "split": [SPLITS[i] for i in data.splits.tolist()], target: truth}
-        columns |= {"cluster": data.clusters.tolist()}
-        return polars.DataFrame(columns | {name: shown(found.mean(axis=0)) for name, found in self.said.predictions.items()})
 
 
 def _facts(config: FusionConfig, data: Labelled, encoders: Mapping[str, CodonEncoder]) -> dict[str, Any]:
