@@ -5,6 +5,7 @@ On tables of a hundred rows they are often the best there is, and the process sa
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,7 @@ def gaussian_process(
     The kernel is a squared exponential and noise, on the first principal components of the features.
     """
     from sklearn.decomposition import PCA
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
     from sklearn.pipeline import make_pipeline
@@ -68,6 +70,9 @@ def gaussian_process(
     reduced = reduced / (reduced[training].std() or 1.0)
     kernel = ConstantKernel(1.0) * RBF(np.sqrt(count), (1e-1, 1e4)) + WhiteKernel(0.5, (1e-4, 1e2))
     process = GaussianProcessRegressor(kernel, normalize_y=True, n_restarts_optimizer=2, random_state=seed)
-    fitted: Any = process.fit(reduced[training], targets[training])
+    with warnings.catch_warnings():
+        # A bound that is reached says that there is little to learn, and so do the deviations.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fitted: Any = process.fit(reduced[training], targets[training])
     mean, deviation = fitted.predict(reduced, return_std=True)
     return mean[:, None], deviation
