@@ -201,8 +201,12 @@ def markdown(results: dict[str, Any]) -> str:
         found = row.get(key)
         return f"{found['bits']:.3f} [{found['low']:.3f}, {found['high']:.3f}]" if found else "-"
 
+    planned, done = sum(arm.seeds for arm in ARMS.values()), sum(map(len, results["seeds"].values()))
+    state = f"{done} of {planned} runs have ended" + (": interim, single seeds prove little." if done < planned else ".")
     lines = [
         "# Translation study",
+        "",
+        state,
         "",
         "Bits per residue of the scored member on test clusters; 95 % intervals over clusters and seeds.",
         "",
@@ -258,6 +262,8 @@ def figures(runs: dict[str, Any], output: Path) -> None:
         ("gene alone", "dna", "gene alone"),
     )
     for name, limit in (("curves", 3.2e6), ("curves_flank", 2.1e7)):
+        if not any((ARMS[arm].millions > 3) == (limit > 4e6) for arm in runs):
+            continue
         figure, axes = new_figure(13.0, 4.0, columns=3)
         for number, (arm, found) in enumerate(runs.items()):
             if (ARMS[arm].millions > 3) != (limit > 4e6):
