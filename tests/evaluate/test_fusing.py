@@ -1,6 +1,7 @@
 """A table of fusion arms: what is learned, what is compared with what, and what is not done twice."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars
@@ -38,8 +39,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def config(table: Path, **changes: object) -> FusionConfig:
-    asked = {"data": str(table), "columns": Columns(target="value"), "fit": SMALL, "seeds": 2}
+def config(table: Path, **changes: Any) -> FusionConfig:
+    asked: dict[str, Any] = {"data": str(table), "columns": Columns(target="value"), "fit": SMALL, "seeds": 2}
     return FusionConfig(**(asked | changes))
 
 

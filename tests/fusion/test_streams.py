@@ -53,7 +53,7 @@ def test_answers_do_not_depend_on_what_else_is_asked_nor_on_the_order(streams: C
 
     assert np.abs(together.outputs - alone).max() < TOLERANCE
     assert np.abs(together.outputs[[3, 1, 0, 2]] - turned.outputs).max() < TOLERANCE
-    assert np.allclose(together.weights.sum(axis=1), 1)
+    assert together.weights is not None and np.allclose(together.weights.sum(axis=1), 1)
 
 
 def test_every_record_comes_once_an_epoch_and_the_order_is_drawn_anew(streams: CodonStreams):

@@ -29,7 +29,9 @@ def model(request: pytest.FixtureRequest) -> LanguageModel:
 def test_fresh_adapters_change_no_bit(model: LanguageModel):
     before = read(model).detach()
 
-    assert torch.equal(read(add_adapters(model, rank=2)), before)
+    add_adapters(model, rank=2)
+
+    assert torch.equal(read(model), before)
 
 
 def test_only_adapters_are_trained_and_each_of_them_reaches_the_output(model: LanguageModel):
@@ -38,7 +40,7 @@ def test_only_adapters_are_trained_and_each_of_them_reaches_the_output(model: La
     trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
 
     assert trained and all("lora_" in name for name in trained)
-    assert all(bool(weight.grad.any()) for name, weight in trained.items() if "lora_B" in name)
+    assert all(weight.grad is not None and bool(weight.grad.any()) for name, weight in trained.items() if "lora_B" in name)
 
 
 def test_merged_equals_unmerged_and_loads_as_it_was_built(model: LanguageModel):
