@@ -43,7 +43,7 @@ def test_a_planted_codon_is_ranked_first_and_shares_add_up(biolect_command, tabl
     said = polars.read_csv(run / "predictions.csv")
     arms = fused.result["arms"]
     best = max(("late", "mil", "protein", "rna"), key=lambda name: arms[name]["valid"])
-    mean = said.filter(polars.col("split") == "train")["value"].mean()
+    mean = said.filter(polars.col("split") == "train")["target"].mean()
     joined = said.join(sums, on="id")
     assert np.allclose(joined["shapley"] + mean, joined[best], atol=1e-3)
     page = (out / "report.html").read_text()

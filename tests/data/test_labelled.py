@@ -79,7 +79,7 @@ def test_rows_that_cannot_be_used_are_listed_and_the_others_kept(tmp_path: Path)
         (
             ["1", "2", "x", "2"] * 3,
             {"kind": "regression"},
-            "has 'x' in row 3, which is no finite number. Mend it, or pass columns.kind=classif",
+            "has 'x' in row 3, which is no finite number below 1e30. Mend it or empty it, or pass columns.kind=classif",
         ),
         (["a", "b"] * 6, {"split": ["train", "tets"] * 6}, "Column 'part' of '.*' has 'tets', which is no split. Did you mean 'test'?"),
         (["a", "b"] * 6, {"split": ["train", "valid"] * 6}, "has too few records for test. Write test into column 'part'"),
@@ -88,7 +88,7 @@ def test_rows_that_cannot_be_used_are_listed_and_the_others_kept(tmp_path: Path)
         (
             ["a", "b"] * 2,
             {"sequences": LETTERS[:1] * 4},
-            "The sequences are too few, or too alike, to hold some out",
+            "The sequences are too few, too alike or too unequal in length",
         ),
         (["a", "b"], {"sequences": ["A7", "C7"]}, "Not one of the 2 rows of '.*' can be used. The first"),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from biolect.cli.common import DEFAULTS, POSITIVE, Common, check_inputs, finish
 
@@ -12,6 +12,7 @@ def explain(
     /,
     *,
     sequence: str = "sequence",
+    modality: Literal["dna", "rna"] | None = None,
     steps: Annotated[int, POSITIVE] = 32,
     common: Common = DEFAULTS,
 ) -> int:
@@ -20,9 +21,11 @@ def explain(
     Args:
         table: CSV, TSV or Parquet with one coding sequence a row.
         sequence: Column of the coding sequences.
+        modality: What they are; without it their letters tell.
         steps: Of integrated gradients; more are more exact.
     """
     from biolect.bio.io.tables import read_usable
+    from biolect.bio.sequence import Modality
     from biolect.embed.fused import FusedModel
     from biolect.embed.published import Choice
     from biolect.explain.explaining import explain as run
@@ -35,7 +38,7 @@ def explain(
         return finish({"would_read": [table], "would_write": output, "model": common.need_model()}, common=common)
     placement = common.placement()
     model = FusedModel.load(common.need_model(), Choice(device=placement.device, accepts_licence=True))
-    records, refused = read_usable(table, sequence, model.refusal, among=model.modalities)
+    records, refused = read_usable(table, sequence, model.refusal, modality and Modality(modality), model.modalities)
     with common.progress("explain", len(records)) as advance:
         result = run(model, records, output, steps=steps, seed=common.seed or 0, advance=advance)
     write_report(output, result, largest(output, 4))

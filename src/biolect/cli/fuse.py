@@ -21,12 +21,14 @@ class Coding:
         target: Column to predict.
         split: Column with train, valid or test in every row; without it relatives are kept together.
         task: What the target is; `auto` tells by its values.
+        modality: What the sequences are; without it their letters tell.
     """
 
     target: str
     sequence: str = "sequence"
     split: str | None = None
     task: Literal["auto", "regression", "classification"] = "auto"
+    modality: Literal["dna", "rna"] | None = None
 
 
 @Parameter(name="*")
@@ -97,6 +99,9 @@ def fuse(
 def _parted(text: str) -> dict[str, str]:
     """Return addresses by stream. Raises ConfigError for a part that is not `stream=address`."""
     parts = [part.partition("=") for part in text.split(",")]
-    if odd := next((name for name, sign, address in parts if not (name and sign and address)), None):
-        raise ConfigError(f"--encoders has '{odd}', which is not stream=address. Write for example dna=one-hot:dna,protein=esm2:FOLDER.")
+    if odd := ["".join(part) for part in parts if not all(part)]:
+        raise ConfigError(f"--encoders has '{odd[0]}', which is not stream=address. Write for example dna=one-hot:dna,protein=esm2:FOLDER.")
+    names = [name for name, _, _ in parts]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ConfigError(f"--encoders names '{twice[0]}' twice. Name them for example {twice[0]}-1 and {twice[0]}-2.")
     return {name: address for name, _, address in parts}

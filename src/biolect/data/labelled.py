@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -30,6 +29,8 @@ from biolect.tokens.vocabulary import Vocabulary
 
 _WORDS = {"train": 0, "valid": 1, "validation": 1, "val": 1, "test": 2}
 _MOST_CLASSES = 20
+_LARGEST = 1e30
+"""Squares of larger numbers are none in single precision."""
 
 
 class Columns(Config):
@@ -158,14 +159,16 @@ def read_targets(
     if len(counts) == 1:
         raise InputError(f"Column '{columns.target}' of '{path}' is '{values[0]}' everywhere: there is nothing to learn. Name another one.")
     # What is no number, or no finite one, comes out as none.
-    numbers = [n if n is not None and math.isfinite(n) else None for n in polars.Series(values).cast(polars.Float64, strict=False)]
+    numbers = [n if n is not None and abs(n) < _LARGEST else None for n in polars.Series(values).cast(polars.Float64, strict=False)]
     looks_continuous = None not in numbers and (is_number or len(counts) > _MOST_CLASSES)
+    # A word or two among many numbers are slips; nobody names a class 0.1739.
+    looks_continuous |= sum(n is not None and n % 1 != 0 for n in numbers) > len(numbers) / 2 and len(counts) > _MOST_CLASSES
     if columns.kind == "regression" or (columns.kind == "auto" and looks_continuous):
         if None in numbers:
             row = numbers.index(None)
             raise InputError(
-                f"Column '{columns.target}' of '{path}' has '{values[row]}' in row {rows[row] + 1}, which is no finite number. "
-                f"Mend it, or pass {setting}=classification."
+                f"Column '{columns.target}' of '{path}' has '{values[row]}' in row {rows[row] + 1}, which is no finite number below 1e30. "
+                f"Mend it or empty it, or pass {setting}=classification."
             )
         return np.array(numbers, dtype=np.float64), ()
     lone = next((label for label, count in sorted(counts.items()) if count == 1), None)
@@ -196,7 +199,8 @@ def split_codes(path: str, column: str | None, words: Sequence[Any]) -> NDArray[
     if unknown := [word for word in words if word not in _WORDS]:
         close = difflib.get_close_matches(str(unknown[0]), _WORDS, n=1)
         hint = f" Did you mean '{close[0]}'?" if close else " Write train, valid or test in every row."
-        raise InputError(f"Column '{column}' of '{path}' has '{unknown[0]}', which is no split.{hint}")
+        word = "an empty cell" if unknown[0] is None else f"'{unknown[0]}'"
+        raise InputError(f"Column '{column}' of '{path}' has {word}, which is no split.{hint}")
     return np.array([_WORDS[word] for word in words], dtype=np.uint8)
 
 
@@ -251,7 +255,7 @@ def _checked(path: str, columns: Columns, found: Labelled) -> Labelled:
     for name in SPLITS:
         # One number correlates with nothing.
         if len(found.of(name)) < (1 if found.labels else 2):
-            drawn = "The sequences are too few, or too alike, to hold some out. Add more, or name your own split with --split."
+            drawn = "The sequences are too few, too alike or too unequal in length. Add more, or name your own split with --split."
             advice = drawn if columns.split is None else f"Write {name} into column '{columns.split}' of some rows, or leave out --split."
             raise InputError(f"'{path}' has too few records for {name}. {advice}")
     missing = set(range(len(found.labels))) - set(found.targets[found.of("train")].astype(int).tolist())

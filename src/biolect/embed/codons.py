@@ -97,7 +97,8 @@ class CodonEncoder(Encoder):
     def refusal(self, sequence: BioSequence) -> str:
         """Return why a sequence has no codons, or cannot be read, as a sentence; empty if it can."""
         try:
-            self.grid(sequence)
+            if self.grid(sequence).tail:
+                return f"It has {len(sequence)} nucleotides, which is not a whole number of codons. Select the coding sequence."
             return self.inner.unreadable(self.seen(sequence))
         except BiolectError as error:
             return str(error)

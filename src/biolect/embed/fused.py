@@ -7,6 +7,7 @@ members/0/seed-0.safetensors   its weights, and the scale of the vectors that it
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +37,6 @@ from biolect.fusion.streams import CodonStreams, Vectors
 from biolect.models import checkpoint
 
 TASK = "fused.yaml"
-_VIEWS = {"dna": Modality.DNA, "rna": Modality.RNA, "protein": Modality.PROTEIN}
 
 
 class FusedTask(Config):
@@ -47,6 +47,7 @@ class FusedTask(Config):
         genetic_code: NCBI number.
         labels: Classes in the order of the outputs; empty where a number is predicted.
         mean, deviation: Of the target in training.
+        digests: Of every stream's encoder when it was asked for training.
         members: Streams that each member reads, under its own names for them.
         centers, scales: Mean and deviation of each member's predictions, where there are several.
     """
@@ -59,6 +60,7 @@ class FusedTask(Config):
     mean: float = 0.0
     deviation: float = pydantic.Field(default=1.0, gt=0)
     arm: str = ""
+    digests: dict[str, str] = {}
     members: tuple[dict[str, str], ...] = ()
     centers: tuple[float, ...] = ()
     scales: tuple[float, ...] = ()
@@ -66,10 +68,12 @@ class FusedTask(Config):
 
 def view_of(stream: str) -> Modality:
     """Return what a stream's encoder reads. Raises ConfigError for a stream that names no modality."""
-    view = _VIEWS.get(stream.partition("-")[0])
+    view = re.fullmatch(r"(dna|rna|protein)(-\w+)?", stream)
     if view is None:
-        raise ConfigError(f"encoders.{stream} names no modality. Name it dna, rna or protein, or dna-NAME where there are several.")
-    return view
+        raise ConfigError(
+            f"encoders.{stream} names no modality. Name it dna, rna or protein, or where there are several dna-NAME, of letters and digits."
+        )
+    return Modality(view[1])
 
 
 def codon_encoders(task: FusedTask, choice: Choice = DEFAULT) -> dict[str, CodonEncoder]:
@@ -138,17 +142,26 @@ class FusedModel:
         """Load what `biolect fuse` wrote.
 
         Raises:
-            CheckpointError: If the folder holds no finished fusion, or a part of it is missing.
+            CheckpointError: If the folder holds no finished fusion, a part of it is missing, or an encoder is not the one it was.
         """
         folder = Path(folder)
         if not (folder / TASK).is_file():
             raise CheckpointError(f"'{folder}' holds no fused model: it has no {TASK}. Pass the folder that biolect fuse wrote.")
-        task = FusedTask.from_yaml((folder / TASK).read_text())
-        members = tuple(_read_member(folder / "members" / str(i), streams) for i, streams in enumerate(task.members))
-        for member in members:
-            for model in member.models:
-                model.eval()
-        return cls(task, codon_encoders(task, choice), members)
+        try:
+            task = FusedTask.from_yaml((folder / TASK).read_text())
+            members = tuple(_read_member(folder / "members" / str(i), streams) for i, streams in enumerate(task.members))
+        except (OSError, KeyError, ValueError, RuntimeError) as error:
+            why = " ".join(str(error).split()).rstrip(".")
+            raise CheckpointError(f"The fused model in '{folder}' is damaged ({why}). Copy the folder again, whole.") from None
+        encoders = codon_encoders(task, choice)
+        if not members or not {*task.digests, *(source for streams in task.members for source in streams.values())} <= set(encoders):
+            raise CheckpointError(f"'{folder / TASK}' names no members, or streams without an encoder. Copy the folder again, whole.")
+        if changed := next((name for name, digest in task.digests.items() if encoders[name].digest != digest), None):
+            raise CheckpointError(
+                f"The encoder '{task.encoders[changed]}' is not the one that '{folder}' was trained with: its sha256 differs. "
+                "Put back the weights that it had, or fuse again."
+            )
+        return cls(task, encoders, members)
 
     def save(self, folder: Path) -> None:
         """Write members and task; the task comes last, so that what has it is whole."""
@@ -244,11 +257,8 @@ def _read_member(folder: Path, streams: Mapping[str, str]) -> Member:
     for path in sorted(folder.glob("seed-*.safetensors"), key=lambda path: int(path.stem.partition("-")[2])):
         weights = checkpoint.read_tensors(path)
         scale = {kind: {name: weights.pop(f"{kind}.{name}").numpy() for name in streams} for kind in scale}
-        models.append(config.build())
-        try:
-            models[-1].load_state_dict(weights)
-        except RuntimeError as error:
-            raise CheckpointError(f"'{path}' does not fit the config beside it ({error}). Copy the folder again, whole.") from None
+        models.append(config.build().eval())
+        models[-1].load_state_dict(weights)
     if not models:
         raise CheckpointError(f"'{folder}' holds no weights. Copy the folder again, whole.")
     return Member(streams, tuple(models), CodonStreams({}, scale["centers"], scale["scales"]))

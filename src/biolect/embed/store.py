@@ -48,7 +48,10 @@ class EmbeddingStore:
         described = encoder.description | ({"axis": "token", "pool": ""} if per_token else {})
         path = folder / _ENCODER
         if path.is_file():
-            held = json.loads(path.read_text())
+            try:
+                held = json.loads(path.read_text())
+            except ValueError:
+                raise CheckpointError(f"'{path}' is damaged. Remove the folder it is in, and run the command again.") from None
             what = next((k for k in ("axis", "pool", "width", "digest") if held.get(k) != described[k]), "")
             if what:
                 raise CheckpointError(

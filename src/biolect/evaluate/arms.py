@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,8 +16,11 @@ from numpy.typing import NDArray
 
 from biolect.config import Config
 from biolect.data.labelled import Columns, Labelled
+from biolect.data.shards import SPLITS
+from biolect.embed.codons import CodonEncoder
 from biolect.embed.fused import FusedModel, FusedTask, Member, in_units
-from biolect.files import atomic_path
+from biolect.errors import CheckpointError, ConfigError
+from biolect.files import atomic_path, sha256
 from biolect.fusion.align import Mode
 from biolect.fusion.heads import FusionModel
 from biolect.fusion.late import MeanFusion, out_of_fold
@@ -109,13 +113,20 @@ class Runs:
     """Trains arms on one table, and keeps what each of them says. Invariant: an arm of one seed is trained once."""
 
     def __init__(
-        self, config: FusionConfig, folder: Path, data: Labelled, streams: CodonStreams, log: MetricsLog, advance: Callable[[int], None]
+        self,
+        config: FusionConfig,
+        folder: Path,
+        data: Labelled,
+        streams: CodonStreams,
+        log: MetricsLog,
+        digests: dict[str, str],
+        advance: Callable[[int], None],
     ) -> None:
         self.config, self.folder, self.data, self.streams, self.log, self.advance = config, folder, data, streams, log, advance
         training = data.targets[data.of("train")]
         self.mean, self.deviation = (0.0, 1.0) if data.labels else (float(training.mean()), float(training.std()) or 1.0)
         self.targets = ((data.targets - self.mean) / self.deviation)[:, None]
-        self.fitted: dict[str, list[Fitted]] = {}
+        self.digests, self.fitted = digests, dict[str, list[Fitted]]()
 
     def task(self, **facts: Any) -> FusedTask:
         """Return the task, with what is known of the published model."""
@@ -158,9 +169,12 @@ class Runs:
             with atomic_path(path) as temporary:
                 checkpoint.write_tensors(temporary, tensors, facts)
             self.log.write("arm", step=fitted.best_step, arm=arm.name, seed=seed, valid_loss=min(look["valid"] for look in fitted.curve))
-        tensors, facts = checkpoint.read_tensors(path), checkpoint.read_metadata(path)
-        fitted = Fitted(model.build(seed), json.loads(facts["curve"]), int(facts["best_step"]))
-        fitted.model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+        try:
+            tensors, facts = checkpoint.read_tensors(path), checkpoint.read_metadata(path)
+            fitted = Fitted(model.build(seed), json.loads(facts["curve"]), int(facts["best_step"]))
+            fitted.model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+        except (KeyError, ValueError, RuntimeError):
+            raise CheckpointError(f"'{path}' is damaged, or belongs to another arm. Remove that file and pass --resume.") from None
         return fitted, tensors
 
     def _fit(self, model: FusionModel.Config, streams: CodonStreams, parts: tuple[Any, Any], arm: Arm, seed: int) -> Fitted:
@@ -191,7 +205,7 @@ class Runs:
             Member(part.streams, tuple(one.model for one in self.fitted[part.name]), CodonStreams({}, *self._scale(part))) for part in parts
         )
         units = {} if late is None else {"centers": tuple(late.centers.tolist()), "scales": tuple(late.scales.tolist())}
-        task = self.task(arm=arm, members=tuple(dict(part.streams) for part in parts), **units)
+        task = self.task(arm=arm, digests=self.digests, members=tuple(dict(part.streams) for part in parts), **units)
         model = FusedModel(task, {}, members)
         model.save(self.folder)
         return model
@@ -201,9 +215,47 @@ class Runs:
         return read.centers, read.scales
 
 
+def check_inputs(folder: Path, table: str, encoders: Mapping[str, CodonEncoder]) -> dict[str, str]:
+    """Note what a run is made from; return digests of its encoders. Raises ConfigError if the run there was made from something else."""
+    own = {name: encoder.digest for name, encoder in encoders.items()}
+    digests = {table: sha256(Path(table))} | own
+    path = folder / "inputs.json"
+    before = json.loads(path.read_text()) if path.is_file() else digests
+    if changed := next((name for name in digests if before.get(name) != digests[name]), None):
+        raise ConfigError(
+            f"'{changed}' is not what the run in '{folder}' was started with: its sha256 differs. Put it back, or pass --overwrite."
+        )
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(digests))
+    return own
+
+
 def read_curves(folder: Path) -> dict[str, list[list[dict[str, float]]]]:
     """Return the looks at the losses of every arm in a run folder, seed by seed."""
     return {
         arm.name: [json.loads(checkpoint.read_metadata(path)["curve"]) for path in sorted(arm.glob("seed-*.safetensors"))]
         for arm in sorted((folder / "arms").iterdir())
+    }
+
+
+def facts(config: FusionConfig, data: Labelled, encoders: Mapping[str, CodonEncoder]) -> dict[str, Any]:
+    """Return what the table was made from."""
+    reasons = Counter(refused.reason.partition(". ")[0] for refused in data.refused)
+    grid = next(iter(encoders.values())).grid
+    homes = {(c, s) for c, s in zip(data.clusters.tolist(), data.splits.tolist(), strict=True)}
+    return {
+        "task": "classification" if data.labels else "regression",
+        "labels": list(data.labels),
+        "funnel": {"raw": len(data.records) + len(data.refused), "used": len(data.records)} | {"refused": len(data.refused)},
+        "reasons": dict(reasons.most_common(20)),
+        "folded": asdict(data.folds),
+        # Read as X by the protein stream.
+        "internal_stops": [record.name for record in data.records if grid(record).internal_stops],
+        "unknown_codons": sum(grid(record).num_unknown for record in data.records),
+        "records": {name: len(data.of(name)) for name in SPLITS},
+        "leakage": {"identical": data.shared, "clusters_in_several_splits": len(homes) - len(set(data.clusters.tolist()))},
+        "encoders": {
+            name: {"address": config.encoders[name], "width": one.width, "licence": one.licence and one.licence.name}
+            for name, one in encoders.items()
+        },
     }

@@ -128,8 +128,8 @@ class Judged:
             for k, name in enumerate(streams)
         }
 
-    def frame(self, target: str) -> Any:
-        """Return what every arm says of every record, mean over seeds; of classes the most likely one."""
+    def frame(self) -> Any:
+        """Return what every arm says of every record beside its `target`, mean over seeds; of classes the most likely one."""
         import polars
 
         data = self.data
@@ -138,7 +138,7 @@ class Judged:
             return [data.labels[i] for i in found.argmax(axis=1)] if data.labels else found[:, 0].tolist()
 
         truth = [data.labels[int(t)] for t in data.targets] if data.labels else data.targets.tolist()
-        columns = {"id": [r.name for r in data.records], "split": [SPLITS[i] for i in data.splits.tolist()], target: truth}
+        columns = {"id": [r.name for r in data.records], "split": [SPLITS[i] for i in data.splits.tolist()], "target": truth}
         columns |= {"cluster": data.clusters.tolist()}
         columns |= {name: shown(found.mean(axis=0)) for name, found in self.said.predictions.items()}
         return polars.DataFrame(columns | {f"{name}, deviation": found for name, found in self.said.deviations.items()})

@@ -11,7 +11,6 @@ fused.yaml         with `members/`, the arm that validation likes best, for biol
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,15 +23,14 @@ from biolect.bio.sequence import Modality
 from biolect.data.labelled import Labelled, read_labelled
 from biolect.data.relatives import relatives
 from biolect.data.shards import SPLITS
-from biolect.embed.codons import CodonEncoder
 from biolect.embed.fused import codon_encoders, embedded, refusal
 from biolect.embed.published import DEFAULT, Choice
-from biolect.evaluate.arms import Arm, FusionConfig, Runs, fusions, singles
+from biolect.evaluate.arms import Arm, FusionConfig, Runs, check_inputs, facts, fusions, singles
 from biolect.evaluate.comparison import ENSEMBLE, LATE, STACKING, Judged, Said, mean_value
 from biolect.evaluate.composition import Baselines, composition, lookup
 from biolect.evaluate.pooled import MOST_ROWS, gaussian_process, pooled, ridge
 from biolect.evaluate.tables import translated
-from biolect.files import write_run_json
+from biolect.files import atomic_path, write_run_json
 from biolect.fusion.late import MeanFusion, Stacking, mean_of_chances
 from biolect.fusion.streams import CodonStreams
 from biolect.train.log import MetricsLog
@@ -84,21 +82,23 @@ def fuse(
         allow_leakage=allow_leakage,
     )
     claim(config, output, resume=resume, overwrite=overwrite)
+    digests = check_inputs(output, config.data, encoders)
     log = MetricsLog(output / METRICS)
     log.open_at(0)
     log.write("table", step=0, records={name: len(data.of(name)) for name in SPLITS})
     vectors = embedded(encoders, data.records, Path(config.cache or output / "embeddings"), told.get("embedded", lambda _: None))
     streams = CodonStreams.fit(vectors, data.of("train"))
-    runs = Runs(config, output, data, streams, log, told.get("steps", lambda _: None))
+    runs = Runs(config, output, data, streams, log, digests, told.get("steps", lambda _: None))
     said = Said()
     best_single = _train(runs, said)
     _add_pooled(data, streams, said)
     table = Judged(data, said, _baselines(config, data, threads))
-    result = table.report(best_single, runs) | _facts(config, data, encoders)
+    result = table.report(best_single, runs) | facts(config, data, encoders)
     # What is no number has no place in JSON.
     result = json.loads(json.dumps(result, default=float), parse_constant=lambda name: None)
-    (output / RESULTS).write_text(json.dumps(result, indent=1))
-    write_table(output / "predictions.csv", table.frame(config.columns.target))
+    with atomic_path(output / RESULTS) as temporary:
+        temporary.write_text(json.dumps(result, indent=1))
+    write_table(output / "predictions.csv", table.frame())
     write_run_json(output, inputs=[config.data], config=config.to_yaml(), seed=config.columns.seed, report=result)
     return result | {"refused": list(data.refused)}
 
@@ -166,24 +166,6 @@ def _baselines(config: FusionConfig, data: Labelled, threads: int) -> dict[str, 
     """Return what composition says of test records, by baseline; trained on all the others."""
     known, test = np.flatnonzero(data.splits != SPLITS.index("test")), data.of("test")
     proteins = [translated(record, config.genetic_code) for record in data.records]
-    models = Baselines(composition(data.records, proteins), data.targets, len(data.labels), config.columns.seed, threads)
+    models = Baselines(composition(data.records, proteins), data.targets, len(data.labels), config.columns.seed, threads=threads)
     found = dict(zip(models.names, models.predict(known, test).swapaxes(0, 1), strict=True))
     return found | {"lookup": lookup(data.records, data.targets, len(data.labels), known, test)}
-
-
-def _facts(config: FusionConfig, data: Labelled, encoders: Mapping[str, CodonEncoder]) -> dict[str, Any]:
-    """Return what the table was made from."""
-    reasons = Counter(refused.reason.partition(". ")[0] for refused in data.refused)
-    homes = {(c, s) for c, s in zip(data.clusters.tolist(), data.splits.tolist(), strict=True)}
-    return {
-        "task": "classification" if data.labels else "regression",
-        "labels": list(data.labels),
-        "funnel": {"raw": len(data.records) + len(data.refused), "used": len(data.records)} | {"refused": len(data.refused)},
-        "reasons": dict(reasons.most_common(20)),
-        "records": {name: len(data.of(name)) for name in SPLITS},
-        "leakage": {"identical": data.shared, "clusters_in_several_splits": len(homes) - len(set(data.clusters.tolist()))},
-        "encoders": {
-            name: {"address": config.encoders[name], "width": one.width, "licence": one.licence and one.licence.name}
-            for name, one in encoders.items()
-        },
-    }

@@ -30,7 +30,7 @@ def write_report(output: Path, found: Facts, curves: Mapping[str, list[list[dict
         curves: Looks at the losses, by arm and seed.
         target: Name of what is predicted.
     """
-    parts = [_table(found), _gains(found), _training(curves), _weights(found), _predictions(output, found, target), _rows(found)]
+    parts = [_table(found), _gains(found), _training(found, curves), _weights(found), _predictions(output, found, target), _rows(found)]
     title = f"Predicting {target} from DNA, RNA and protein views of coding sequences"
     write_page(output / "report.html", title, INTRO, _findings(found), [part for part in parts if part is not None])
 
@@ -94,9 +94,10 @@ def _gains(found: Facts) -> Section | None:
     return Section("gains", "What fusion adds", text, figure, "Right of the dotted line: fusion is better.")
 
 
-def _training(curves: Mapping[str, list[list[dict[str, float]]]]) -> Section:
+def _training(found: Facts, curves: Mapping[str, list[list[dict[str, float]]]]) -> Section:
     drawn = {name: [([look["step"] for look in one], [look["valid"] for look in one]) for one in seeds] for name, seeds in curves.items()}
-    figure = lines(drawn, ("Steps of the optimizer", "Validation loss of the task (standardised units, or nats)"))
+    unit = "nats" if found["task"] == "classification" else "variances of the target"
+    figure = lines(drawn, ("Steps of the optimizer", f"Validation loss ({unit})"))
     text = "The loss of the task alone decides when to stop and which weights are kept, so that arms with an entropy term are comparable."
     return Section("training", "Training", text, figure, "Validation loss over training, a line per seed.")
 
@@ -121,7 +122,7 @@ def _predictions(output: Path, found: Facts, target: str) -> Section | None:
         return None
     best = max(found["arms"], key=lambda name: found["arms"][name]["valid"])
     table = polars.read_csv(output / "predictions.csv").filter(polars.col("split") == "test")
-    figure = cloud(table[target].to_numpy(), table[best].to_numpy(), (f"Measured {target}", f"Predicted {target}"), best)
+    figure = cloud(table["target"].to_numpy(), table[best].to_numpy(), (f"Measured {target}", f"Predicted {target}"), best)
     text = f"Test rows only; predictions of '{best}', mean over seeds."
     return Section("predictions", "Predicted against measured", text, figure, "One point per test row; dotted: equal.")
 
@@ -133,6 +134,8 @@ def _rows(found: Facts) -> Section:
         + ", ".join(f"{count:,} {name}" for name, count in records.items())
         + f". {leak['identical']} sequences stand in several splits; {leak['clusters_in_several_splits']} clusters of relatives do."
     )
+    if found["internal_stops"]:
+        text += f" {len(found['internal_stops'])} have a stop inside the frame, which the protein stream reads as X: check frame and code."
     rows = [("why rows were refused", "rows"), *((reason, f"{count:,}") for reason, count in found["reasons"].items())]
     encoders = json.dumps(found["encoders"], indent=1)
     return Section("rows", "Rows and encoders", text, rows=rows if len(rows) > 1 else (), letters=encoders)

@@ -134,11 +134,11 @@ def read_usable(
     """
     records: list[Sequence] = []
     refused: list[Refusal] = []
-    for found in read_sequences(source, modality, column=column, among=among):
+    for row, found in enumerate(read_sequences(source, modality, column=column, among=among), 1):
         if isinstance(found, Refusal):
             refused.append(found)
         elif reason := refusal(found):
-            refused.append(Refusal(found.name, source, reason))
+            refused.append(Refusal(found.name, f"{source}, row {row}", reason))
         else:
             records.append(found)
     if not records:
