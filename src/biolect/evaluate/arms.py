@@ -20,7 +20,7 @@ from biolect.data.shards import SPLITS
 from biolect.embed.codons import CodonEncoder
 from biolect.embed.fused import FusedModel, FusedTask, Member, in_units
 from biolect.errors import CheckpointError, ConfigError
-from biolect.files import atomic_path, sha256
+from biolect.files import atomic_path, sha256, write_json
 from biolect.fusion.align import Mode
 from biolect.fusion.heads import FusionModel
 from biolect.fusion.late import MeanFusion, out_of_fold
@@ -225,8 +225,7 @@ def check_inputs(folder: Path, table: str, encoders: Mapping[str, CodonEncoder])
         raise ConfigError(
             f"'{changed}' is not what the run in '{folder}' was started with: its sha256 differs. Put it back, or pass --overwrite."
         )
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(digests))
+    write_json(path, digests)
     return own
 
 

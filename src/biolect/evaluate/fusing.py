@@ -10,7 +10,6 @@ fused.yaml         with `members/`, the arm that validation likes best, for biol
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from biolect.evaluate.comparison import ENSEMBLE, LATE, STACKING, Judged, Said, 
 from biolect.evaluate.composition import Baselines, composition, lookup
 from biolect.evaluate.pooled import MOST_ROWS, gaussian_process, pooled, ridge
 from biolect.evaluate.tables import translated
-from biolect.files import atomic_path, write_run_json
+from biolect.files import write_json, write_run_json
 from biolect.fusion.late import MeanFusion, Stacking, mean_of_chances
 from biolect.fusion.streams import CodonStreams
 from biolect.train.log import MetricsLog
@@ -93,11 +92,7 @@ def fuse(
     best_single = _train(runs, said)
     _add_pooled(data, streams, said)
     table = Judged(data, said, _baselines(config, data, threads))
-    result = table.report(best_single, runs) | facts(config, data, encoders)
-    # What is no number has no place in JSON.
-    result = json.loads(json.dumps(result, default=float), parse_constant=lambda name: None)
-    with atomic_path(output / RESULTS) as temporary:
-        temporary.write_text(json.dumps(result, indent=1))
+    result: dict[str, Any] = write_json(output / RESULTS, table.report(best_single, runs) | facts(config, data, encoders))
     write_table(output / "predictions.csv", table.frame())
     write_run_json(output, inputs=[config.data], config=config.to_yaml(), seed=config.columns.seed, report=result)
     return result | {"refused": list(data.refused)}

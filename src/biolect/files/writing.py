@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from biolect.errors import BiolectError, InputError
 
@@ -48,6 +50,14 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         if isinstance(error, Exception) and (number := _SYSTEM_ERROR.search(str(error))):
             raise _write_error(OSError(int(number[1]), str(error)), path, temporary) or error from None
         raise
+
+
+def write_json(path: str | Path, value: object) -> Any:
+    """Write plain data and return it as written: numbers that are not finite have no place in JSON and become null."""
+    plain = json.loads(json.dumps(value, default=float), parse_constant=lambda name: None)
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(plain, indent=1))
+    return plain
 
 
 def _write_error(error: OSError, path: Path, temporary: Path) -> InputError | None:
