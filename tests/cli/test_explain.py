@@ -54,3 +54,20 @@ def test_a_folder_that_holds_no_fusion_is_refused(biolect_command, table: Path, 
     outcome = biolect_command("explain", table, "-m", tmp_path, "-o", tmp_path / "why")
 
     assert outcome.code == 2 and "holds no fused model" in outcome.err
+
+
+def test_ids_keep_their_zeros_may_repeat_and_a_run_is_not_written_over(biolect_command, tmp_path: Path):
+    rng, words = np.random.default_rng(3), ("train", "valid", "test", "train")
+    rows = [{"id": f"00{i // 2}", "sequence": gene(rng), "value": rng.normal(), "split": words[i % 4]} for i in range(24)]
+    path, run = tmp_path / "table.csv", tmp_path / "run"
+    polars.DataFrame(rows).write_csv(path)
+    quick = ("--seeds", 1, "fit.steps=2", "fit.check_steps=1", "fit.head=linear", "--encoders", "rna=codon-frequency:1")
+    fused = biolect_command("fuse", path, "-o", run, "--target", "value", "--split", "split", "--fuser", "late", *quick)
+    assert fused.code == 0, fused.err
+    over = biolect_command("explain", path, "-m", run, "-o", run, "--overwrite")
+    done = biolect_command("explain", path, "-m", run, "-o", tmp_path / "why", "--steps", 2, "--json")
+
+    assert over.code == 2 and "holds a fused model" in over.err
+    assert done.code == 0, done.err
+    assert polars.read_csv(tmp_path / "why" / "codons.csv", schema_overrides={"id": polars.String})["id"][0] == "000"
+    assert (tmp_path / "why" / "run.json").is_file()

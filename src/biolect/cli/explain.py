@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from biolect.cli.common import DEFAULTS, POSITIVE, Common, check_inputs, finish
+from biolect.errors import ConfigError
 
 
 def explain(
@@ -30,9 +31,12 @@ def explain(
     from biolect.embed.published import Choice
     from biolect.explain.explaining import explain as run
     from biolect.explain.explaining import largest
+    from biolect.files import write_run_json
     from biolect.report.explanation import write_report
 
     output = common.need_folder()
+    if FusedModel.is_in(str(output)):
+        raise ConfigError(f"'{output}' holds a fused model, whose report would be replaced. Choose another --output.")
     if common.dry_run:
         check_inputs([table])
         return finish({"would_read": [table], "would_write": output, "model": common.need_model()}, common=common)
@@ -42,5 +46,6 @@ def explain(
     with common.progress("explain", len(records)) as advance:
         result = run(model, records, output, steps=steps, seed=common.seed or 0, advance=advance)
     write_report(output, result, largest(output, 4))
+    write_run_json(output, inputs=[table], weights={"model": common.need_model()} | model.task.digests, seed=common.seed or 0)
     kept = {key: result[key] for key in ("records", "arm", "target", "modalities", "faithfulness")}
     return finish(kept, refused, common)

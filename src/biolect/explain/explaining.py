@@ -8,7 +8,6 @@ results.json      what `explain` returns
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,11 +20,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from biolect import metrics
-from biolect.bio.io.tables import write_table
+from biolect.bio.io.tables import read_table, write_table
 from biolect.bio.sequence import Sequence as Record
 from biolect.embed.fused import FusedModel, embedded
 from biolect.explain.codons import deletion_curve, integrated_gradients
 from biolect.explain.modalities import modality_occlusion, modality_shapley
+from biolect.files import write_json
 from biolect.fusion.align import CodonGrid
 from biolect.fusion.fusers import Masks, Streams
 
@@ -75,7 +75,7 @@ def explain(
         `records`; `modalities` by stream: mean absolute `shapley` value, its `interval` over records, mean `occlusion` loss;
         `faithfulness`: how much more the answer moves when codons are deleted by their share than at random, as the area
         between both curves (`gap`), with its interval; `patterns`, the codons with the largest mean shares; `profile`, mean
-        absolute share along the gene by stream; `map`, the codons of the records whose answers are the largest.
+        absolute share along the gene by stream; `unit` of all these; `map`, the codons of the records whose answers are the largest.
     """
     records = list(records)
     streams = model.streams_of(embedded(model.encoders, records, output / "embeddings"))
@@ -99,8 +99,8 @@ def explain(
     letters = [_codons(record, grid) for record, grid in zip(records, grids, strict=True)]
     patterns = _tables(records, letters, [grid.protein for grid in grids], explained, output)
     result = report(explained, patterns) | {"records": len(records), "arm": model.task.arm, "target": model.task.target}
-    (output / "results.json").write_text(json.dumps(result, indent=1))
-    return result
+    result["unit"] = "nats" if model.task.labels else f"units of {model.task.target}"
+    return write_json(output / "results.json", result)
 
 
 def _batch(
@@ -183,7 +183,9 @@ def report(found: Explained, patterns: list[dict[str, Any]]) -> dict[str, Any]:
         for k, name in enumerate(found.streams)
     }
     faithfulness = {"gap": float(gaps.mean()), "interval": spread(gaps), "fractions": list(FRACTIONS)}
-    profile = np.nanmean([_binned(shares) for shares in found.codons], axis=0)
+    binned = np.stack([_binned(shares) for shares in found.codons])
+    counts = (~np.isnan(binned)).sum(axis=0)
+    profile = np.where(counts, np.nansum(binned, axis=0) / np.maximum(counts, 1), np.nan)
     return {
         "modalities": modalities,
         "faithfulness": faithfulness | {name: rows.mean(0).tolist() for name, rows in curves.items()},
@@ -202,11 +204,13 @@ def _binned(shares: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def largest(folder: Path, count: int) -> Mapping[str, NDArray[np.float64]]:
-    """Return shares of codons by streams of some records, those whose shares are the largest in sum."""
+    """Return shares of codons by streams of some records, those whose shares are the largest in sum, by id and place in the table."""
     import polars
 
-    table = polars.read_csv(folder / "codons.csv")
+    table = read_table(folder / "codons.csv")
     streams = table.columns[4:]
-    sums = table.group_by("id").agg(polars.sum_horizontal(polars.col(name).abs().sum() for name in streams).alias("sum"))
-    names = sums.sort("sum", "id", descending=[True, False])["id"][:count]
-    return {name: table.filter(polars.col("id") == name).select(streams).to_numpy() for name in names}
+    # Records may share an id; each begins with codon 1.
+    table = table.with_columns(record=(polars.col("codon_position") == 1).cum_sum())
+    sums = table.group_by("record").agg(polars.sum_horizontal(polars.col(name).abs().sum() for name in streams).alias("sum"))
+    found = [table.filter(polars.col("record") == one) for one in sums.sort("sum", "record", descending=[True, False])["record"][:count]]
+    return {f"{one['id'][0]} ({one['record'][0]})": one.select(streams).to_numpy() for one in found}

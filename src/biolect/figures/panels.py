@@ -36,7 +36,14 @@ def bars(groups: Sequence[str], series: Mapping[str, Sequence[Estimate]], quanti
         panel.bar(places, value, 0.92 * width, color=_FILLS[index % len(_FILLS)], label=name, edgecolor="#444444")
         panel.errorbar(places, value, np.abs([value - low, high - value]), fmt="none", ecolor="#333333", capsize=3, linewidth=1)
         for place, top, number in zip(places, np.maximum(value, high), value, strict=True):
-            panel.annotate(f"{number:.2f}", (place, top), (0, 2), textcoords="offset points", ha="center", fontsize=8)
+            panel.annotate(
+                f"{number:.2f}" if abs(number) >= 0.1 else f"{number:.2g}",
+                (place, top),
+                (0, 2),
+                textcoords="offset points",
+                ha="center",
+                fontsize=8,
+            )
     panel.set_xticks(np.arange(len(groups)), list(groups))
     panel.set_xlabel(grouping)
     panel.set_ylabel(quantity)

@@ -28,11 +28,12 @@ def write_report(output: Path, found: Mapping[str, Any], shares: Mapping[str, ND
         found: What `explain.explaining.explain` returned.
         shares: Codons by streams of records to be shown as maps, by their ids.
     """
-    faith, unit = found["faithfulness"], f"change of {found['target']}"
+    faith = found["faithfulness"]
+    unit = "change of log probability (nats)" if found["unit"] == "nats" else f"change of {found['target']}"
     words = judged(faith["interval"], "moves more", "moves less", "does not move more")
     findings = [
         f"Deleting the codons with the largest shares, the answer {words} than when codons are deleted at random: "
-        f"area between both curves {told(faith['gap'], faith['interval'])} (in units of the target, over the share of codons deleted).",
+        f"area between both curves {told(faith['gap'], faith['interval'])} (in {found['unit']}, over the share of codons deleted).",
         *(f"{name}: mean absolute Shapley value {told(one['shapley'], one['interval'])}." for name, one in found["modalities"].items()),
     ]
     deleted = {name: [(faith["fractions"], faith[name])] for name in ("by share", "at random")}

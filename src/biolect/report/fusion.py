@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from biolect.bio.io.tables import read_table
 from biolect.figures.panels import bars, cloud, forest, lines
 from biolect.figures.style import COLORS
 from biolect.report.page import Section, write_page
@@ -121,7 +122,7 @@ def _predictions(output: Path, found: Facts, target: str) -> Section | None:
     if found["task"] != "regression":
         return None
     best = max(found["arms"], key=lambda name: found["arms"][name]["valid"])
-    table = polars.read_csv(output / "predictions.csv").filter(polars.col("split") == "test")
+    table = read_table(output / "predictions.csv").filter(polars.col("split") == "test")
     figure = cloud(table["target"].to_numpy(), table[best].to_numpy(), (f"Measured {target}", f"Predicted {target}"), best)
     text = f"Test rows only; predictions of '{best}', mean over seeds."
     return Section("predictions", "Predicted against measured", text, figure, "One point per test row; dotted: equal.")

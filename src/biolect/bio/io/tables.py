@@ -8,7 +8,7 @@ import io
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from biolect.bio.io.blocks import EMPTY, Unknown
 from biolect.bio.io.detect import detect_stream
@@ -48,7 +48,9 @@ def read_table(source: str | Path | io.BufferedReader, columns: Iterable[str] = 
         elif found in (Format.CSV, Format.TSV, Format.TEXT):
             first = source.peek(1).split(b"\n", 1)[0]
             is_tabbed = found is Format.TSV or (found is Format.TEXT and b"\t" in first)
-            frame = polars.read_csv(source.read(), separator="\t" if is_tabbed else ",", infer_schema_length=None)
+            # Names are text: 007 is not 7.
+            texts: dict[str, Any] = dict.fromkeys(_NAMES, polars.String)
+            frame = polars.read_csv(source.read(), separator="\t" if is_tabbed else ",", infer_schema_length=None, schema_overrides=texts)
         else:
             raise InputError(f"'{where}' is {found.upper()}, not a table. Give a CSV, TSV or Parquet file.")
     except polars.exceptions.PolarsError as error:
