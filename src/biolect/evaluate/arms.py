@@ -126,7 +126,7 @@ class Runs:
         training = data.targets[data.of("train")]
         self.mean, self.deviation = (0.0, 1.0) if data.labels else (float(training.mean()), float(training.std()) or 1.0)
         self.targets = ((data.targets - self.mean) / self.deviation)[:, None]
-        self.digests, self.fitted = digests, dict[str, list[Fitted]]()
+        self.digests, self.fitted, self.published = digests, dict[str, list[Fitted]](), ""
 
     def task(self, **facts: Any) -> FusedTask:
         """Return the task, with what is known of the published model."""
@@ -200,7 +200,8 @@ class Runs:
         return in_units(checkpoint.read_tensors(path)["outputs"].numpy(), self.task())
 
     def publish(self, arm: str, parts: list[Arm], late: MeanFusion | None) -> FusedModel:
-        """Write the model that validation likes best into the run folder."""
+        """Write the trained model that validation likes best into the run folder."""
+        self.published = arm
         members = tuple(
             Member(part.streams, tuple(one.model for one in self.fitted[part.name]), CodonStreams({}, *self._scale(part))) for part in parts
         )

@@ -65,6 +65,7 @@ class Judged:
             "metric": "accuracy" if self.data.labels else "spearman",
             "arms": arms,
             "best_single": best_single,
+            "published": runs.published,
             "gain": {"arm": best} | gains.get(best_single, {"difference": None, "interval": None}),
             "gains": gains,
             "baselines": {name: {"value": values[name], "interval": self._interval(found[None])} for name, found in self.baselines.items()},

@@ -50,7 +50,10 @@ def _findings(found: Facts) -> list[str]:
     arm, metric = found["gain"]["arm"], found["metric"]
     best = max(found["arms"], key=lambda name: found["arms"][name]["valid"])
     values = found["arms"][best]
-    lines_ = [f"Validation likes '{best}' best; on test rows its {metric} is {told(values['test'], values['interval'])}."]
+    lines_ = [
+        f"Validation likes '{best}' best; on test rows its {metric} is {told(values['test'], values['interval'])}. "
+        f"`biolect predict` uses '{found['published']}', the best that was trained by gradient, or late fusion of such."
+    ]
     composed = found["baselines"][found["composition"]]
     lines_.append(f"The best composition baseline ({found['composition']}) has {told(composed['value'], composed['interval'])}.")
     names = {"composition": "composition", "late": "late fusion", found["best_single"]: f"the best single encoder ({found['best_single']})"}
