@@ -74,10 +74,10 @@ class HuggingFaceEncoder(TokenEncoder):
         return next((way for way in ways if self._pieces(letters * 3, *way) is not None), None)
 
     @staticmethod
-    def _written(residues: str, between: str, exchanged: bool) -> str:  # noqa: FBT001
+    def _written(residues: str, between: str, exchanged: bool) -> str:
         return between.join(residues.translate(_EXCHANGED) if exchanged else residues)
 
-    def _pieces(self, residues: str, between: str, exchanged: bool) -> tuple[list[str], list[int]] | None:  # noqa: FBT001
+    def _pieces(self, residues: str, between: str, exchanged: bool) -> tuple[list[str], list[int]] | None:
         """Return tokens and how many residues each covers; None if they do not cover each residue once."""
         pieces = self.tokenizer.tokenize(self._written(residues, between, exchanged))
         bare = [re.sub("^(##|\u2581|\u0120)", "", piece) for piece in pieces]

@@ -20,6 +20,7 @@ from biolect.data.shards import SPLITS
 from biolect.embed.codons import CodonEncoder
 from biolect.embed.fused import FusedModel, FusedTask, Member, in_units
 from biolect.errors import CheckpointError, ConfigError
+from biolect.evaluate.composition import grouped_folds
 from biolect.files import atomic_path, sha256, write_json
 from biolect.fusion.align import Mode
 from biolect.fusion.heads import FusionModel
@@ -79,11 +80,6 @@ class Arm:
     partners: str = ""
     entropy: bool = True
     is_control: bool = False
-
-    @property
-    def is_single(self) -> bool:
-        """Whether one encoder is read, once."""
-        return len(self.streams) == 1
 
 
 def singles(config: FusionConfig) -> list[Arm]:
@@ -193,7 +189,7 @@ class Runs:
                 fitted = self._fit(model, streams, (training[seen], valid), arm, 0)
                 return outputs_of(fitted.model, streams, training[asked]).outputs
 
-            found = out_of_fold(fit_predict, np.unique(clusters, return_inverse=True)[1] % _FOLDS)
+            found = out_of_fold(fit_predict, grouped_folds(clusters, _FOLDS, seed=0))
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_path(path) as temporary:
                 checkpoint.write_tensors(temporary, {"outputs": torch.from_numpy(found)})

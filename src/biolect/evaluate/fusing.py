@@ -83,8 +83,8 @@ def fuse(
     claim(config, output, resume=resume, overwrite=overwrite)
     digests = check_inputs(output, config.data, encoders)
     log = MetricsLog(output / METRICS)
-    log.open_at(0)
-    log.write("table", step=0, records={name: len(data.of(name)) for name in SPLITS})
+    if not log.path.is_file():
+        log.write("table", step=0, records={name: len(data.of(name)) for name in SPLITS})
     vectors = embedded(encoders, data.records, Path(config.cache or output / "embeddings"), told.get("embedded", lambda _: None))
     streams = CodonStreams.fit(vectors, data.of("train"))
     runs = Runs(config, output, data, streams, log, digests, told.get("steps", lambda _: None))

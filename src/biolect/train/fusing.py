@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pydantic
@@ -192,8 +192,3 @@ def judged_loss(
     """Return the task's mean loss over records; NaN targets count for nothing."""
     outputs = torch.from_numpy(outputs_of(model, streams, chosen).outputs)
     return float(task_loss(outputs, torch.from_numpy(targets[chosen]), classes=classes))
-
-
-def facts_of(fitted: Fitted) -> dict[str, Any]:
-    """Return how training went, as plain data."""
-    return {"curve": fitted.curve, "best_step": fitted.best_step, "weights": sum(w.numel() for w in fitted.model.parameters())}
