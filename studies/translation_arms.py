@@ -95,8 +95,14 @@ class ArmSource(Source):
         return misplaced(document, self.arm.positions, rng)
 
     def flanked(self, item: int, rng: np.random.Generator, room: int) -> Document:
-        """Return a crop whose first codon begins after up to `FLANK` letters; positions do not tell how many."""
+        """Return a crop whose first codon begins after up to `FLANK` letters; positions do not tell how many.
+
+        A gene too short for any such crop gives way to the next one.
+        """
         views = self.pairs.views_of(int(self.pairs.groups[item]))
+        while len(views[View.PROTEIN]) < FLANK // 3 + 2:
+            item = (item + 1) % len(self.pairs)
+            views = self.pairs.views_of(int(self.pairs.groups[item]))
         low, high = self.arm.pairing.crop_codons
         longest = min(high, (room - FLANK - 8) // 4, len(views[View.PROTEIN]) - FLANK // 3 - 1)
         count = max(1, int(np.exp(rng.uniform(np.log(min(low, max(longest, 1))), np.log(max(longest, 1) + 1)))))
