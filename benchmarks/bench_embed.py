@@ -20,7 +20,7 @@ import torch
 from common import interleave, report
 
 from biolect.bio.sequence import Modality, Sequence
-from biolect.devices import fast_bfloat16
+from biolect.devices import training_dtype
 from biolect.embed import esm2, rna_fm
 from biolect.embed.published import Choice, Family, FamilyEncoder
 from biolect.models.published import PublishedModel
@@ -129,11 +129,11 @@ def main() -> None:
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
     for option, value in (("sequences", 40), ("rounds", 5), ("threads", 2), ("batch-tokens", 4_096)):
         parser.add_argument(f"--{option}", type=int, default=value)
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="without it both, where the processor has bfloat16")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="without it both, where the processor is faster in bfloat16")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu for one thread of a busy machine")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    usual = ["float32", *(["bfloat16"] if fast_bfloat16() else [])]
+    usual = ["float32", *(["bfloat16"] if training_dtype("auto", "cpu") == "bfloat16" else [])]
     for name in arguments.shapes:
         for dtype in [arguments.dtype] if arguments.dtype else usual:
             compare(name, arguments, getattr(torch, dtype))

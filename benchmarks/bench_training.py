@@ -17,7 +17,7 @@ from common import interleave, report
 from torch import Tensor, nn
 from torch.nn import functional
 
-from biolect.devices import fast_bfloat16
+from biolect.devices import training_dtype
 from biolect.models.compiled import compile_blocks
 from biolect.models.language_model import LanguageModel
 from biolect.models.transformer import Transformer
@@ -99,11 +99,11 @@ def main() -> None:
         "biolect, float32": ours(token_ids, torch.float32, compiled=False),
         "biolect, float32, compiled": ours(token_ids, torch.float32, compiled=True),
     }
-    if fast_bfloat16():
+    if training_dtype("auto", "cpu") == "bfloat16":
         arms["biolect, bfloat16"] = ours(token_ids, torch.bfloat16, compiled=False)
         arms["biolect, bfloat16, compiled"] = ours(token_ids, torch.bfloat16, compiled=True)
     else:
-        print("This CPU only emulates bfloat16: float32, compiled, is the best mode here.")
+        print("This CPU is slower in bfloat16: float32, compiled, is the best mode here.")
     for name, (_, parameters) in arms.items():
         print(f"{name}: {parameters:,} parameters")
     timings = interleave({name: step for name, (step, _) in arms.items()}, rounds=arguments.rounds, warmup=2)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from biolect import devices
-from biolect.devices import cache_folder, choose, data_folder
+from biolect.devices import cache_folder, choose, data_folder, training_dtype
 from biolect.errors import ConfigError, InputError
 
 
@@ -91,3 +91,21 @@ def test_a_data_folder_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch
 
     with pytest.raises(InputError, match=r"^BIOLECT_DATA is '/not/there', which is no folder\. Set it to a folder, or unset it\.$"):
         data_folder()
+
+
+@pytest.mark.parametrize(("gain", "chosen"), [(0.02, "float32"), (0.5, "float32"), (2.2, "bfloat16")])
+def test_a_cpu_trains_in_what_it_is_faster_in(monkeypatch: pytest.MonkeyPatch, gain: float, chosen: str) -> None:
+    monkeypatch.setattr(devices, "bfloat16_gain", lambda: gain)
+
+    assert training_dtype("auto", "cpu") == chosen
+    assert training_dtype("bfloat16", "cpu") == "bfloat16"
+
+
+def test_the_speed_of_bfloat16_is_measured_once_and_leaves_the_threads_alone() -> None:
+    devices.bfloat16_gain.cache_clear()
+    before = torch.get_num_threads()
+
+    gain = devices.bfloat16_gain()
+
+    assert 0 < gain == devices.bfloat16_gain()
+    assert torch.get_num_threads() == before

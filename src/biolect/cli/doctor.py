@@ -43,11 +43,11 @@ def _python() -> Iterator[Check]:
 def _torch() -> Iterator[Check]:
     import torch
 
-    from biolect.devices import fast_bfloat16
+    from biolect.devices import bfloat16_gain, training_dtype
 
     yield "torch", True, f"{torch.__version__}, {torch.get_num_threads()} threads, CPU {torch.backends.cpu.get_cpu_capability()}"
-    fast = sorted(fast_bfloat16())
-    yield "bfloat16", bool(fast), f"in hardware ({', '.join(fast)})" if fast else "only emulated on this CPU; float32 is faster"
+    chosen = training_dtype("auto", "cpu")
+    yield "bfloat16", chosen == "bfloat16", f"{bfloat16_gain():.1f} times the speed of float32 on this CPU; training takes {chosen} here"
     if torch.cuda.is_available():
         memory = torch.cuda.get_device_properties(0).total_memory / 2**30
         yield "gpu", True, f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}, {memory:.0f} GiB"
