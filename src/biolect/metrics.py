@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -98,6 +98,18 @@ def bootstrap_interval(
     Raises:
         ShapeError: If there is no item.
     """
+    found = [statistic(seeds, items) for seeds, items in bootstrap_draws(clusters, num_seeds=num_seeds, draws=draws, seed=seed)]
+    return central(found, level)
+
+
+def bootstrap_draws(
+    clusters: ArrayLike, *, num_seeds: int = 1, draws: int = 1_000, seed: int = 0
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield drawn seed indices and drawn item indices, whole clusters, both with repeats; see `bootstrap_interval`.
+
+    Raises:
+        ShapeError: If there is no item.
+    """
     labels = np.asarray(clusters)
     if not len(labels):
         raise ShapeError("A bootstrap needs at least one item. Check that the table it is drawn from is not empty.")
@@ -105,13 +117,16 @@ def bootstrap_interval(
     order = np.argsort(owner, kind="stable")
     members = np.split(order, np.cumsum(np.bincount(owner))[:-1])
     rng = np.random.default_rng(seed)
-    values = np.empty(draws)
-    for draw in range(draws):
+    for _ in range(draws):
         seeds = rng.integers(0, num_seeds, size=num_seeds)
         drawn = rng.integers(0, len(members), size=len(members))
-        values[draw] = statistic(seeds, np.concatenate([members[i] for i in drawn]))
+        yield seeds, np.concatenate([members[i] for i in drawn])
+
+
+def central(values: ArrayLike, level: float = 0.95) -> Interval:
+    """Return the central interval of drawn values; NaN among them are left out."""
     tail = 100 * (1 - level) / 2
-    low, high = np.nanpercentile(values, [tail, 100 - tail])
+    low, high = np.nanpercentile(np.asarray(values, dtype=np.float64), [tail, 100 - tail])
     return Interval(float(low), float(high))
 
 

@@ -20,7 +20,9 @@ from biolect.errors import BiolectError
 if TYPE_CHECKING:
     from cyclopts import App
 
-VERBS = tuple("demo prepare audit pretrain finetune fuse predict explain score variants generate embed simulate data info doctor".split())
+VERBS = tuple(
+    "demo prepare audit pretrain finetune fuse predict explain score variants generate embed evaluate simulate data info doctor".split()
+)
 """Every verb, in the order of the help page."""
 
 WRONG_REQUEST = 2

@@ -24,6 +24,7 @@ class Markov:
     def __init__(self, order: int, num_symbols: int, strength: float = 4.0) -> None:
         self.order, self.num_symbols, self.strength = order, num_symbols, strength
         self.tables = [np.zeros((num_symbols**k, num_symbols)) for k in range(order + 1)]
+        self._totals = [table.sum(axis=1) for table in self.tables]
 
     def fit(self, sequences: Iterable[NDArray[np.integer]]) -> Markov:
         """Add the counts of training sequences; may be called again."""
@@ -31,6 +32,7 @@ class Markov:
             for k, table in enumerate(self.tables):
                 if len(codes) > k:
                     np.add.at(table, (self._contexts(codes, k), codes[k:]), 1)
+        self._totals = [table.sum(axis=1) for table in self.tables]
         return self
 
     def nats(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -41,7 +43,7 @@ class Markov:
                 break
             contexts = self._contexts(codes, k)
             seen = table[contexts, codes[k:]]
-            total = table.sum(axis=1)[contexts]
+            total = self._totals[k][contexts]
             probabilities[k:] = (seen + self.strength * probabilities[k:]) / (total + self.strength)
         return -np.log(probabilities)
 

@@ -80,14 +80,14 @@ def _query(reader: Reader, path: str, record: Sequence, partner: Sequence | None
         return Refusal(record.name, path, str(error))
 
 
-def _partner(path: str) -> Path | None:
+def partner_fasta(path: str) -> Path | None:
     """Return the FASTA that an annotation without sequences stands on, if it lies beside it."""
     return partner_of(Path(path), ()) if detect(path) in (Format.GFF3, Format.GTF) else None
 
 
 def _gene_queries(reader: Reader, path: str, side: View) -> Iterator[Query | Refusal]:
     asked = View.CDS if side is View.PROTEIN else View.PROTEIN
-    for record in read_genes(path, _partner(path)):
+    for record in read_genes(path, partner_fasta(path)):
         if isinstance(record, Refusal):
             yield record
         elif isinstance(record, Gene):
@@ -147,7 +147,7 @@ def read_partner(reader: Reader, path: str, reference: Sequence) -> tuple[Member
     """
     if not detect(path).holds_genes:
         return reader.member(read_one(path)), reader.member(reference)
-    for gene in read_genes(path, _partner(path)):
+    for gene in read_genes(path, partner_fasta(path)):
         if isinstance(gene, Gene) and reference.modality is Modality.PROTEIN and gene.protein.residues == reference.residues:
             return view_of(reader, gene, View.CDS), view_of(reader, gene, View.PROTEIN)
     raise InputError(f"No gene in '{path}' has exactly the protein '{reference.name}'. Give its coding sequence as FASTA instead.")

@@ -1,0 +1,49 @@
+"""`biolect evaluate`: benchmark tasks by name, with their baselines, in one table."""
+
+from __future__ import annotations
+
+from biolect.cli.common import DEFAULTS, Common, finish, split_assignments
+from biolect.errors import ConfigError
+
+
+def evaluate(*tasks: str, data: str = "data", common: Common = DEFAULTS) -> int:
+    """Ask a model benchmark tasks, each with its trivial and shortcut baselines in the same table; `biolect evaluate` lists them.
+
+    Intervals are 95 %, from a bootstrap over clusters of relatives. `gain` is over the best baseline, on the same draws.
+
+    Args:
+        tasks: Names of tasks, and changes as `key=value`: `items=500` (of each part), `draws=200`, `letters=1000000`.
+        data: Folder of the published files, under their published names; for likelihoods also a corpus or a file.
+    """
+    from biolect.bio.io.tables import check_ending, write_table
+    from biolect.evaluate import tasks as known
+    from biolect.evaluate.question import EvaluateConfig
+    from biolect.files import write_json, write_run_json
+
+    names = [word for word in tasks if "=" not in word]
+    if not names:
+        listed = "\n".join(f"{task.name}: {task.summary}. Reads {task.file}." for task in known.TASKS)
+        raise ConfigError(f"No task was named. There are\n{listed}")
+    assignments = split_assignments([word for word in tasks if "=" in word])[1]
+    known.named(names)
+    config = EvaluateConfig.from_dict({"tasks": tuple(names), "data": data, "seed": common.seed or 0}).override(assignments)
+    is_file = common.output is not None and common.output.suffix != ""
+    output = common.need_file() if is_file else common.need_folder()
+    path = output if is_file else output / "table.csv"
+    check_ending(path)
+    reader = common.reader()
+    known.check(config, reader)
+    if common.dry_run:
+        return finish({"would_run": config.to_dict(), "would_write": output}, common=common)
+    with common.progress("evaluate") as advance:
+        found = list(known.evaluate(config, reader, advance))
+    write_table(path, known.table(found))
+    result = {"tasks": {task.name: outcome.report() for task, outcome in found}}
+    if not is_file:
+        for task, outcome in found:
+            if outcome.figure is not None:
+                outcome.figure.savefig(output / f"{task.name}.svg")
+        write_json(output / "report.json", result)
+        write_run_json(output, config=config.to_yaml(), weights={"sha256": reader.model.digest()}, seed=config.seed)
+    shown = result if common.as_json else known.shown(found)
+    return finish(shown, [one for _, outcome in found for one in outcome.refused], common)

@@ -1,0 +1,215 @@
+"""Tasks that ask for likelihoods and for translation: bits per residue, conditional gain, exactness.
+
+Source: arXiv:2410.11499 gives none of these; they are what would separate learning to translate from having seen more letters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biolect.bio.io.form import Refusal
+from biolect.bio.sequence import Modality
+from biolect.data.document import Member
+from biolect.errors import InputError
+from biolect.evaluate.baselines import best_markov
+from biolect.evaluate.judging import Outcome, Panel
+from biolect.evaluate.mixing import ContextMixing
+from biolect.evaluate.question import Letters, Pair, Pairs, Question, decoded
+from biolect.infer.generate import Sampling, generate
+from biolect.infer.prompt import Prompt
+from biolect.infer.score import Query, Score, score
+
+LETTERS = {
+    Modality.PROTEIN: "protein_corpus/uniref90_sample.faa.gz",
+    Modality.DNA: "eukaryote_slices/C_elegans/transcripts.fa.gz",
+    Modality.RNA: "rna/nrc_ncrna_13class_train.fa.gz",
+}
+GENES = "genbank/bacteria/Escherichia_coli_K12_MG1655.GCF_000005845.2.gbff.gz"
+_CELLS = 5_000_000
+"""Numbers that a table of the highest order of a Markov model may have."""
+_CODONS = 60
+"""Codons of a gene that are translated: letter by letter, each waits for the one before."""
+LN2 = math.log(2)
+
+
+def bits_per_residue(question: Question) -> Outcome:
+    """Compare held-out records with what letters give away: composition, Markov models, context mixing."""
+    panels = [_bits(question, letters) for letters in question.letters(LETTERS)]
+    if not panels:
+        raise InputError(f"'{question.data}' has no held-out records that the model reads. Give a corpus with a test part, or FASTA.")
+    notes = ["Letter models learned from the training part of the data; whether the model has seen its test part is not known."]
+    return Outcome("bits_per_residue", panels, largest_is_best=False, notes=notes if question.corpus is None else [])
+
+
+def _bits(question: Question, letters: Letters) -> Panel:
+    size, lengths = len(letters.symbols), [len(one) for one in letters.test]
+    panel = question.panel(letters.modality.value, "bits_per_residue", letters.clusters)
+    panel.add_ratio("model", "model", [one.nats / LN2 for one in scores(question, [Query("", m) for m in letters.members])], lengths)
+    counts = np.bincount(np.concatenate(letters.train), minlength=size) + 0.5
+    composition = -np.log2(counts / counts.sum())
+    panel.add_ratio("uniform", "baseline", np.array(lengths) * math.log2(size), lengths)
+    panel.add_ratio("composition", "baseline", [composition[one].sum() for one in letters.test], lengths)
+    most = int(math.log(_CELLS) / math.log(max(size, 2))) - 1
+    markov = best_markov(letters.train, letters.valid, size, range(1, most + 1))
+    panel.add_ratio("best Markov", "baseline", [markov.nats(one).sum() / LN2 for one in letters.test], lengths)
+    mixing = ContextMixing(size, _complement(question, letters)).fit(letters.train, letters.valid)
+    panel.add_ratio("context mixing", "baseline", [one.sum() / LN2 for one in mixing.nats(letters.test)], lengths)
+    return panel
+
+
+def _complement(question: Question, letters: Letters) -> NDArray[np.int64] | None:
+    """Return the code of the other strand by code; None where some letter has none among them."""
+    other = question.reader.model.vocabulary.complement_ids[letters.symbols]
+    if letters.modality not in (Modality.DNA, Modality.RNA) or not np.isin(other, letters.symbols).all():
+        return None
+    return np.searchsorted(letters.symbols, other)
+
+
+def scores(question: Question, queries: Sequence[Query]) -> list[Score]:
+    """Return the score of every query. Raises InputError if one is refused."""
+    found: list[Score] = []
+    for one in score(question.reader, queries):
+        if isinstance(one, Refusal):
+            raise InputError(f"'{one.id}' cannot be scored: {one.reason}")
+        if isinstance(one, Score):
+            found.append(one)
+        question.advance(1)
+    return found
+
+
+def conditional_gain(question: Question) -> Outcome:
+    """Ask what a partner is worth: a protein after its gene and back; alone, after its own, a foreign and a shuffled one."""
+    pairs = question.pairs(GENES)
+    forward = _gain(question, pairs, [(one.gene, one.protein) for one in pairs.asked], "protein given gene")
+    back = _gain(question, pairs, [(one.protein, one.gene) for one in pairs.asked], "gene given protein")
+    _add_codon_usage(question, pairs, back)
+    return Outcome("bits_per_residue_gained", [forward, back], facts={"codons": sum(len(one.protein) for one in pairs.asked)})
+
+
+def _gain(question: Question, pairs: Pairs, texts: list[tuple[Member, Member]], part: str) -> Panel:
+    lengths = [len(target) for _, target in texts]
+    panel = question.panel(part, "bits_per_residue_gained", pairs.clusters)
+    foreign = _strangers(lengths, pairs.clusters)
+    rng = question.generator(1)
+    partners = {
+        "own partner": [source for source, _ in texts],
+        "foreign partner": [texts[other][0].slice(0, len(source)) for (source, _), other in zip(texts, foreign, strict=True)],
+        "shuffled partner": [replace(source, token_ids=rng.permutation(source.token_ids)) for source, _ in texts],
+    }
+    for name, sources in partners.items():
+        found = scores(question, [Query("", t, s) for s, (_, t) in zip(sources, texts, strict=True)])
+        told = np.array([(o.log_likelihood, o.pmi, o.log_likelihood_coordinate_free, o.pmi_coordinate_free) for o in found], dtype=float)
+        kind = "model" if name == "own partner" else "baseline"
+        panel.add_ratio(name, kind, told[:, 1] / LN2, lengths)
+        panel.add_ratio(name, kind, -told[:, 0] / LN2, lengths, "bits_per_residue")
+        if not np.array_equal(told[:, 0], told[:, 2]):
+            panel.add_ratio(f"{name}, ordinary positions", "control", told[:, 3] / LN2, lengths)
+            panel.add_ratio(f"{name}, ordinary positions", "control", -told[:, 2] / LN2, lengths, "bits_per_residue")
+        if kind == "model":
+            alone = told[:, 1] - told[:, 0]
+            panel.add_ratio("no partner", "baseline", np.zeros(len(lengths)), lengths)
+            panel.add_ratio("alone", "control", alone / LN2, lengths, "bits_per_residue")
+            if part == "protein given gene":
+                panel.add_ratio("genetic code", "reference", alone / LN2, lengths)
+    return panel
+
+
+def _strangers(lengths: Sequence[int], clusters: NDArray[np.integer]) -> list[int]:
+    """Return for every item one of another cluster, as close in length as can be; itself where there is none."""
+    order = np.argsort(lengths, kind="stable").tolist()
+    found = list(range(len(order)))
+    for rank, item in enumerate(order):
+        others = (
+            other
+            for step in range(1, len(order))
+            for other in (order[rank + step : rank + step + 1] + order[max(rank - step, 0) : rank - step + 1])
+        )
+        found[item] = next((other for other in others if clusters[other] != clusters[item]), item)
+    return found
+
+
+def _add_codon_usage(question: Question, pairs: Pairs, panel: Panel) -> None:
+    """Add what a gene costs where amino acids are known, and codons are as frequent as in other genes."""
+    usage = codon_usage(question, pairs.others)
+    bits = []
+    for gene, protein in _spelled(question, pairs.asked):
+        counts = [(usage[amino_acid], codon) for codon, amino_acid in zip(gene, protein, strict=True)]
+        bits.append(-sum(math.log2((of[codon] + 0.1) / (of.total() + 6.4)) for of, codon in counts))
+    lengths = [len(one.gene) for one in pairs.asked]
+    panel.add_ratio("codon usage", "baseline", bits, lengths, "bits_per_residue")
+    alone = next(arm for arm in panel.arms if arm.name == "alone")
+    drawn = next(arm for arm in panel.arms if arm.name == "codon usage")
+    difference = replace(drawn, metric=panel.metric, value=alone.value - drawn.value, drawn=alone.drawn - drawn.drawn)
+    panel.arms.append(difference)
+
+
+def codon_usage(question: Question, pairs: Sequence[Pair]) -> dict[str, Counter[str]]:
+    """Return how often each codon stands for each amino acid."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for gene, protein in _spelled(question, pairs):
+        for codon, amino_acid in zip(gene, protein, strict=True):
+            found[amino_acid][codon] += 1
+    return found
+
+
+def _spelled(question: Question, pairs: Sequence[Pair]) -> list[tuple[list[str], str]]:
+    """Return the codons and the residues of pairs."""
+    genes, proteins = decoded(question.reader, [one.gene for one in pairs]), decoded(question.reader, [one.protein for one in pairs])
+    return [([gene[i : i + 3] for i in range(0, len(gene), 3)], protein) for gene, protein in zip(genes, proteins, strict=True)]
+
+
+def translation(question: Question) -> Outcome:
+    """Translate genes into proteins and back, always the likeliest letter."""
+    pairs = question.pairs(GENES, _CODONS)
+    usage, spelled = codon_usage(question, pairs.others), _spelled(question, pairs.asked)
+    meanings: dict[str, Counter[str]] = defaultdict(Counter)
+    for amino_acid, codons in usage.items():
+        for codon, count in codons.items():
+            meanings[codon][amino_acid] += count
+    table = {codon: counts.most_common(1)[0][0] for codon, counts in meanings.items()}
+    preferred = {amino_acid: codons.most_common(1)[0][0] for amino_acid, codons in usage.items()}
+    commonest = max(usage, key=lambda amino_acid: usage[amino_acid].total())
+    forward = question.panel("gene to protein", "residues_right", pairs.clusters)
+    said = _greedy(question, [one.gene for one in pairs.asked], Modality.PROTEIN, [len(protein) for _, protein in spelled])
+    truth = [protein for _, protein in spelled]
+    _add_right(forward, "model", "model", said, truth)
+    _add_right(forward, "most frequent letter", "baseline", [commonest * len(protein) for protein in truth], truth)
+    _add_right(forward, "codon table of other genes", "reference", ["".join(table.get(c, "X") for c in gene) for gene, _ in spelled], truth)
+    back = question.panel("protein to gene", "residues_right", pairs.clusters)
+    drawn = _greedy(question, [one.protein for one in pairs.asked], pairs.asked[0].gene.modality, [3 * len(protein) for protein in truth])
+    ways = {
+        ("model", "model"): [[text[i : i + 3] for i in range(0, len(text), 3)] for text in drawn],
+        ("most frequent letter", "baseline"): [[preferred[commonest]] * len(protein) for protein in truth],
+        ("preferred codons", "reference"): [[preferred.get(letter, "NNN") for letter in protein] for protein in truth],
+    }
+    for (name, kind), codons in ways.items():
+        _add_right(back, name, kind, ["".join(table.get(codon, "X") for codon in gene) for gene in codons], truth)
+        _add_right(back, name, kind, codons, [gene for gene, _ in spelled], "codons_right")
+    return Outcome("residues_right", [forward, back], facts={"codons": sum(map(len, truth))})
+
+
+def _add_right(
+    panel: Panel, name: str, kind: str, said: Sequence[Sequence[str]], truth: Sequence[Sequence[str]], metric: str = "residues_right"
+) -> None:
+    """Add the share of places that are right; what was not said is wrong."""
+    right = [sum(a == b for a, b in zip(one, other, strict=False)) for one, other in zip(said, truth, strict=True)]
+    panel.add_ratio(name, kind, right, [len(one) for one in truth], metric)  # pyright: ignore[reportArgumentType]
+    if metric == panel.metric:
+        whole = [list(one) == list(other) for one, other in zip(said, truth, strict=True)]
+        panel.add_ratio(name, kind, whole, np.ones(len(whole)), "sequences_right")  # pyright: ignore[reportArgumentType]
+
+
+def _greedy(question: Question, sources: Sequence[Member], modality: Modality, lengths: Sequence[int]) -> list[str]:
+    """Return the likeliest next letters after each source, until it ends or is as long as it should be."""
+    found: list[str] = []
+    for source, length in zip(sources, lengths, strict=True):
+        sampling = Sampling(temperature=0, max_residues=length)
+        found.append(generate(question.reader, modality, 1, sampling, prompt=Prompt((source,))).sequences[0].residues)
+        question.advance(1)
+    return found

@@ -1,0 +1,128 @@
+"""Tasks by name, and the one table that a run of them gives."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from biolect.bio.sequence import Modality
+from biolect.errors import ConfigError, InputError
+from biolect.evaluate import likelihoods
+from biolect.evaluate.judging import Outcome
+from biolect.evaluate.question import EvaluateConfig, Question
+from biolect.infer.reader import Reader
+
+if TYPE_CHECKING:
+    import polars
+
+_GENE = (Modality.DNA, Modality.PROTEIN)
+
+
+class Task(NamedTuple):
+    """A thing that models are asked to do.
+
+    Attributes:
+        reads: Modalities that the model must know; none where any will do.
+        reads_forward: Only models that predict the next letter can be asked.
+        file: What is read of the data folder, and in which form.
+        summary: What is asked, its metric and its baselines.
+    """
+
+    name: str
+    ask: Callable[[Question], Outcome]
+    reads: tuple[Modality, ...]
+    reads_forward: bool
+    file: str
+    summary: str
+
+
+TASKS = (
+    Task(
+        "bits-per-residue",
+        likelihoods.bits_per_residue,
+        (),
+        True,
+        f"a corpus, or FASTA: {', '.join(likelihoods.LETTERS.values())}",
+        "bits per residue of held-out records, by modality; against composition, the best Markov model, context mixing",
+    ),
+    Task(
+        "conditional-gain",
+        likelihoods.conditional_gain,
+        _GENE,
+        True,
+        f"a corpus of genes, or annotated genomes: {likelihoods.GENES}",
+        "bits per residue that its own gene saves a protein, and back; against a foreign and a shuffled partner, and codon usage",
+    ),
+    Task(
+        "translation",
+        likelihoods.translation,
+        _GENE,
+        True,
+        f"a corpus of genes, or annotated genomes: {likelihoods.GENES}",
+        "share of residues that greedy translation gets right, and back-translation; against the most frequent letter",
+    ),
+)
+"""Every task, in the order of the help page."""
+
+
+def named(names: Sequence[str]) -> list[Task]:
+    """Return tasks by name, each once. Raises ConfigError for a name that is none."""
+    known = {task.name: task for task in TASKS}
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+            hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else f"There are {', '.join(known)}."
+            raise ConfigError(f"There is no task '{name}'. {hint}")
+    return [known[name] for name in dict.fromkeys(names)]
+
+
+def check(config: EvaluateConfig, reader: Reader) -> list[Task]:
+    """Return the tasks that are asked, before any work is done.
+
+    Raises:
+        ConfigError: If a task is unknown, or the model cannot be asked.
+        InputError: If there is no such data.
+    """
+    asked, words = named(config.tasks), reader.model.vocabulary
+    if not Question(reader, config).data.exists():
+        raise InputError(f"There is no '{config.data}'. Pass --data FOLDER with the published files, a corpus, or a file.")
+    for task in asked:
+        if lacking := [modality for modality in task.reads if not words.reads(modality)]:
+            there = ", ".join(filter(words.reads, Modality))
+            raise ConfigError(
+                f"Task '{task.name}' asks about {' and '.join(lacking)}, and the model reads {there}. Choose another task or model."
+            )
+        if task.reads_forward and not reader.model.config.is_causal:
+            raise ConfigError(f"Task '{task.name}' asks for next letters, and this model reads both sides. Choose a causal model.")
+    return asked
+
+
+def evaluate(
+    config: EvaluateConfig, reader: Reader, advance: Callable[[float], None] = lambda units: None
+) -> Iterator[tuple[Task, Outcome]]:
+    """Ask a model one task after the other; see `check` for what is refused."""
+    for task in check(config, reader):
+        question = Question(reader, config, advance)
+        outcome = task.ask(question)
+        outcome.refused += question.refused
+        yield task, outcome
+
+
+def table(found: Sequence[tuple[Task, Outcome]]) -> polars.DataFrame:
+    """Return every arm of every part as a row: `task`, `part`, `arm`, `kind`, `metric`, `value`, `low`, `high`, `items`, `clusters`."""
+    import polars
+
+    rows: list[dict[str, Any]] = [row for task, outcome in found for panel in outcome.panels for row in panel.rows(task.name)]
+    return polars.DataFrame(rows, infer_schema_length=None)
+
+
+def shown(found: Sequence[tuple[Task, Outcome]]) -> dict[str, list[dict[str, Any]]]:
+    """Return the arms of each task's main metric for eyes, a table a part."""
+    tables: dict[str, list[dict[str, Any]]] = {}
+    for task, outcome in found:
+        for panel in outcome.panels:
+            rows = [row for row in panel.rows(task.name) if row["metric"] == outcome.metric]
+            title = f"{task.name}, {panel.part}: {outcome.metric}" if panel.part else f"{task.name}: {outcome.metric}"
+            tables[title] = [{key: row[key] for key in ("arm", "kind", "value", "low", "high")} for row in rows]
+    return tables

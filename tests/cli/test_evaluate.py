@@ -1,0 +1,132 @@
+"""`biolect evaluate`: the keys that scripts read, baselines of known value, and refusals in a sentence."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import polars
+import pytest
+
+from biolect.bio.io import write_fasta
+from biolect.cli import main
+from biolect.evaluate.tasks import TASKS
+from biolect.models import checkpoint
+from biolect.models.language_model import LanguageModel
+from biolect.models.xlstm import XLSTM
+from tests.infer.conftest import build, dna, protein
+
+QUICK = ("draws=20", "--json", "--data")
+GENOME = str(files("biolect") / "assets" / "phix174.gff3")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of every modality, one that reads DNA in both directions, and FASTA of proteins."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    checkpoint.save(build(), folder / "model")
+    both = XLSTM.Config(layers=1, width=16, heads=2, pattern="s", inner=24, direction="bidirectional")
+    checkpoint.save(LanguageModel.Config(backbone=both).build(0).eval(), folder / "both")
+    (folder / "data" / "protein_corpus").mkdir(parents=True)
+    proteins = [protein(30 + i, i, f"p{i}") for i in range(40)]
+    write_fasta(folder / "data" / "protein_corpus" / "uniref90_sample.faa", proteins)
+    write_fasta(folder / "letters.fa", [dna(400, i, f"d{i}") for i in range(30)])
+    return folder
+
+
+def test_bits_per_residue_of_a_file(biolect_command, place: Path, tmp_path: Path):
+    asked = ("evaluate", "bits-per-residue", "-m", place / "model", "-o", tmp_path / "out", *QUICK, place / "letters.fa")
+    outcome = biolect_command(*asked)
+
+    task = outcome.result["tasks"]["bits-per-residue"]
+    rows = polars.read_csv(tmp_path / "out" / "table.csv")
+    assert outcome.code == 0 and task["metric"] == "bits_per_residue"
+    assert set(task) >= {"metric", "value", "interval", "baselines", "gain"}
+    assert task["baselines"]["uniform"] == {"value": 2.0, "interval": [2.0, 2.0]}
+    # Letters that were drawn alike have no more to give.
+    assert all(1.98 < one["value"] < 2.05 for one in task["baselines"].values())
+    assert task["value"] > 2.5 and task["gain"]["difference"] < 0
+    assert rows["arm"].to_list() == ["model", "uniform", "composition", "best Markov", "context mixing"]
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["seed"] == 0
+    assert json.loads((tmp_path / "out" / "report.json").read_text()) == outcome.result
+
+
+def test_a_file_without_enough_relatives_apart_is_refused(biolect_command, place: Path, tmp_path: Path):
+    (tmp_path / "same.fa").write_text("".join(f">r{i}\n{'AAAC' * 50}\n" for i in range(3)))
+    outcome = biolect_command("evaluate", "bits-per-residue", "-m", place / "model", "-o", tmp_path / "o.csv", *QUICK, tmp_path / "same.fa")
+
+    assert outcome.code == 2 and "Give more records, or a corpus with larger held-out parts." in outcome.result["error"]
+
+
+def test_genes_and_their_proteins(biolect_command, place: Path, tmp_path: Path):
+    asked = ("conditional-gain", "translation", "items=6", "-m", place / "model", "-o", tmp_path / "out.parquet", *QUICK, GENOME)
+    outcome = biolect_command("evaluate", *asked)
+
+    gain, translation = outcome.result["tasks"].values()
+    rows = polars.read_parquet(tmp_path / "out.parquet").filter(polars.col("task") == "conditional-gain")
+    values = {(row["part"], row["arm"], row["metric"]): row["value"] for row in rows.iter_rows(named=True)}
+    assert outcome.code == 0 and set(gain["baselines"]) == {"no partner", "foreign partner", "shuffled partner"}
+    for part in ("protein given gene", "gene given protein"):
+        alone = values[part, "alone", "bits_per_residue"]
+        for arm in ("own partner", "foreign partner"):
+            assert values[part, arm, "bits_per_residue_gained"] == pytest.approx(alone - values[part, arm, "bits_per_residue"], abs=1e-6)
+    assert 0 < values["gene given protein", "codon usage", "bits_per_residue"] < 2
+    forward = translation["parts"]["gene to protein"]
+    assert 0 <= forward["value"] < 0.3 and 0.02 < forward["baselines"]["most frequent letter"]["value"] < 0.3
+
+
+def test_a_folder_has_files_by_their_published_names(biolect_command, place: Path, tmp_path: Path):
+    asked = ("bits-per-residue", "-m", place / "model", "-o", tmp_path / "out.csv", *QUICK, place / "data")
+    outcome = biolect_command("evaluate", *asked)
+
+    assert outcome.code == 2
+    assert "has no 'eukaryote_slices/C_elegans/transcripts.fa.gz', which this task reads" in outcome.result["error"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "There are\nbits-per-residue: bits per residue of held-out records"),
+        (("bits-per-residu",), "There is no task 'bits-per-residu'. Did you mean 'bits-per-residue'?"),
+        (("xyz",), "There is no task 'xyz'. There are bits-per-residue, "),
+        (("translation", "item=3"), "item"),
+        (("translation", "items=1"), "items"),
+        (("translation", "--data", "nowhere"), "There is no 'nowhere'. Pass --data FOLDER"),
+        (("translation", "--data", "{place}/letters.fa"), "has no annotated genes"),
+        (("translation", "--data", "{place}/data"), "has no 'genbank/"),
+    ],
+)
+def test_a_wrong_request_is_refused_in_a_sentence(biolect_command, place: Path, tmp_path: Path, words: tuple[str, ...], said: str):
+    words = tuple(word.format(place=place) for word in words)
+    outcome = biolect_command("evaluate", *words, "-m", place / "model", "-o", tmp_path / "out.csv")
+
+    assert outcome.code == 2 and said in outcome.err and not (tmp_path / "out.csv").exists()
+
+
+def test_a_model_that_cannot_be_asked_is_refused(biolect_command, place: Path, tmp_path: Path):
+    outcome = biolect_command("evaluate", "translation", "-m", place / "both", "-o", tmp_path / "out.csv", *QUICK, GENOME)
+
+    assert outcome.code == 2 and "asks for next letters, and this model reads both sides" in outcome.result["error"]
+
+
+def test_nothing_is_done_in_a_dry_run(biolect_command, place: Path, tmp_path: Path):
+    outcome = biolect_command("evaluate", "translation", "-m", place / "model", "-o", tmp_path / "out.csv", "--dry-run", *QUICK, GENOME)
+
+    assert outcome.code == 0 and outcome.result["would_run"]["tasks"] == ["translation"] and not (tmp_path / "out.csv").exists()
+
+
+def test_every_task_says_what_it_reads(capsys: pytest.CaptureFixture[str]):
+    assert main(["evaluate"]) == 2
+    told = capsys.readouterr().err
+
+    assert all(f"{task.name}: {task.summary}. Reads {task.file}." in told for task in TASKS)
+    assert len({task.name for task in TASKS}) == len(TASKS)
+
+
+def test_the_same_seed_gives_the_same_table(biolect_command, place: Path, tmp_path: Path):
+    for name in ("a.csv", "b.csv"):
+        assert biolect_command("evaluate", "translation", "items=4", "-m", place / "model", "-o", tmp_path / name, *QUICK, GENOME).code == 0
+
+    assert np.array_equal((tmp_path / "a.csv").read_text(), (tmp_path / "b.csv").read_text())
