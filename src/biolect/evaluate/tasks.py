@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from biolect.bio.sequence import Modality
 from biolect.errors import ConfigError, InputError
-from biolect.evaluate import likelihoods
+from biolect.evaluate import fitness, likelihoods
 from biolect.evaluate.judging import Outcome
 from biolect.evaluate.question import EvaluateConfig, Question
 from biolect.infer.reader import Reader
@@ -61,6 +61,14 @@ TASKS = (
         True,
         f"a corpus of genes, or annotated genomes: {likelihoods.GENES}",
         "share of residues that greedy translation gets right, and back-translation; against the most frequent letter",
+    ),
+    Task(
+        "protein-fitness",
+        fitness.protein_fitness,
+        (Modality.PROTEIN,),
+        False,
+        f"assays in ProteinGym form: {fitness.ASSAYS}/*.csv.gz; genes: {', '.join(fitness.GENE_FILES)}; alignments: {fitness.ALIGNMENTS}",
+        "rank correlation of scores with measured effects, by assay; against BLOSUM62 and, where there is an alignment, a site profile",
     ),
 )
 """Every task, in the order of the help page."""
