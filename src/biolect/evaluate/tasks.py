@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from biolect.bio.sequence import Modality
 from biolect.errors import ConfigError, InputError
-from biolect.evaluate import fitness, likelihoods
+from biolect.evaluate import fitness, likelihoods, probing
 from biolect.evaluate.judging import Outcome
 from biolect.evaluate.question import EvaluateConfig, Question
 from biolect.infer.reader import Reader
@@ -27,6 +28,7 @@ class Task(NamedTuple):
         reads_forward: Only models that predict the next letter can be asked.
         file: What is read of the data folder, and in which form.
         summary: What is asked, its metric and its baselines.
+        needs: Files that must be there.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Task(NamedTuple):
     reads_forward: bool
     file: str
     summary: str
+    needs: tuple[str, ...] = ()
 
 
 TASKS = (
@@ -70,6 +73,10 @@ TASKS = (
         f"assays in ProteinGym form: {fitness.ASSAYS}/*.csv.gz; genes: {', '.join(fitness.GENE_FILES)}; alignments: {fitness.ALIGNMENTS}",
         "rank correlation of scores with measured effects, by assay; against BLOSUM62 and, where there is an alignment, a site profile",
     ),
+    *(
+        Task(name, partial(probing.probe, source), (source.modality,), False, source.file, probing.SUMMARY, (source.file,))
+        for name, source in probing.SOURCES.items()
+    ),
 )
 """Every task, in the order of the help page."""
 
@@ -92,8 +99,8 @@ def check(config: EvaluateConfig, reader: Reader) -> list[Task]:
         ConfigError: If a task is unknown, or the model cannot be asked.
         InputError: If there is no such data.
     """
-    asked, words = named(config.tasks), reader.model.vocabulary
-    if not Question(reader, config).data.exists():
+    asked, words, question = named(config.tasks), reader.model.vocabulary, Question(reader, config)
+    if not question.data.exists():
         raise InputError(f"There is no '{config.data}'. Pass --data FOLDER with the published files, a corpus, or a file.")
     for task in asked:
         if lacking := [modality for modality in task.reads if not words.reads(modality)]:
@@ -103,6 +110,8 @@ def check(config: EvaluateConfig, reader: Reader) -> list[Task]:
             )
         if task.reads_forward and not reader.model.config.is_causal:
             raise ConfigError(f"Task '{task.name}' asks for next letters, and this model reads both sides. Choose a causal model.")
+        for name in task.needs:
+            question.file(name)
     return asked
 
 

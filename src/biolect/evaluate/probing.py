@@ -1,0 +1,197 @@
+"""Tasks for frozen embeddings: what a linear reading of a model knows of labels, beside what letters and fingerprints give away.
+
+Every record is predicted by a model that saw neither it nor its relatives: folds are whole clusters, and molecules of one
+scaffold stay together. Beside the model stands its own beginning, the same network with weights that were drawn and not trained.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biolect.bio import chemistry
+from biolect.bio.genetic_code import GeneticCode
+from biolect.bio.io import Refusal
+from biolect.bio.io.tables import read_sequences, read_table
+from biolect.bio.sequence import Modality
+from biolect.bio.sequence import Sequence as Record
+from biolect.data.labelled import Columns, clusters_of, read_targets
+from biolect.embed.native import NativeEncoder
+from biolect.errors import InputError
+from biolect.evaluate.composition import Baselines, composition, grouped_folds, judge
+from biolect.evaluate.judging import Outcome
+from biolect.evaluate.molecules import BITS
+from biolect.evaluate.pooled import ridge
+from biolect.evaluate.question import Question
+from biolect.files import open_input
+from biolect.fusion.late import out_of_fold
+from biolect.models.language_model import LanguageModel
+
+FOLDS, LONGEST = 5, 999
+_LEAST = 2 * FOLDS
+"""Records of a class with fewer are left out."""
+_MORE = 5
+_PIECES, _SHUFFLED = 20, 12
+
+
+class Source(NamedTuple):
+    """A labelled set in its published form.
+
+    Attributes:
+        file: FASTA with the label first in the header or behind the id; a table; or sequences, one a line, that are all of a kind.
+        label: Column of a table.
+        sequence: Likewise.
+    """
+
+    file: str
+    modality: Modality
+    label: str = ""
+    sequence: str = ""
+    is_number: bool = False
+
+
+SOURCES = {
+    "localisation": Source("protein_corpus/subcellular_location_new_hard_set.faa.gz", Modality.PROTEIN),
+    "stability": Source("protein_fitness/mavenn/nisthal_data.csv.gz", Modality.PROTEIN, "y", "x", is_number=True),
+    "promoters": Source("dna_tasks/epd_tata_promoters_human.txt.gz", Modality.DNA),
+    "rna-family": Source("rna/nrc_ncrna_13class_train.fa.gz", Modality.RNA),
+    "codon-species": Source("mrna/cds_species_7class.csv.gz", Modality.DNA, "species", "cds"),
+    "esol": Source("smiles/molnet/esol.csv.gz", Modality.MOLECULE, "measured log solubility in mols per litre", "smiles", is_number=True),
+    "bbbp": Source("smiles/molnet/bbbp.csv.gz", Modality.MOLECULE, "p_np", "smiles"),
+}
+
+SUMMARY = (
+    "labels read linearly off frozen embeddings, folds of whole clusters; against composition, letters or fingerprints, and no training"
+)
+
+
+def probe(source: Source, question: Question) -> Outcome:
+    """Predict the labels of a set by linear models of frozen embeddings, five folds of whole clusters."""
+    path = question.file(source.file)
+    found = list(_labelled(source, path, question))
+    common = Counter(label for _, label, _ in found)
+    kept = [one for one in found if source.is_number or common[one[1]] >= _LEAST]
+    if len(kept) < _LEAST:
+        raise InputError(f"'{path}' has {len(kept)} labelled records that can be used; at least {_LEAST} are needed, of every class.")
+    kept = [kept[i] for i in sorted(question.drawn(len(kept), _MORE * question.config.items))]
+    records = [one for one, _, _ in kept]
+    columns = Columns(target=source.label or "label", kind="regression" if source.is_number else "classification")
+    targets, labels = read_targets(path, columns, [label for _, label, _ in kept], range(len(kept)), is_number=source.is_number)
+    groups = _groups(records, [group for _, _, group in kept])
+    if len(np.unique(groups)) < FOLDS:
+        raise InputError(f"'{path}' has {len(np.unique(groups))} clusters of relatives; {FOLDS} folds need as many. Give more records.")
+    folds = grouped_folds(groups, FOLDS, question.config.seed)
+    outcome = Outcome("accuracy" if labels else "spearman", [question.panel("", "accuracy" if labels else "spearman", groups)])
+    names = {"model": question.reader.model, "untrained model": question.reader.model.config.build(question.config.seed).eval()}
+    for name, model in names.items():
+        said = _by_ridge(embeddings(question, records, model.to(question.reader.model.device)), targets, len(labels), folds)
+        _add(outcome, name, said, targets)
+    if labels:
+        _add(
+            outcome, "most frequent class", out_of_fold(lambda seen, asked: _shares(targets[seen], len(labels), len(asked)), folds), targets
+        )
+    plain = features(records, in_frame=source.sequence == "cds")
+    models = Baselines(plain, targets, len(labels), question.config.seed)
+    said = out_of_fold(lambda seen, asked: models.predict(seen, asked, question.advance), folds)
+    for arm, name in enumerate(models.names):
+        _add(outcome, name.replace("_", ", "), said[:, arm], targets)
+    outcome.facts = {"classes": list(labels), "left_out": {label: n for label, n in common.items() if not source.is_number and n < _LEAST}}
+    return outcome
+
+
+def _labelled(source: Source, path: str, question: Question) -> Iterator[tuple[Record, str, str]]:
+    """Yield record, label, and what makes records relatives whatever their letters; those that cannot be read are noted."""
+    if source.label:
+        labels = read_table(path, [source.label, source.sequence])[source.label].to_list()
+        for one, label in zip(read_sequences(path, source.modality, column=source.sequence), labels, strict=True):
+            if isinstance(one, Refusal):
+                question.refused.append(one)
+            elif label is not None:
+                yield _cut(one), str(label), ""
+    elif ".txt" in Path(path).name:
+        rng = question.generator(2)
+        with open_input(path) as stream:
+            lines = [line.decode().strip() for line in stream if line.strip()]
+        for number, line in enumerate(lines, start=1):
+            record = Record.read(line, source.modality, name=str(number), unknown="mask")
+            pieces = np.array_split(np.arange(len(record)), _PIECES)
+            moved = rng.permutation(_PIECES)[:_SHUFFLED]
+            order = np.arange(_PIECES)
+            order[moved] = rng.permutation(moved)
+            text = "".join(record.residues[i] for k in order for i in pieces[k])
+            yield from ((record, "promoter", record.name), (Record(text, source.modality, record.name), "shuffled", record.name))
+    else:
+        for record in question.records(path, source.modality):
+            yield _cut(record), (record.description.split() or [record.name])[0], ""
+
+
+def _cut(record: Record) -> Record:
+    """Return a record's beginning; of molecules all."""
+    if record.modality is Modality.MOLECULE or len(record) <= LONGEST:
+        return record
+    return Record(record.residues[:LONGEST], record.modality, record.name)
+
+
+def _groups(records: Sequence[Record], given: Sequence[str]) -> NDArray[np.int64]:
+    """Return clusters of relatives: as given, by scaffold, by shared words; of variants of one sequence, by the first changed place."""
+    if any(given):
+        return np.unique(given, return_inverse=True)[1]
+    if records[0].modality is Modality.MOLECULE:
+        chemistry.need("Scaffolds")
+        parsed = [chemistry.parse(one.residues).molecule for one in records]
+        scaffolds = [
+            one.residues if found is None else chemistry.scaffold(found) or one.residues for one, found in zip(records, parsed, strict=True)
+        ]
+        return np.unique(scaffolds, return_inverse=True)[1]
+    clusters = clusters_of(records).astype(np.int64)
+    if np.bincount(clusters).max() > len(records) / 2 and len({len(one) for one in records}) == 1:
+        letters = np.stack([one.codes for one in records])
+        usual = np.array([np.bincount(column).argmax() for column in letters.T])
+        clusters = (letters != usual).argmax(axis=1)
+    return clusters
+
+
+def embeddings(question: Question, records: Sequence[Record], model: LanguageModel) -> NDArray[np.float64]:
+    """Return the mean hidden state of every record, one row each."""
+    reader = question.reader
+    encoder = NativeEncoder(model, grammar=reader.grammar, context_tokens=reader.context_tokens, batch_tokens=reader.batch_tokens)
+    found: list[NDArray[Any]] = []
+    for start in range(0, len(records), 64):
+        some = records[start : start + 64]
+        found += [np.asarray(one.vectors).ravel() for one in encoder.encode(some)]
+        question.advance(len(some))
+    return np.stack(found).astype(np.float64)
+
+
+def features(records: Sequence[Record], *, in_frame: bool = False) -> dict[str, NDArray[np.float64]]:
+    """Return what is known of records without a model: composition, letters by place where all are of a length, fingerprints."""
+    if records[0].modality is Modality.MOLECULE:
+        parsed = [chemistry.parse(one.residues).molecule for one in records]
+        bits = [np.zeros(BITS) if one is None else np.array(list(chemistry.fingerprint(one, BITS)), dtype=np.float64) for one in parsed]
+        return {"fingerprint": np.stack(bits)}
+    texts = [GeneticCode.by_id(1).translate(one.residues[: len(one) // 3 * 3]) for one in records if in_frame]
+    proteins = [Record(text.replace("*", "X"), Modality.PROTEIN) for text in texts]
+    found = {"composition": composition(records, proteins)["everything"]}
+    if len({len(one) for one in records}) == 1:
+        size = len(records[0].modality.alphabet)
+        found["letters by place"] = np.stack([np.eye(size)[one.codes].ravel() for one in records])
+    return found
+
+
+def _by_ridge(
+    vectors: NDArray[np.float64], targets: NDArray[np.float64], num_classes: int, folds: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    return out_of_fold(lambda seen, asked: ridge(vectors, targets, seen, num_classes)[asked], folds)
+
+
+def _shares(seen: NDArray[np.float64], num_classes: int, count: int) -> NDArray[np.float64]:
+    return np.tile(np.bincount(seen.astype(int), minlength=num_classes) / len(seen), (count, 1))
+
+
+def _add(outcome: Outcome, name: str, said: NDArray[np.float64], targets: NDArray[np.float64]) -> None:
+    outcome.panels[0].add(name, "model" if name == "model" else "baseline", lambda items: judge(targets[items], said[items]))
