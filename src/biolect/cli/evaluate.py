@@ -18,6 +18,7 @@ def evaluate(*tasks: str, data: str = "data", common: Common = DEFAULTS) -> int:
     from biolect.bio.io.tables import check_ending, write_table
     from biolect.evaluate import tasks as known
     from biolect.evaluate.question import EvaluateConfig
+    from biolect.figures.style import save
     from biolect.files import write_json, write_run_json
 
     names = [word for word in tasks if "=" not in word]
@@ -42,7 +43,7 @@ def evaluate(*tasks: str, data: str = "data", common: Common = DEFAULTS) -> int:
     if not is_file:
         for task, outcome in found:
             if outcome.figure is not None:
-                outcome.figure.savefig(output / f"{task.name}.svg")
+                save(outcome.figure, output / task.name)
         write_json(output / "report.json", result)
         write_run_json(output, config=config.to_yaml(), weights={"sha256": reader.model.digest()}, seed=config.seed)
     shown = result if common.as_json else known.shown(found)

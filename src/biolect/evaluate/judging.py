@@ -51,16 +51,16 @@ class Panel:
     Args:
         clusters: Of the items; whole clusters are drawn.
         metric: Of its arms, unless one says otherwise.
+        num_seeds: How often arms were asked; see `add_seeded`.
     """
 
-    def __init__(self, part: str, metric: str, clusters: ArrayLike, *, draws: int = 1_000, seed: int = 0) -> None:
+    def __init__(self, part: str, metric: str, clusters: ArrayLike, *, num_seeds: int = 1, draws: int = 1_000, seed: int = 0) -> None:
         self.part, self.metric, self.clusters, self.arms = part, metric, np.asarray(clusters), list[Arm]()
-        self._asked = draws, seed
+        self._asked = {"num_seeds": num_seeds, "draws": draws, "seed": seed}
 
     @cached_property
-    def _draws(self) -> list[NDArray[np.int64]]:
-        draws, seed = self._asked
-        return [items for _, items in metrics.bootstrap_draws(self.clusters, draws=draws, seed=seed)]
+    def _draws(self) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        return list(metrics.bootstrap_draws(self.clusters, **self._asked))
 
     def add(self, name: str, kind: Kind, statistic: Callable[[NDArray[np.int64]], float], metric: str | None = None) -> None:
         """Judge an arm.
@@ -68,8 +68,18 @@ class Panel:
         Args:
             statistic: Takes indices of items, with repeats.
         """
-        value = float(statistic(np.arange(len(self.clusters))))
-        drawn = np.array([np.nan if np.isnan(value) else statistic(items) for items in self._draws])
+        self.add_seeded(name, kind, lambda _, items: statistic(items), metric)
+
+    def add_seeded(
+        self, name: str, kind: Kind, statistic: Callable[[NDArray[np.int64], NDArray[np.int64]], float], metric: str | None = None
+    ) -> None:
+        """Judge an arm that was asked several times, as with other demonstrations; these are drawn, too.
+
+        Args:
+            statistic: Takes indices of the times and of items, both with repeats.
+        """
+        value = float(statistic(np.arange(self._asked["num_seeds"]), np.arange(len(self.clusters))))
+        drawn = np.array([np.nan if np.isnan(value) else statistic(seeds, items) for seeds, items in self._draws])
         self.arms.append(Arm(name, kind, metric or self.metric, value, drawn))
 
     def add_ratio(self, name: str, kind: Kind, above: ArrayLike, below: ArrayLike, metric: str | None = None) -> None:

@@ -71,10 +71,10 @@ def _complement(question: Question, letters: Letters) -> NDArray[np.int64] | Non
     return np.searchsorted(letters.symbols, other)
 
 
-def scores(question: Question, queries: Sequence[Query]) -> list[Score]:
-    """Return the score of every query. Raises InputError if one is refused."""
+def scores(question: Question, queries: Sequence[Query], prompt: Prompt | None = None) -> list[Score]:
+    """Return the score of every query, after a prompt if there is one. Raises InputError if one is refused."""
     found: list[Score] = []
-    for one in score(question.reader, queries):
+    for one in score(question.reader, queries, prompt):
         if isinstance(one, Refusal):
             raise InputError(f"'{one.id}' cannot be scored: {one.reason}")
         if isinstance(one, Score):

@@ -110,9 +110,9 @@ class Question:
         """Return random numbers that depend on the seed and on more numbers only."""
         return np.random.default_rng((self.config.seed, *more))
 
-    def panel(self, part: str, metric: str, clusters: ArrayLike) -> Panel:
+    def panel(self, part: str, metric: str, clusters: ArrayLike, num_seeds: int = 1) -> Panel:
         """Return an empty panel with the draws that were asked for."""
-        return Panel(part, metric, clusters, draws=self.config.draws, seed=self.config.seed)
+        return Panel(part, metric, clusters, num_seeds=num_seeds, draws=self.config.draws, seed=self.config.seed)
 
     def drawn(self, count: int, most: int | None = None) -> list[int]:
         """Return indices of as many items as were asked for, in a random order."""
@@ -177,22 +177,26 @@ class Question:
         train, valid, test = ([np.searchsorted(symbols, members[i].token_ids).astype(np.int64) for i in part] for part in parts)
         return Letters(modality, train, valid, test, [members[i] for i in parts[2]], clusters[parts[2]].astype(np.int64), symbols)
 
-    def pairs(self, file: str, most_codons: int | None = None) -> Pairs:
+    def pairs(self, file: str, most_codons: int | None = None, most: int | None = None) -> Pairs:
         """Return genes with their proteins, of a corpus its test part, cut to what the model reads at once.
+
+        Args:
+            most: Genes that are asked about; None takes as many items as were asked for.
 
         Raises:
             InputError: If there are fewer than two such genes.
         """
         found = list(self._corpus_pairs("test") if self.corpus else self._file_pairs(self.file(file)))
         order = self.generator().permutation(len(found)).tolist()
-        asked = [found[i] for i in order[: self.config.items]]
-        others = [found[i] for i in order[self.config.items :]] if self.corpus is None else list(self._corpus_pairs("train"))
+        count = self.config.items if most is None else max(2, most)
+        asked = [found[i] for i in order[:count]]
+        others = [found[i] for i in order[count:]] if self.corpus is None else list(self._corpus_pairs("train"))
         if len(asked) < 2:
             raise InputError(f"'{self.data}' has {len(asked)} genes with an exact protein to be asked about; at least two are needed.")
         words, room = self.reader.model.vocabulary, self.reader.context_tokens
-        most = min(most_codons or 1 << 30, 1 << 30 if room is None else (room - self.reader.grammar.overhead(2)) // 4)
+        longest = min(most_codons or 1 << 30, 1 << 30 if room is None else (room - self.reader.grammar.overhead(2)) // 4)
         clusters = clusters_of([Record(words.decode(one.protein.token_ids, Modality.PROTEIN), Modality.PROTEIN) for one in asked])
-        cropped = [one.cropped(min(most, len(one.protein))) for one in asked]
+        cropped = [one.cropped(min(longest, len(one.protein))) for one in asked]
         return Pairs(cropped, clusters, (others or asked)[:_TRAINING_GENES])
 
     def _file_pairs(self, path: str) -> Iterator[Pair]:

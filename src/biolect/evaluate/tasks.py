@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from biolect.bio.sequence import Modality
 from biolect.errors import ConfigError, InputError
-from biolect.evaluate import fitness, likelihoods, probing
+from biolect.evaluate import dogma, fitness, in_context, likelihoods, probing
 from biolect.evaluate.judging import Outcome
 from biolect.evaluate.question import EvaluateConfig, Question
 from biolect.infer.reader import Reader
@@ -72,6 +72,22 @@ TASKS = (
         False,
         f"assays in ProteinGym form: {fitness.ASSAYS}/*.csv.gz; genes: {', '.join(fitness.GENE_FILES)}; alignments: {fitness.ALIGNMENTS}",
         "rank correlation of scores with measured effects, by assay; against BLOSUM62 and, where there is an alignment, a site profile",
+    ),
+    Task(
+        "central-dogma",
+        dogma.central_dogma,
+        _GENE,
+        True,
+        f"a corpus of genes, or annotated genomes: {likelihoods.GENES}",
+        "accuracy of telling true pairs from those with an edited gene or protein; against always no (66.7 %) and the protein alone",
+    ),
+    Task(
+        "in-context",
+        in_context.in_context,
+        _GENE,
+        True,
+        f"a corpus of genes, or annotated genomes: {likelihoods.GENES}",
+        "AUROC of the same after demonstrations; against mismatched ones, random letters, proteins alone, filler; also of a synthetic code",
     ),
     *(
         Task(name, partial(probing.probe, source), (source.modality,), False, source.file, probing.SUMMARY, (source.file,))
