@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 CONDITIONS = ("matched", "mismatched", "random letters", "proteins only", "filler")
 DRAWS = 5
 """Of demonstrations."""
-_FEWER = 8
+_FEWER = 10
 """Each gene is asked about in two rules, five conditions, five numbers and five draws."""
 _FEWEST_PAIRS, _MOST_CODONS, _MOST_SHOWN = 12, 60, 16
 SCORES = ("S1", "S2", "S3", "S4")

@@ -112,7 +112,7 @@ def _labelled(source: Source, path: str, question: Question) -> Iterator[tuple[R
             if isinstance(one, Refusal):
                 question.refused.append(one)
             elif label is not None:
-                yield _cut(one), str(label), ""
+                yield cut(one), str(label), ""
     elif ".txt" in Path(path).name:
         rng = question.generator(2)
         with open_input(path) as stream:
@@ -127,10 +127,10 @@ def _labelled(source: Source, path: str, question: Question) -> Iterator[tuple[R
             yield from ((record, "promoter", record.name), (Record(text, source.modality, record.name), "shuffled", record.name))
     else:
         for record in question.records(path, source.modality):
-            yield _cut(record), (record.description.split() or [record.name])[0], ""
+            yield cut(record), (record.description.split() or [record.name])[0], ""
 
 
-def _cut(record: Record) -> Record:
+def cut(record: Record) -> Record:
     """Return a record's beginning; of molecules all."""
     if record.modality is Modality.MOLECULE or len(record) <= LONGEST:
         return record

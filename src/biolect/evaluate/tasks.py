@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from biolect.bio.sequence import Modality
 from biolect.errors import ConfigError, InputError
-from biolect.evaluate import dogma, fitness, in_context, likelihoods, probing
+from biolect.evaluate import dogma, fitness, in_context, interactions, likelihoods, probing
 from biolect.evaluate.judging import Outcome
 from biolect.evaluate.question import EvaluateConfig, Question
 from biolect.infer.reader import Reader
@@ -92,6 +92,18 @@ TASKS = (
     *(
         Task(name, partial(probing.probe, source), (source.modality,), False, source.file, probing.SUMMARY, (source.file,))
         for name, source in probing.SOURCES.items()
+    ),
+    *(
+        Task(
+            name,
+            partial(interactions.interactions, source),
+            (Modality.PROTEIN, source.partner),
+            False,
+            source.pairs,
+            interactions.SUMMARY,
+            source[:3],
+        )
+        for name, source in interactions.SOURCES.items()
     ),
 )
 """Every task, in the order of the help page."""
