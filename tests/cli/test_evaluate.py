@@ -130,3 +130,11 @@ def test_the_same_seed_gives_the_same_table(biolect_command, place: Path, tmp_pa
         assert biolect_command("evaluate", "translation", "items=4", "-m", place / "model", "-o", tmp_path / name, *QUICK, GENOME).code == 0
 
     assert np.array_equal((tmp_path / "a.csv").read_text(), (tmp_path / "b.csv").read_text())
+
+
+def test_a_table_goes_to_standard_output(biolect_command, place: Path):
+    outcome = biolect_command(
+        "evaluate", "translation", "items=4", "draws=10", "-m", place / "model", "-o", "-", "--data", GENOME, "--quiet"
+    )
+
+    assert outcome.code == 0 and outcome.out.startswith("task,part,arm,kind,metric,value,low,high,items,clusters\ntranslation,")

@@ -28,7 +28,7 @@ def evaluate(*tasks: str, data: str = "data", common: Common = DEFAULTS) -> int:
     assignments = split_assignments([word for word in tasks if "=" in word])[1]
     known.named(names)
     config = EvaluateConfig.from_dict({"tasks": tuple(names), "data": data, "seed": common.seed or 0}).override(assignments)
-    is_file = common.output is not None and common.output.suffix != ""
+    is_file = common.output is not None and (common.output.suffix != "" or str(common.output) == "-")
     output = common.need_file() if is_file else common.need_folder()
     path = output if is_file else output / "table.csv"
     check_ending(path)

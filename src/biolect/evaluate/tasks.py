@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from biolect.bio.sequence import Modality
 from biolect.errors import ConfigError, InputError
-from biolect.evaluate import dogma, fitness, in_context, interactions, likelihoods, probing
+from biolect.evaluate import dogma, fitness, in_context, interactions, likelihoods, probing, structure
 from biolect.evaluate.judging import Outcome
 from biolect.evaluate.question import EvaluateConfig, Question
 from biolect.infer.reader import Reader
@@ -92,6 +92,15 @@ TASKS = (
     *(
         Task(name, partial(probing.probe, source), (source.modality,), False, source.file, probing.SUMMARY, (source.file,))
         for name, source in probing.SOURCES.items()
+    ),
+    Task(
+        "secondary-structure",
+        structure.secondary_structure,
+        (Modality.PROTEIN,),
+        False,
+        structure.FILE,
+        "three states of every residue, read linearly off its hidden state; against the letters around it, and no training",
+        (structure.FILE,),
     ),
     *(
         Task(
