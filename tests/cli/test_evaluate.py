@@ -16,7 +16,7 @@ from biolect.evaluate.tasks import TASKS
 from biolect.models import checkpoint
 from biolect.models.language_model import LanguageModel
 from biolect.models.xlstm import XLSTM
-from tests.infer.conftest import build, dna, protein
+from tests.infer.conftest import BACKBONES, build, dna, protein
 
 QUICK = ("draws=20", "--json", "--data")
 GENOME = str(files("biolect") / "assets" / "phix174.gff3")
@@ -58,6 +58,19 @@ def test_a_file_without_enough_relatives_apart_is_refused(biolect_command, place
     outcome = biolect_command("evaluate", "bits-per-residue", "-m", place / "model", "-o", tmp_path / "o.csv", *QUICK, tmp_path / "same.fa")
 
     assert outcome.code == 2 and "Give more records, or a corpus with larger held-out parts." in outcome.result["error"]
+
+
+def test_of_a_corpus_the_test_part_is_asked_about(biolect_command, place: Path, tmp_path: Path):
+    write_fasta(tmp_path / "in.fa", [dna(300 + i, 100 + i, f"d{i}") for i in range(24)])
+    assert biolect_command("prepare", tmp_path / "in.fa", "-o", tmp_path / "corpus", "--valid", "0.2", "--test", "0.3", "--quiet").code == 0
+    asked = ("evaluate", "bits-per-residue", "-m", place / "model", "-o", tmp_path / "o.csv", *QUICK, tmp_path / "corpus")
+    outcome = biolect_command(*asked)
+
+    rows = polars.read_csv(tmp_path / "o.csv")
+    assert outcome.code == 0 and "notes" not in outcome.result["tasks"]["bits-per-residue"]
+    assert 4 <= rows["items"][0] <= 10 and set(rows["part"]) == {"dna"}
+    refused = biolect_command("evaluate", "translation", "-m", place / "model", "-o", tmp_path / "t.csv", *QUICK, tmp_path / "corpus")
+    assert refused.code == 2 and "has no genes. Prepare one with biolect prepare --kind genes." in refused.result["error"]
 
 
 def test_genes_and_their_proteins(biolect_command, place: Path, tmp_path: Path):
@@ -109,6 +122,11 @@ def test_a_model_that_cannot_be_asked_is_refused(biolect_command, place: Path, t
     outcome = biolect_command("evaluate", "translation", "-m", place / "both", "-o", tmp_path / "out.csv", *QUICK, GENOME)
 
     assert outcome.code == 2 and "asks for next letters, and this model reads both sides" in outcome.result["error"]
+    checkpoint.save(LanguageModel.Config(backbone=BACKBONES["transformer"], vocabulary="dna-12").build(0).eval(), tmp_path / "dna")
+    outcome = biolect_command("evaluate", "translation", "-m", tmp_path / "dna", "-o", tmp_path / "out.csv", *QUICK, GENOME)
+
+    said = "Task 'translation' asks about protein, and the model reads dna. Choose another task or model."
+    assert outcome.code == 2 and outcome.result["error"] == said
 
 
 def test_nothing_is_done_in_a_dry_run(biolect_command, place: Path, tmp_path: Path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -27,7 +28,7 @@ from biolect.evaluate.judging import Panel
 from biolect.infer.inputs import partner_fasta, view_of
 from biolect.infer.reader import Reader
 
-_TRAINING_GENES = 2_000
+_TRAINING_GENES, _MOST_GROUPS = 2_000, 50_000
 
 
 class EvaluateConfig(Config):
@@ -150,7 +151,7 @@ class Question:
         words = self.reader.model.vocabulary
         if self.corpus is not None:
             for modality in filter(words.reads, Modality):
-                found = list(_members_by_modality(self.corpus, modality))
+                found = list(_members_by_modality(self.corpus, modality, self.generator(7)))
                 if any(split == "test" for split, _, _ in found):
                     splits = np.array([SPLITS.index(split) for split, _, _ in found])
                     yield self._letters(modality, [one for _, _, one in found], splits, np.array([cluster for _, cluster, _ in found]))
@@ -224,14 +225,14 @@ def _pair(name: str, gene: Member, protein: Member) -> Iterator[Pair]:
         yield Pair(name, gene.slice(0, 3 * len(protein)), protein)
 
 
-def _members_by_modality(corpus: Corpus, modality: Modality) -> Iterator[tuple[str, int, Member]]:
-    """Yield split, cluster and member; of a gene, one member of the modality only, for its views overlap."""
-    for store in corpus.collections.values():
-        for group in range(store.num_groups):
+def _members_by_modality(corpus: Corpus, modality: Modality, rng: np.random.Generator) -> Iterator[tuple[str, int, Member]]:
+    """Yield split, cluster and member, of very many groups some; of a gene, one member only, for its views overlap."""
+    for store, split in product(corpus.collections.values(), SPLITS):
+        for group in rng.permutation(store.groups_in(split))[:_MOST_GROUPS].tolist():
             members = [member for member in store.group(group) if member.modality is modality]
             if members and members[0].view is not View.RECORD:
                 members = [max(members, key=len)]
-            yield from ((store.split_of(group), store.cluster_of(group), member) for member in members)
+            yield from ((split, store.cluster_of(group), member) for member in members)
 
 
 def decoded(reader: Reader, members: Sequence[Member]) -> list[str]:
