@@ -34,6 +34,7 @@ def ridge(
     features: NDArray[np.float64], targets: NDArray[np.float64], training: NDArray[np.int64], num_classes: int
 ) -> NDArray[np.float64]:
     """Return predictions about all records, or chances of classes; the penalty is chosen by cross-validation inside training."""
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression, RidgeCV
     from sklearn.model_selection import GridSearchCV
     from sklearn.pipeline import make_pipeline
@@ -43,7 +44,10 @@ def ridge(
     model: Any = RidgeCV(alphas=penalties)
     if num_classes:
         model = GridSearchCV(LogisticRegression(max_iter=1_000), {"C": 1 / penalties[::3]}, cv=3)
-    fitted: Any = make_pipeline(StandardScaler(), model).fit(features[training], targets[training])
+    with warnings.catch_warnings():
+        # The weakest of the penalties may need more steps than it is worth; cross-validation passes it over.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fitted: Any = make_pipeline(StandardScaler(), model).fit(features[training], targets[training])
     if not num_classes:
         return np.asarray(fitted.predict(features), dtype=np.float64)[:, None]
     chances = np.zeros((len(features), num_classes))

@@ -173,7 +173,9 @@ def features(records: Sequence[Record], *, in_frame: bool = False) -> dict[str, 
     if records[0].modality is Modality.MOLECULE:
         parsed = [chemistry.parse(one.residues).molecule for one in records]
         bits = [np.zeros(BITS) if one is None else np.array(list(chemistry.fingerprint(one, BITS)), dtype=np.float64) for one in parsed]
-        return {"fingerprint": np.stack(bits)}
+        symbols = sorted({letter for one in records for letter in one.residues})
+        shares = [[one.residues.count(letter) / len(one) for letter in symbols] + [np.log10(len(one))] for one in records]
+        return {"composition": np.array(shares), "fingerprint": np.stack(bits)}
     texts = [GeneticCode.by_id(1).translate(one.residues[: len(one) // 3 * 3]) for one in records if in_frame]
     proteins = [Record(text.replace("*", "X"), Modality.PROTEIN) for text in texts]
     found = {"composition": composition(records, proteins)["everything"]}
