@@ -13,7 +13,7 @@ from biolect.embed.codons import CodonEncoder
 from biolect.embed.fused import FusedModel, embedded
 from biolect.errors import ConfigError
 from biolect.evaluate.arms import FusionConfig
-from biolect.evaluate.comparison import LATE
+from biolect.evaluate.comparison import COMPOSED, LATE
 from biolect.evaluate.fusing import fuse
 from biolect.train.fusing import Fit
 
@@ -60,6 +60,9 @@ def test_every_arm_control_and_baseline_stands_in_one_table(run):
     assert found["metric"] == "spearman" and found["gain"]["arm"] in ("concatenation", "mil", "attention")
     assert all(one["interval"][0] <= one["test"] <= one["interval"][1] for one in found["arms"].values())
     assert sum(one["mean"] for one in found["modality_weights"].values()) == pytest.approx(1)
+    together, low, high = found["with_composition"]["difference"], *found["with_composition"]["interval"]
+    composed = found["baselines"][found["composition"]]["value"]
+    assert low <= together <= high and found["arms"][COMPOSED]["test"] - composed == pytest.approx(together)
 
 
 def test_the_stream_that_carries_the_rule_is_found(run):

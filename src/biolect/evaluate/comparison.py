@@ -16,7 +16,7 @@ from biolect.data.shards import SPLITS
 from biolect.evaluate.arms import Runs, fusions
 from biolect.evaluate.composition import judge
 
-LATE, STACKING, ENSEMBLE = "late", "late, stacked", "best encoder, several seeds"
+LATE, STACKING, ENSEMBLE, COMPOSED = "late", "late, stacked", "best encoder, several seeds", "late, with composition"
 
 
 @dataclass
@@ -68,6 +68,7 @@ class Judged:
             "published": runs.published,
             "gain": {"arm": best} | gains.get(best_single, {"difference": None, "interval": None}),
             "gains": gains,
+            "with_composition": self._difference(COMPOSED, self.baselines[composed][None]) | {"baseline": composed},
             "baselines": {name: {"value": values[name], "interval": self._interval(found[None])} for name, found in self.baselines.items()},
             "composition": composed,
             "modality_weights": {} if weights is None else self._weights(weights, sorted(runs.config.encoders)),

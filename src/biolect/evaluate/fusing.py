@@ -25,7 +25,7 @@ from biolect.data.shards import SPLITS
 from biolect.embed.fused import codon_encoders, embedded, refusal
 from biolect.embed.published import DEFAULT, Choice
 from biolect.evaluate.arms import Arm, FusionConfig, Runs, check_inputs, facts, fusions, singles
-from biolect.evaluate.comparison import ENSEMBLE, LATE, STACKING, Judged, Said, mean_value
+from biolect.evaluate.comparison import COMPOSED, ENSEMBLE, LATE, STACKING, Judged, Said, mean_value
 from biolect.evaluate.composition import Baselines, composition, lookup
 from biolect.evaluate.pooled import MOST_ROWS, gaussian_process, pooled, ridge
 from biolect.evaluate.tables import translated
@@ -63,7 +63,8 @@ def fuse(
     Returns:
         `metric`; `arms` by name with `valid` and `test` value, the 95 % `interval` of the latter over clusters and seeds, and
         `seeds`; `best_single`; `gain`, of the learned fusion that validation likes best over the best single encoder, and
-        `gains` of it over late fusion and over composition; `baselines`; `modality_weights`; `funnel`, `refused`, and more.
+        `gains` of it over late fusion and over composition; `with_composition`, the gain of both together;
+        `baselines`; `modality_weights`; `funnel`, `refused`, and more.
 
     Raises:
         ConfigError: If the folder holds another run, or an encoder cannot be used so.
@@ -91,7 +92,9 @@ def fuse(
     said = Said()
     best_single = _train(runs, said)
     _add_pooled(data, streams, said)
-    table = Judged(data, said, _baselines(config, data, threads))
+    models = _composition(config, data, threads)
+    _add_composed(runs, said, best_single, models)
+    table = Judged(data, said, _baselines(data, models))
     result: dict[str, Any] = write_json(output / RESULTS, table.report(best_single, runs) | facts(config, data, encoders))
     write_table(output / "predictions.csv", table.frame())
     write_run_json(output, inputs=[config.data], config=config.to_yaml(), seed=config.columns.seed, report=result)
@@ -157,10 +160,23 @@ def _rolled(data: Labelled, predictions: NDArray[np.float64], size: int) -> NDAr
     return _late(data, rolled)[1]
 
 
-def _baselines(config: FusionConfig, data: Labelled, threads: int) -> dict[str, NDArray[np.float64]]:
+def _composition(config: FusionConfig, data: Labelled, threads: int) -> Baselines:
+    proteins = [translated(record, config.genetic_code) for record in data.records]
+    return Baselines(composition(data.records, proteins), data.targets, len(data.labels), config.columns.seed, threads=threads)
+
+
+def _add_composed(runs: Runs, said: Said, best_single: str, models: Baselines) -> None:
+    """Add late fusion of the arm and the composition baseline that validation likes best: what encoders add to composition."""
+    data = runs.data
+    found = models.predict(data.of("train"), np.arange(len(data.records))).swapaxes(0, 1)
+    composed = max(found, key=lambda one: mean_value(data, one[None], "valid"))
+    arms = [arm.name for arm in fusions(runs.config, best_single) if not arm.is_control] or [best_single]
+    ours = said.predictions[max(arms, key=lambda name: mean_value(data, said.predictions[name], "valid"))]
+    said.predictions[COMPOSED] = _late(data, np.stack([ours, np.broadcast_to(composed, ours.shape)]))[1]
+
+
+def _baselines(data: Labelled, models: Baselines) -> dict[str, NDArray[np.float64]]:
     """Return what composition says of test records, by baseline; trained on all the others."""
     known, test = np.flatnonzero(data.splits != SPLITS.index("test")), data.of("test")
-    proteins = [translated(record, config.genetic_code) for record in data.records]
-    models = Baselines(composition(data.records, proteins), data.targets, len(data.labels), config.columns.seed, threads=threads)
     found = dict(zip(models.names, models.predict(known, test).swapaxes(0, 1), strict=True))
-    return found | {"lookup": lookup(data.records, data.targets, len(data.labels), known, test)}
+    return found | {"lookup": lookup(data.records, data.targets, models.num_classes, known, test)}

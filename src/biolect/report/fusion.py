@@ -60,6 +60,9 @@ def _findings(found: Facts) -> list[str]:
     for name, gain in found["gains"].items():
         words = judged(gain["interval"], "beats", "is worse than", "cannot be told from")
         lines_.append(f"The fusion '{arm}' {words} {names.get(name, name)}: difference {told(gain['difference'], gain['interval'])}.")
+    gain = found["with_composition"]
+    words = judged(gain["interval"], "beats composition", "is worse than composition", "cannot be told from composition alone")
+    lines_.append(f"Fused late with composition, it {words}: difference {told(gain['difference'], gain['interval'])}.")
     return lines_
 
 
