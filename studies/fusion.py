@@ -116,6 +116,9 @@ def read(name: str, rows: int) -> polars.DataFrame:
         length = polars.col("orf_end") - polars.col("orf_start")
         frame = frame.with_columns(cds=polars.col("RNA_sequence").str.slice(polars.col("orf_start"), length))
     if name == "openvaccine":
+        # Designs are no frames: two letters at the end of the longer ones make no codon.
+        core = polars.col("core")
+        frame = frame.with_columns(core=core.str.head(core.str.len_chars() // 3 * 3))
         frame = frame.filter((polars.col("sn_filter") != 0) | polars.col("sn_filter").is_null())
     if table.has_genes:
         usable = [not frame_fault(_record(cds), table.code) for cds in frame[table.sequence].to_list()]
@@ -239,7 +242,8 @@ def explain_all(folder: Path, scale: Scale) -> None:
         output = folder / "explained" / label
         if (output / "agreement.json").is_file():
             continue
-        found = explain(FusedModel.load(folder / "fused" / f"openvaccine-{label}"), records, output)
+        model = FusedModel.load(folder / "fused" / f"openvaccine-{label}")
+        found = explain(model, [record for record in records if not model.refusal(record)], output)
         shares = polars.read_csv(output / "codons.csv")
         streams = shares.columns[4:]
         agreement: dict[str, Any] = {}
@@ -309,7 +313,7 @@ def _explained(results: dict[str, Any]) -> list[str]:
     ]
     for name, found in results.items():
         for repeat, one in enumerate(found if name.startswith("explained-") else []):
-            cells = [_value(**one[stream]) for stream in ("dna", "rna", "protein", "sum")]
+            cells = [_value(**one[name]) if name in one else "-" for name in ("dna", "rna", "protein", "sum")]
             cells.append(_value(one["faithfulness"]["gap"], one["faithfulness"]["interval"]))
             lines.append(f"| {name.removeprefix('explained-')}, {repeat} | {' | '.join(cells)} |")
     return lines
