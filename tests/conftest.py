@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 from tests.shapes import checked
@@ -19,6 +20,10 @@ from tests.shapes import checked
 install_import_hook(
     [f"biolect.{room}" for room in ("ops", "nn", "models", "objectives", "fusion", "values")], f"{checked.__module__}.{checked.__name__}"
 )
+
+# The tests of every change try the same examples each time; `make test-all` draws new ones.
+settings.register_profile("same", derandomize=True)
+settings.load_profile("same")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -7,7 +7,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from biolect.data.mixture import BLOCK, Draw, Mixture
@@ -21,7 +21,13 @@ def mixture_of(shares: list[float], seed: int = 0, size: int = 7) -> Mixture:
     return Mixture(dict(zip(names, shares, strict=True)), dict.fromkeys(names, size), seed)
 
 
+def rounding(shares: list[float]) -> float:
+    """Half a document for every source: each is rounded once, and the last one takes what all the others left."""
+    return 0.5 * len(shares) + 0.01
+
+
 @given(weights, st.integers(0, 2**31), st.integers(0, 10**6))
+@example([0.25, 0.25, 0.25, 0.25, 29.0], 0, 0)
 def test_counts_per_block_follow_the_weights(shares: list[float], seed: int, block: int) -> None:
     mixture = mixture_of(shares, seed)
     exact = BLOCK * np.array(shares) / sum(shares)
@@ -29,17 +35,18 @@ def test_counts_per_block_follow_the_weights(shares: list[float], seed: int, blo
     counts = mixture.counts(block)
 
     assert counts.sum() == BLOCK and (counts >= 0).all()
-    assert (abs(counts - exact) < 2.5).all()
+    assert (abs(counts - exact) < 2 * rounding(shares)).all()
 
 
 @given(weights, st.integers(1, 10**6))
+@example([0.25, 0.25, 0.25, 0.25, 29.0], 1)
 def test_counts_over_all_blocks_never_drift(shares: list[float], blocks: int) -> None:
     mixture = mixture_of(shares)
 
     total = mixture._before(blocks)
 
     assert total.sum() == blocks * BLOCK
-    assert (abs(total - blocks * BLOCK * np.array(shares) / sum(shares)) < 1.5).all()
+    assert (abs(total - blocks * BLOCK * np.array(shares) / sum(shares)) < rounding(shares)).all()
 
 
 @settings(max_examples=20, deadline=None)

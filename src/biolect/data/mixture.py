@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from biolect.errors import ConfigError
 
 BLOCK = 1_024
-"""Documents per block: shares are exact over every block, to within a few documents, and never drift."""
+"""Documents per block: shares are exact over any number of blocks to within half a document a source, and never drift."""
 
 _ONE = 1 << 40
 
