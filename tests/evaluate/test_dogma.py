@@ -9,6 +9,7 @@ import pytest
 
 from biolect.bio.genetic_code import GeneticCode
 from biolect.data.document import Grammar
+from biolect.errors import ConfigError
 from biolect.evaluate import dogma
 from biolect.evaluate.dogma import Item, items_of, threshold
 from biolect.evaluate.question import EvaluateConfig, Question
@@ -79,3 +80,11 @@ def test_the_task_knows_its_trivial_answers():
     assert rows["length", "auroc"] == 0.5 and rows["translation", "auroc"] > 0.95
     assert {metric for arm, metric in rows if arm == "S3"} == {"accuracy", "auroc", *(f"auroc, {stratum}" for stratum in dogma.STRATA)}
     assert Item("A", "M", True).edits == 0
+
+
+def test_a_context_without_room_for_a_pair_is_refused():
+    asked = question()
+    reader = Reader(asked.reader.model, asked.reader.grammar, batch_tokens=4_096, context_tokens=20)
+
+    with pytest.raises(ConfigError, match="too few for a gene and its protein"):
+        dogma.central_dogma(Question(reader, asked.config))

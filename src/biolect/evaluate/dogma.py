@@ -18,6 +18,7 @@ from biolect.bio.genetic_code import GeneticCode
 from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as Record
 from biolect.data.document import Member
+from biolect.errors import ConfigError
 from biolect.evaluate.judging import Kind, Outcome
 from biolect.evaluate.likelihoods import GENES, scores
 from biolect.evaluate.question import Pair, Question, decoded
@@ -100,6 +101,8 @@ def central_dogma(question: Question) -> Outcome:
     """Tell true pairs from false ones, with thresholds that were fitted on other genes."""
     room = question.reader.room
     most = _CODONS if room is None else min(_CODONS, (room - _MOST_EDITS) // 4 - 2)
+    if most < 2:
+        raise ConfigError(f"The model reads {room} tokens at once, too few for a gene and its protein. Choose one with a longer context.")
     pairs = question.pairs(GENES, most)
     items = items_of(spelled(question, pairs.asked), question.generator(3))
     truth, edits = np.array([item.is_true for item in items]), np.array([item.edits for item in items])

@@ -27,6 +27,7 @@ from biolect.files import open_input
 _MORE, _LEAST = 20, 20
 Split = Literal["random", "first apart", "second apart", "both apart"]
 SPLITS: tuple[Split, ...] = ("random", "first apart", "second apart", "both apart")
+_NOTE = "A value is the mean over splits; look at each by itself."
 SUMMARY = "whether two sequences interact, by split; against their names alone, composition, the most frequent answer and no training"
 
 
@@ -80,7 +81,7 @@ def interactions(source: Source, question: Question) -> Outcome:
         joined[name] = np.concatenate([one, other, one * other], axis=1)
     plain = np.concatenate([features(records[k])["composition"][owners[k]] for k in range(2)], axis=1)
     composed = Baselines({"composition": plain}, targets, 2, question.config.seed)
-    outcome = Outcome("accuracy", [], facts={"pairs": len(rows), "true": int(targets.sum())})
+    outcome = Outcome("accuracy", [], facts={"pairs": len(rows), "true": int(targets.sum())}, notes=[_NOTE])
     for split in SPLITS:
         said: dict[str, NDArray[np.float64]] = {}
         for train, test in _folds(groups, split, question.config.seed):

@@ -221,7 +221,8 @@ class Question:
 
 
 def _pair(name: str, gene: Member, protein: Member) -> Iterator[Pair]:
-    if len(protein) and 0 <= len(gene) - 3 * len(protein) <= 3:
+    # A first residue alone is an M wherever a gene starts.
+    if len(protein) > 1 and 0 <= len(gene) - 3 * len(protein) <= 3:
         yield Pair(name, gene.slice(0, 3 * len(protein)), protein)
 
 
