@@ -255,11 +255,14 @@ def markdown(results: dict[str, Any]) -> str:
 
 
 def figures(runs: dict[str, Any], output: Path) -> None:
-    """Draw the curves of every arm: protein given its own gene, and both members alone."""
+    """Draw the curves of every arm: protein given its own gene, and both members alone.
+
+    Panels end where the arms that have learned the condition at all do; what runs out of them is in the table.
+    """
     panels = (
-        ("given own", "protein", "protein given its own gene"),
-        ("protein alone", "protein", "protein alone"),
-        ("gene alone", "dna", "gene alone"),
+        ("given own", "protein", "protein given its own gene, up to 4.5 bits", (0.0, 4.5)),
+        ("protein alone", "protein", "protein alone, up to 4.5 bits", (4.1, 4.5)),
+        ("gene alone", "dna", "gene alone, up to 2.15 bits", (1.85, 2.15)),
     )
     for name, limit in (("curves", 3.2e6), ("curves_flank", 2.1e7)):
         if not any((ARMS[arm].millions > 3) == (limit > 4e6) for arm in runs):
@@ -268,7 +271,7 @@ def figures(runs: dict[str, Any], output: Path) -> None:
         for number, (arm, found) in enumerate(runs.items()):
             if (ARMS[arm].millions > 3) != (limit > 4e6):
                 continue
-            for panel, (condition, kind, title) in zip(axes, panels, strict=True):
+            for panel, (condition, kind, title, shown) in zip(axes, panels, strict=True):
                 lines = [lines for lines in found["curves"].values() if condition in lines[0]["bits"]]
                 if lines:
                     length = min(map(len, lines))
@@ -284,7 +287,9 @@ def figures(runs: dict[str, Any], output: Path) -> None:
                     )
                     panel.fill_between(tokens, values.min(axis=0), values.max(axis=0), color=f"C{number % 10}", alpha=0.15, linewidth=0)
                 panel.set_title(title, fontsize=10)
+                panel.set_ylim(*shown)
                 panel.set_xlabel("Tokens seen (millions)")
         axes[0].set_ylabel("Test loss (bits per residue)")
-        axes[0].legend(frameon=False, fontsize=7)
+        handles, words = axes[0].get_legend_handles_labels()
+        figure.legend(handles, words, frameon=False, fontsize=8, loc="outside right center")
         save(figure, output / name)
