@@ -115,8 +115,8 @@ def test_a_shared_prompt_is_read_once_and_changes_nothing(reader: Reader, monkey
     shown = [reader.member(protein(19, 7)), reader.member(protein(31, 8))]
     queries = [Query(str(n), reader.member(protein(n, n)), reader.member(dna(9, n)) if n % 2 else None) for n in (5, 12, 40, 3)]
     calls = []
-    prefill = type(reader.model).prefill
-    monkeypatch.setattr(type(reader.model), "prefill", lambda self, *seen: calls.append(1) or prefill(self, *seen))
+    new_state = type(reader.model.backbone).new_state
+    monkeypatch.setattr(type(reader.model.backbone), "new_state", lambda self: calls.append(1) or new_state(self))
 
     found = ask(reader, *queries, prompt=Prompt.of(shown, reader.grammar))
 
@@ -124,6 +124,16 @@ def test_a_shared_prompt_is_read_once_and_changes_nothing(reader: Reader, monkey
     for query, one in zip(queries, found, strict=True):
         members = [*shown, *([query.given] if query.given else []), query.member]
         assert one.log_likelihood == pytest.approx(by_definition(reader, *members)[1][-1], abs=len(query.member) * PER_RESIDUE)
+
+
+def test_a_record_or_prompt_longer_than_a_batch_is_read_in_pieces(reader: Reader):
+    shown, member = reader.member(dna(500, 5)), reader.member(dna(700, 6))
+    short, whole = (Reader(reader.model, reader.grammar, batch_tokens=size) for size in (64, 2_000))
+
+    for prompt in (None, Prompt.of([shown], reader.grammar)):
+        [found], [expected] = (ask(each, Query("long", member), prompt=prompt) for each in (short, whole))
+
+        assert found.log_likelihood == pytest.approx(expected.log_likelihood, abs=700 * PER_RESIDUE)
 
 
 def test_a_long_record_is_read_in_windows_and_every_residue_once():

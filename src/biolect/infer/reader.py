@@ -138,13 +138,9 @@ class Reader:
         if start is not None and num_tokens == first:
             return start
         ids, positions = (torch.from_numpy(x[first:num_tokens].astype(np.int64))[None] for x in (rendered.token_ids, rendered.positions))
-        ids, positions = ids.to(self.model.device), positions.to(self.model.device)
-        if start is None:
-            logits, state = self.model.prefill(ids, positions)
-        else:
-            state = start.state.fork(1)
-            logits = self.model.extend(ids, positions, state)
-        return Context(state, logits[0, -1], num_tokens)
+        state = self.model.backbone.new_state() if start is None else start.state.fork(1)
+        logits = [self.model.extend(*piece, state)[0, -1] for piece in self._pieces(ids, positions)]
+        return Context(state, logits[-1], num_tokens)
 
     @torch.inference_mode()
     def log_likelihoods(self, segments: Sequence[Segment], context: Context | None = None) -> list[NDArray[np.float32]]:
@@ -156,14 +152,21 @@ class Reader:
         found: list[NDArray[np.float32]] = [np.zeros(0, dtype=np.float32)] * len(segments)
         for chosen in length_batches([len(segment) for segment in segments], self.batch_tokens):
             ids, positions, targets = (self._rows(segments, chosen, name) for name in ("token_ids", "positions", "targets"))
-            if context is None:
-                logits = self.model(ids, positions)
+            if context is None and (ids.shape[1] <= self.batch_tokens or not self.model.config.is_causal):
+                rows = -token_losses(self.model(ids, positions), targets).cpu().numpy()
             else:
-                logits = self.model.extend(ids, positions, context.state.fork(len(chosen)))
-            rows = -token_losses(logits, targets).cpu().numpy()
+                # A row by itself may be longer than what is read at once: memory follows the state, not the row.
+                state = context.state.fork(len(chosen)) if context else self.model.backbone.new_state()
+                pieces = self._pieces(ids, positions, targets)
+                losses = [token_losses(self.model.extend(*piece, state), wanted) for *piece, wanted in pieces]
+                rows = -torch.cat(losses, dim=1).cpu().numpy()
             for row, index in zip(rows, chosen.tolist(), strict=True):
                 found[index] = row[: len(segments[index])]
         return found
+
+    def _pieces(self, *rows: Tensor) -> list[tuple[Tensor, ...]]:
+        """Cut rows, (N, T) each, into pieces of at most `batch_tokens` places, on the device of the model."""
+        return list(zip(*(row.to(self.model.device).split(self.batch_tokens, dim=1) for row in rows), strict=True))
 
     def _rows(self, segments: Sequence[Segment], chosen: NDArray[np.int64], name: str) -> Tensor:
         # Padding stands on the right, where no real token looks.
