@@ -58,8 +58,7 @@ def ours(path: Path, folder: Path) -> int:
     with open_input(path) as stream, MemberWriter(folder, VOCABULARY) as writer:
         for block in read_codes(stream, Modality.DNA, TABLE):
             if isinstance(block, Codes):
-                sizes = np.fromiter(map(len, block.raw_names), dtype=np.int64, count=len(block.raw_names))
-                writer.add_block(block.codes, np.diff(block.offsets), b"".join(block.raw_names), sizes, Modality.DNA)
+                writer.add_block(block.codes, np.diff(block.offsets), block.names, Modality.DNA)
                 total += len(block.codes)
     return total
 

@@ -18,6 +18,7 @@ from biolect.errors import AlphabetError
 
 ILLEGAL = 255
 """Code of a byte that no rule of the alphabet covers."""
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,10 @@ class Alphabet:
 
     def count_folds(self, raw: bytes | bytearray) -> Folds:
         """Count the letters that are not canonical, by reason; what no rule covers counts as unknown."""
-        counts = np.bincount(np.frombuffer(raw, dtype=np.uint8), minlength=256)
+        letters = np.frombuffer(raw, dtype=np.uint8)
+        # Piece by piece, because a count takes eight bytes a letter.
+        pieces = (np.bincount(letters[start : start + _PIECE], minlength=256) for start in range(0, len(letters), _PIECE))
+        counts = sum(pieces, np.zeros(256, dtype=np.int64))
         both = {s: int(counts[ord(s)] + counts[ord(s.lower())]) for s in self.symbols + self.ambiguous + "".join(self.exchanged)}
         readable = sum(both.values())
         lower = sum(int(counts[ord(s.lower())]) for s in both if s.isalpha())

@@ -9,7 +9,7 @@ one cluster and one split. The columns are listed in `columns.py`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biolect.bio.coordinates import Run
-from biolect.bio.sequence import MODALITIES, Modality, Sequence
+from biolect.bio.sequence import MODALITIES, Modality
+from biolect.bio.sequence import Sequence as Record
 from biolect.data.columns import COLUMNS, OF_GROUP, OF_MEMBER, SPLITS, Column, Place, assign, mapped, release
 from biolect.data.document import VIEWS, Member, View
 from biolect.errors import CheckpointError, ConfigError, InputError
@@ -58,7 +59,6 @@ class MemberWriter:
         self._rows: dict[tuple[str, ...], list[int]] = {OF_GROUP: [], OF_MEMBER: []}
         self._records: dict[str, int] = {}
         self._tokens = dict.fromkeys(MODALITIES, 0)
-        self._modality: Modality = Modality.DNA
         self.num_members = self.num_groups = 0
 
     def __enter__(self) -> Self:
@@ -110,36 +110,24 @@ class MemberWriter:
         self.num_members += 1
         if not self.num_members % _SETTLE_MEMBERS:
             self._settle()
-        self._modality = modality
-        self.extend(token_ids)
+        columns["tokens"].extend(token_ids)
+        self._tokens[modality] += len(token_ids)
 
-    def extend(self, token_ids: NDArray[np.uint8]) -> None:
-        """Lengthen the last member; for records that are longer than what is held in memory."""
-        self._columns["tokens"].extend(token_ids)
-        self._tokens[self._modality] += len(token_ids)
-
-    def add_block(
-        self,
-        token_ids: NDArray[np.uint8],
-        lengths: NDArray[np.integer],
-        names: bytes,
-        name_lengths: NDArray[np.integer],
-        modality: Modality,
-    ) -> None:
+    def add_block(self, token_ids: NDArray[np.uint8], lengths: NDArray[np.integer], names: Sequence[str], modality: Modality) -> None:
         """Add many lone records at once, each a group of one member, without work per record.
 
         Args:
             token_ids: Residues of all records, joined.
             lengths: Residues of each record; they sum to `len(token_ids)`.
-            names: Names of all records, joined, UTF-8.
-            name_lengths: Bytes of each name.
         """
         self._settle()
         columns, count = self._columns, len(lengths)
+        written = [name.encode() for name in names]
+        sizes = np.fromiter(map(len, written), dtype=np.int64, count=count)
         columns["group_starts"].extend(self.num_members + np.arange(count))
         columns["token_starts"].extend(columns["tokens"].total + np.cumsum(lengths) - lengths)
-        columns["name_starts"].extend(columns["names"].total + np.cumsum(name_lengths) - name_lengths)
-        columns["names"].extend(np.frombuffer(names, dtype=np.uint8))
+        columns["name_starts"].extend(columns["names"].total + np.cumsum(sizes) - sizes)
+        columns["names"].extend(np.frombuffer(b"".join(written), dtype=np.uint8))
         for column, value in (
             ("modality", modality.index),
             ("view", View.RECORD.index),
@@ -151,8 +139,8 @@ class MemberWriter:
             columns[column].extend(np.full(count, value))
         self.num_members += count
         self.num_groups += count
-        self._modality = modality
-        self.extend(token_ids)
+        columns["tokens"].extend(token_ids)
+        self._tokens[modality] += len(token_ids)
 
     def _settle(self) -> None:
         """Deal the rows of groups and members out to their columns."""
@@ -231,7 +219,7 @@ class MemberStore:
             self._handed_out = 0
         token_ids = columns["tokens"][start:stop]
         if self.written != self.vocabulary:
-            token_ids = self.vocabulary.encode(Sequence(self.written.decode(token_ids, modality), modality, self.name_of_member(index)))
+            token_ids = self.vocabulary.encode(Record(self.written.decode(token_ids, modality), modality, self.name_of_member(index)))
         return Member(token_ids, modality, runs, view)
 
     def members_of(self, group: int) -> range:

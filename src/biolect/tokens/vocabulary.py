@@ -67,11 +67,7 @@ _TABLES: dict[str, tuple[tuple[str, ...], Roles, Spellings]] = {
         Roles(begin="<class>", end="<class>", separator="<class>", fill="<eos>"),
         ((Modality.PROTEIN, *_WITHOUT_J),),
     ),
-    "smiles-176": (
-        (*_SMILES[0], *_SMILES[1], *(f"<reserved{i}>" for i in range(len(_SMILES[0]) + len(_SMILES[1]), 176))),
-        Roles(),
-        (),
-    ),
+    "smiles-176": ((*_SMILES[0], *_SMILES[1], *(f"<reserved{i}>" for i in range(len(_SMILES[0]) + len(_SMILES[1]), 176))), Roles(), ()),
 }
 
 

@@ -44,11 +44,7 @@ _NOT_READ = {
 
 
 def read_records(
-    source: str | Path | BufferedReader,
-    *,
-    modality: Modality | str | None = None,
-    unknown: Unknown = "refuse",
-    strict: bool = False,
+    source: str | Path | BufferedReader, *, modality: Modality | str | None = None, unknown: Unknown = "refuse", strict: bool = False
 ) -> Iterator[Sequence | Refusal]:
     """Read the sequences of any input: FASTA, A3M, Stockholm, GenBank, EMBL, GFF with sequence, SMILES, or a table's column of them.
 

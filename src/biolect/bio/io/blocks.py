@@ -1,7 +1,7 @@
-"""FASTA straight to codes, block by block, for building shards.
+"""FASTA cut into records, and straight to codes for building shards.
 
 Every step works on a whole block or record in C, none on a line, so that it runs at a good part of the
-speed at which a file can be read: header lines are cut out, what is left goes through one `translate`
+speed at which a file can be read: blocks are cut where headers begin, a record goes through one `translate`
 that maps letters and deletes white space, and only records in which some letter came out flagged
 (folded or illegal) are looked at twice.
 """
@@ -9,7 +9,7 @@ that maps letters and deletes white space, and only records in which some letter
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from io import BufferedReader
 from typing import Literal, NamedTuple
 
@@ -27,190 +27,64 @@ Unknown = Literal["refuse", "mask"]
 WHITE = b" \t\n\r\v\f"
 EMPTY = "The record has no letters. Remove it, or add its sequence."
 
-_NEWLINE = ord("\n")
 _COMMENTS = re.compile(rb"(?:[#;][^\n]*(?:\n|$)|\s)*")
 _LONGEST_HEADER_BYTES = 1 << 16
 _BATCH_BYTES = 1 << 20
-# A byte that no text holds stands where a record begins; its code, and the bit of folded and illegal letters.
-_MARK, _BEGIN, _FOLDED = b"\x01", b"\x7f", 0x80
+# The bit of letters that are folded or illegal.
+_FLAG = 0x80
 
 
-def blocks(stream: BufferedReader, where: str) -> Iterator[tuple[list[bytes], list[memoryview]]]:
-    """Yield headers without '>', and the text around them: one part more than headers.
-
-    The first part continues the record of the block before. Blocks end at any byte but inside a header,
-    so that a record in one line costs no more memory than any other.
+def raw_records(stream: BufferedReader, where: str, *, counts_lines: bool = True) -> Iterator[tuple[bytes, bytes, int]]:
+    """Yield header without '>', text with its white space, and the 1-based line of the header; 0 unless it `counts_lines`.
 
     Raises:
         InputError: If there is text before the first header, or no header, or an endless one.
     """
-    rest, at_line_start, preface = b"", True, True
+    # The record that is being read, with its header; first what stands before all headers.
+    pieces, line, is_preface = [b"\n"], 0, True
     while read := stream.read(BLOCK_BYTES):
-        block, rest = rest + read, b""
-        headers: list[bytes] = []
-        # Views, not copies: that saves a fifth of the time spent here.
-        view, parts = memoryview(block), list[memoryview]()
-        place, start = 0, block.find(b">")
-        while start >= 0:
-            if block[start - 1] != _NEWLINE if start else not at_line_start:
-                start = block.find(b">", start + 1)
+        for number, part in enumerate(read.split(b">")):
+            if number and pieces[-1].endswith(b"\n"):
+                following = line + sum(piece.count(b"\n") for piece in pieces if counts_lines)
+                if not is_preface:
+                    yield _record(pieces, line)
+                pieces, line, is_preface = [part], following, False
                 continue
-            end = block.find(b"\n", start)
-            if end < 0:
-                rest, view = block[start:], view[:start]
-                break
-            parts.append(view[place:start])
-            headers.append(block[start + 1 : end])
-            place = end + 1
-            start = block.find(b">", place)
-        parts.append(view[place:])
-        if len(rest) > _LONGEST_HEADER_BYTES:
+            part = b">" + part if number else part
+            if is_preface or b"\n" not in pieces[0]:
+                pieces[0] += part
+            elif part:
+                pieces.append(part)
+            if is_preface and not _COMMENTS.fullmatch(pieces[0]):
+                text = pieces[0].strip().split(b"\n")[0].decode("utf-8", errors="replace")
+                raise InputError(f"'{where}' has text before its first header: {text[:40]!r}. FASTA begins with '>'.")
+        if len(pieces[0]) > _LONGEST_HEADER_BYTES and b"\n" not in pieces[0]:
             raise InputError(f"'{where}' has a header line of more than {_LONGEST_HEADER_BYTES} bytes. Is it FASTA?")
-        if preface and not headers and not rest:
-            # An unfinished line may still turn out to be a comment.
-            cut = block.rfind(b"\n") + 1
-            parts, rest = [view[:cut]], block[cut:]
-        if preface:
-            _check_preface(bytes(parts[0]) + rest * (rest[:1] != b">"), where)
-            parts[0] = memoryview(b"")
-        preface = preface and not headers and rest[:1] != b">"
-        at_line_start = bool(rest) or read.endswith(b"\n")
-        yield headers, parts
-    if rest[:1] == b">":
-        yield [rest[1:]], [memoryview(b"")] * 2
-    elif preface:
+    if is_preface:
         raise InputError(f"'{where}' holds no record: nothing in it begins with '>'. Is it FASTA?")
+    yield _record(pieces, line)
 
 
-def _check_preface(text: bytes, where: str) -> None:
-    if not _COMMENTS.fullmatch(text):
-        line = text.strip().split(b"\n")[0].decode("utf-8", errors="replace")
-        raise InputError(f"'{where}' has text before its first header: {line[:40]!r}. FASTA begins with '>'.")
+def _record(pieces: list[bytes], line: int) -> tuple[bytes, bytes, int]:
+    header, _, pieces[0] = pieces[0].partition(b"\n")
+    text = b"".join(pieces)
+    # A chromosome is not held twice for longer than it must be.
+    pieces.clear()
+    return header, text, line
 
 
-def record_names(headers: list[bytes]) -> list[bytes]:
-    """Return the first word of every header line, in UTF-8."""
-    names = [(header.split(None, 1) or [b""])[0] for header in headers]
-    return names if b"".join(names).isascii() else [name.decode("utf-8", errors="replace").encode() for name in names]
+def record_name(header: bytes) -> str:
+    """Return the first word of a header line."""
+    return (header.split(None, 1) or [b""])[0].decode("utf-8", errors="replace")
 
 
 class Codes(NamedTuple):
-    """Whole records, one after the other: record i has codes[offsets[i]:offsets[i + 1]]. Names are UTF-8."""
+    """Whole records, one after the other: record i has codes[offsets[i]:offsets[i + 1]]."""
 
-    raw_names: list[bytes]
+    names: list[str]
     offsets: NDArray[np.int64]
     codes: NDArray[np.uint8]
     folds: Folds
-
-    @property
-    def names(self) -> list[str]:
-        """Names as text."""
-        return [name.decode() for name in self.raw_names]
-
-
-class _Coder:
-    """Turns blocks into one long run of codes, and cuts whole records off it; see `read_codes` for its settings.
-
-    Invariant: record i of those at hand begins at the i-th entry of `begins`; the last one may go on.
-    """
-
-    def __init__(self, modality: Modality, table: NDArray[np.uint8], unknown: Unknown, strict: bool) -> None:
-        self.alphabet, self.unknown, self.strict = modality.alphabet, unknown, strict
-        canonical = np.isin(np.arange(256), self.alphabet.symbol_table)
-        readable = table != ILLEGAL
-        if table[readable].max() >= ord(_BEGIN):
-            raise AlphabetError(f"The table has code {table[readable].max()}; codes are below {ord(_BEGIN)} here, which marks beginnings.")
-        flagged = np.where(readable & ~canonical, table | _FOLDED, table)
-        flagged[ord(_MARK)] = ord(_BEGIN)
-        settled = np.arange(256, dtype=np.uint8) & ~np.uint8(_FOLDED)
-        settled[ILLEGAL] = table[ord(self.alphabet.unknown)]
-        self._flagged, self._settled = flagged.tobytes(), settled.tobytes()
-        self.number, self.total = 1, 0
-        self.names: list[bytes] = []
-        self.begins: list[NDArray[np.int64]] = []
-        self.chunks: list[bytearray] = []
-        self.folds: dict[int, Folds] = {}
-        self.reasons: dict[int, str] = {}
-
-    def add(self, headers: list[bytes], parts: list[memoryview]) -> None:
-        """Take in one block."""
-        continued = len(self.names) - 1
-        self.names += record_names(headers)
-        codes, begins = self._code(parts)
-        if not codes.isascii():
-            bounds = [0, *begins.tolist(), len(codes)]
-            for i, part in enumerate(parts):
-                self._look(continued + i, codes[bounds[i] : bounds[i + 1]], bytes(part), goes_on=i == 0)
-            codes = codes.translate(self._settled)
-        self.begins.append(begins + self.total)
-        self.chunks.append(codes)
-        self.total += len(codes)
-
-    def _code(self, parts: Sequence[bytes | memoryview]) -> tuple[bytearray, NDArray[np.int64]]:
-        """Return codes, with the highest bit set where a letter is folded or illegal, and where all parts but the first begin."""
-        # A bytearray is translated 1.4 times as fast as bytes are.
-        coded = bytearray(_MARK).join(parts).translate(self._flagged, WHITE)
-        codes, count = coded.replace(_BEGIN, b""), len(parts) - 1
-        if len(coded) - len(codes) != count:
-            return self._code([bytes(part).replace(_MARK, b"\x02") for part in parts])
-        places = _expected(coded, parts)
-        view = np.frombuffer(coded, dtype=np.uint8)
-        if count and not (places[-1] < len(coded) and (view[places] == ord(_BEGIN)).all()):
-            places = np.flatnonzero(view == ord(_BEGIN))
-        return codes, places - np.arange(count)
-
-    def _look(self, record: int, codes: bytearray, part: bytes, *, goes_on: bool) -> None:
-        """Count what was folded in a piece of a record, or say why the record is refused."""
-        if codes.isascii():
-            return
-        letters = part.translate(None, WHITE)
-        place, verdict = codes.find(ILLEGAL) if self.unknown == "refuse" else -1, "is not in"
-        if place < 0 and self.strict:
-            place, verdict = int((np.frombuffer(codes, dtype=np.uint8) >= _FOLDED).argmax()), "is not a canonical letter of"
-        if place >= 0 and record not in self.reasons:
-            before = self.total - int(next(b for b in reversed(self.begins) if len(b))[-1]) if goes_on else 0
-            name = self.names[record].decode()
-            self.reasons[record] = str(self.alphabet.refusal(chr(letters[place]), before + place, name, verdict))
-        self.folds[record] = self.folds.get(record, Folds()) + self.alphabet.count_folds(letters)
-
-    def cut(self, where: str, *, ends: bool = False) -> Iterator[Codes | Refusal]:
-        """Yield the whole records at hand, all of them at the end of the input, and keep the rest."""
-        count = len(self.names) - (not ends)
-        if count < 1:
-            return
-        joined = np.frombuffer(bytearray().join(self.chunks), dtype=np.uint8)
-        offsets = np.concatenate([*self.begins, [self.total]])[: count + 1]
-        codes, lengths, names = joined[offsets[0] : offsets[-1]], np.diff(offsets), self.names[:count]
-        refused = {i: reason for i, reason in self.reasons.items() if i < count}
-        if refused or not lengths.all():
-            refused = dict.fromkeys(np.flatnonzero(lengths == 0).tolist(), EMPTY) | refused
-            for i in sorted(refused):
-                yield Refusal(names[i].decode(), f"{where}, record {self.number + i}", refused[i])
-            kept = np.ones(count, dtype=bool)
-            kept[list(refused)] = False
-            codes, lengths = codes[np.repeat(kept, lengths)], lengths[kept]
-            names = [name for name, keep in zip(names, kept.tolist(), strict=True) if keep]
-        if names:
-            folds = sum((f for i, f in self.folds.items() if i < count and i not in refused), Folds())
-            yield Codes(names, np.concatenate([[0], np.cumsum(lengths)]), codes, folds)
-        rest = bytearray(joined[offsets[-1] :])
-        self.number += count
-        self.names, self.chunks, self.total = self.names[count:], [rest], len(rest)
-        self.begins = [np.zeros(len(self.names), dtype=np.int64)]
-        self.folds = {i - count: f for i, f in self.folds.items() if i >= count}
-        self.reasons = {i - count: reason for i, reason in self.reasons.items() if i >= count}
-
-
-def _expected(coded: bytearray, parts: Sequence[bytes | memoryview]) -> NDArray[np.int64]:
-    """Return where records begin, marks counted, if all lines of a block are as wide as one of its first."""
-    first = coded.find(_BEGIN)
-    text = bytes(parts[1]) if len(parts) > 1 else b""
-    line = text.find(b"\n") + 1
-    end = 2 if text[max(line - 2, 0) : line] == b"\r\n" else 1
-    raw = np.fromiter(map(len, parts[1:-1]), dtype=np.int64, count=max(0, len(parts) - 2))
-    # Never below zero, so that places differ and as many as there are marks are all of them.
-    lengths = np.maximum(raw - end * -(-raw // max(line, 1)), 0)
-    return first + np.concatenate([[0], np.cumsum(lengths + 1)])[: len(parts) - 1]
 
 
 def read_codes(
@@ -228,14 +102,45 @@ def read_codes(
     longest record twice.
 
     Args:
-        table: Byte to code, 256 entries, `ILLEGAL` for what is no letter; codes below 127.
+        table: Byte to code, 256 entries, `ILLEGAL` for what is no letter; codes below 128.
 
     The rest, what is returned and what is raised are those of `fasta.read`; the refusals of a batch
     come before its codes.
     """
-    coder = _Coder(modality, table, unknown, strict)
-    for headers, parts in blocks(stream, where):
-        coder.add(headers, parts)
-        if coder.total > _BATCH_BYTES and headers:
-            yield from coder.cut(where)
-    yield from coder.cut(where, ends=True)
+    alphabet, readable = modality.alphabet, table != ILLEGAL
+    if table[readable].max() >= _FLAG:
+        raise AlphabetError(f"The table has code {table[readable].max()}; codes are below {_FLAG} here, where the highest bit is a flag.")
+    canonical = np.isin(np.arange(256), alphabet.symbol_table)
+    flagged = np.where(readable & ~canonical, table | np.uint8(_FLAG), table).tobytes()
+    settled = bytearray(code & ~_FLAG & 0xFF for code in range(256))
+    settled[ILLEGAL] = table[ord(alphabet.unknown)]
+    names: list[str] = []
+    parts: list[bytes] = []
+    folds, total = Folds(), 0
+    for number, (header, text, _) in enumerate(raw_records(stream, where, counts_lines=False), 1):
+        name, codes, problem = record_name(header), text.translate(flagged, WHITE), ""
+        if not codes.isascii():
+            letters = text.translate(None, WHITE)
+            place, verdict = codes.find(ILLEGAL) if unknown == "refuse" else -1, "is not in"
+            if place < 0 and strict:
+                place, verdict = int((np.frombuffer(codes, dtype=np.uint8) >= _FLAG).argmax()), "is not a canonical letter of"
+            if place >= 0:
+                problem = str(alphabet.refusal(chr(letters[place]), place, name, verdict))
+            else:
+                folds, codes = folds + alphabet.count_folds(letters), codes.translate(settled)
+        if problem or not codes:
+            yield Refusal(name, f"{where}, record {number}", problem or EMPTY)
+            continue
+        names.append(name)
+        parts.append(codes)
+        total += len(codes)
+        if total > _BATCH_BYTES:
+            yield _joined(names, parts, folds)
+            names, parts, folds, total = [], [], Folds(), 0
+    if names:
+        yield _joined(names, parts, folds)
+
+
+def _joined(names: list[str], parts: list[bytes], folds: Folds) -> Codes:
+    offsets = np.cumsum([0, *map(len, parts)], dtype=np.int64)
+    return Codes(names, offsets, np.frombuffer(b"".join(parts), dtype=np.uint8), folds)

@@ -14,7 +14,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import IO
 
-from biolect.bio.io.blocks import EMPTY, WHITE, Codes, Unknown, blocks, read_codes, record_names
+from biolect.bio.io.blocks import EMPTY, WHITE, Codes, Unknown, raw_records, read_codes, record_name
 from biolect.bio.io.form import Refusal
 from biolect.bio.sequence import Modality, Sequence
 from biolect.errors import AlphabetError, InputError
@@ -62,39 +62,20 @@ def read_rows(
     where: str = "input",
     is_alignment: bool = False,
 ) -> Iterator[Sequence | Refusal]:
-    """Read one sequence per row of header, letters and 1-based line; see `read`."""
-    for header, letters, line in rows:
-        if is_alignment:
-            letters = letters.translate(None, b"-.").upper()
-        name = record_names([header])[0].decode()
+    """Read one sequence per row of header, text and 1-based line; see `read`."""
+    for header, text, line in rows:
+        letters = text.translate(None, WHITE + b"-." * is_alignment)
+        name = record_name(header)
         try:
             if not letters:
                 raise AlphabetError(EMPTY)
-            canonical, folds = modality.alphabet.canonical(letters.decode("latin-1"), unknown=unknown, strict=strict, name=name)
+            spelled = (letters.upper() if is_alignment else letters).decode("latin-1")
+            canonical, folds = modality.alphabet.canonical(spelled, unknown=unknown, strict=strict, name=name)
         except AlphabetError as error:
             yield Refusal(name, f"{where}:{line}", str(error))
             continue
         description = header.decode("utf-8", errors="replace").strip()[len(name) :].strip()
         yield Sequence(canonical, modality, name, description, folds)
-
-
-def raw_records(stream: BufferedReader, where: str) -> Iterator[tuple[bytes, bytes, int]]:
-    """Yield header, letters without white space, and the 1-based line of the header."""
-    header: bytes | None = None
-    letters: list[bytes] = []
-    line = number = 1
-    for headers, parts in blocks(stream, where):
-        for part, following in zip(parts, [*headers, None], strict=True):
-            text = bytes(part)
-            letters.append(text.translate(None, WHITE))
-            number += text.count(b"\n")
-            if following is not None:
-                if header is not None:
-                    yield header, b"".join(letters), line
-                header, letters, line = following, [], number
-                number += 1
-    if header is not None:
-        yield header, b"".join(letters), line
 
 
 def guess_modality(head: bytes, where: str, among: Collection[Modality] = ()) -> Modality:
@@ -184,14 +165,13 @@ def read_alignment(stream: BufferedReader, where: str = "input") -> list[tuple[s
     """
     rows: list[tuple[str, str]] = []
     columns = 0
-    for header, letters, line in raw_records(stream, where):
-        row = letters.decode("latin-1")
+    for header, text, line in raw_records(stream, where):
+        row = text.translate(None, WHITE).decode("latin-1")
         found = len(row) - sum(letter.islower() or letter == "." for letter in row)
         columns = columns or found
         if found != columns or not found:
-            name = record_names([header])[0].decode()
             raise InputError(
-                f"Row '{name}' of '{where}' (line {line}) has {found} columns, but the first row has {columns}. "
+                f"Row '{record_name(header)}' of '{where}' (line {line}) has {found} columns, but the first row has {columns}. "
                 "Columns are capitals and '-'; align the row again, or leave it out."
             )
         rows.append((header.decode("utf-8", errors="replace").strip(), row))

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from biolect.bio.coordinates import Span
 from biolect.bio.gene import Contig, Gene
-from biolect.bio.io.fasta import raw_records
+from biolect.bio.io.blocks import WHITE, raw_records
 from biolect.bio.io.features import Feature, make_gene, place, refusal
 from biolect.bio.io.form import Refusal
 from biolect.bio.sequence import Modality, Sequence
@@ -185,9 +185,9 @@ def _all(
 
 def _letters(stream: BinaryIO, where: str) -> Iterator[tuple[str, str, bytes]]:
     """Yield name, description and upper-case DNA letters of FASTA records."""
-    for header, letters, _ in raw_records(cast(io.BufferedReader, stream), where):
-        name, _, description = bytes(header).decode("utf-8", errors="replace").strip().partition(" ")
-        yield name, description.strip(), bytes(letters).upper().replace(b"U", b"T")
+    for header, text, _ in raw_records(cast(io.BufferedReader, stream), where):
+        name, _, description = header.decode("utf-8", errors="replace").strip().partition(" ")
+        yield name, description.strip(), text.translate(None, WHITE).upper().replace(b"U", b"T")
 
 
 def _strangers(annotation: _Annotation, annotated: list[str], where: str, lengths: Mapping[str, int], fasta: str) -> str:

@@ -101,10 +101,7 @@ class Checked(NamedTuple):
 
 
 def check_molecules(
-    records: Iterable[tuple[Sequence | Refusal, str]],
-    *,
-    invalid: Literal["refuse", "keep"] = "refuse",
-    canonicalizes: bool = False,
+    records: Iterable[tuple[Sequence | Refusal, str]], *, invalid: Literal["refuse", "keep"] = "refuse", canonicalizes: bool = False
 ) -> Iterator[Checked]:
     """Ask RDKit about every molecule, in order; without RDKit, hand all of them on unchecked.
 

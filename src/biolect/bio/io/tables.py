@@ -120,11 +120,7 @@ def read_sequences(
 
 
 def read_usable(
-    source: str,
-    column: str,
-    refusal: Callable[[Sequence], str],
-    modality: Modality | None = None,
-    among: Collection[Modality] = (),
+    source: str, column: str, refusal: Callable[[Sequence], str], modality: Modality | None = None, among: Collection[Modality] = ()
 ) -> tuple[list[Sequence], list[Refusal]]:
     """Read all rows at once and part those that can be used from those that cannot; see `read_sequences`.
 
