@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from biolect.bio.coordinates import Span
 from biolect.bio.gene import Contig, Gene
@@ -17,6 +17,10 @@ _FLAGS = ("pseudo", "pseudogene", "ribosomal_slippage", "trans_splicing")
 _FACTS = ("codon_start", "exception", "product", "transcript_id", "transl_table", "translation")
 QUALIFIERS = frozenset((*_NAMES, *_FLAGS, *_FACTS))
 """Keys that say something about reading a gene, besides /transl_except, which may come more than once."""
+
+
+Located = tuple[tuple[Span, ...], tuple[bool, bool]]
+"""Spans in reading order, and whether the 5' and the 3' end are open."""
 
 
 class Feature(NamedTuple):
@@ -108,25 +112,23 @@ def refusal(feature: Feature, where: str, error: CoordinateError | InputError) -
     )
 
 
-def locate(location: Any, length: int, *, is_circular: bool) -> tuple[tuple[Span, ...], tuple[bool, bool]]:
+def locate(location: Any, contig: Contig) -> Located:
     """Return the spans of a gb-io location in reading order, and whether its 5' and 3' ends are open.
-
-    Args:
-        length: Of the record. Nucleotides.
 
     Raises:
         CoordinateError: If a piece lies outside the record, on another record, or nowhere definite.
+        NotImplementedError: If gb-io left it as text, such as one that ends in `<12`.
     """
     reverse = type(location).__name__ == "Complement"
     inner = location.location if reverse else location
-    if type(inner).__name__ == "Range" and 0 <= inner.start < inner.end <= length:
+    if type(inner).__name__ == "Range" and 0 <= inner.start < inner.end <= len(contig.letters):
         # Most locations by far; the same as below, but quick.
         span = Span(inner.start, inner.end, -1 if reverse else 1)
         return (span,), (inner.after, inner.before) if reverse else (inner.before, inner.after)
-    return _ends(_around(_pieces(location), length, is_circular), length)
+    return _ends(_around(_pieces(location), contig), contig)
 
 
-def locate_biopython(location: Any, length: int, *, is_circular: bool) -> tuple[tuple[Span, ...], tuple[bool, bool]]:
+def locate_biopython(location: Any, contig: Contig) -> Located:
     """Return the same for a Biopython location. Raises CoordinateError like `locate`."""
     if location is None:
         raise CoordinateError("its location cannot be read")
@@ -139,24 +141,17 @@ def locate_biopython(location: Any, length: int, *, is_circular: bool) -> tuple[
             raise CoordinateError(f"its place {part} is not definite")
         span = Span(int(part.start), int(part.end), -1 if part.strand == -1 else 1)
         pieces.append(_Piece(span, kinds[0] == "BeforePosition", kinds[1] == "AfterPosition"))
-    return _ends(_around(pieces, length, is_circular), length)
+    return _ends(_around(pieces, contig), contig)
 
 
 def place(spans: Sequence[Span], contig: Contig) -> tuple[Span, ...]:
     """Return spans that may lead beyond the end of a circle as spans inside it. Raises CoordinateError like `locate`."""
-    length = len(contig.letters)
-    folded: list[Span] = []
+    length, folded = len(contig.letters), list[_Piece]()
     for start, stop, strand in spans:
         if contig.is_circular and stop > length:
-            halves = (
-                [Span(start, length, strand), Span(0, stop - length, strand)]
-                if start < length
-                else [Span(start - length, stop - length, strand)]
-            )
-            folded.extend(halves if strand > 0 else halves[::-1])
-        else:
-            folded.append(Span(start, stop, strand))
-    return _ends([_Piece(span, False, False) for span in folded], length)[0]
+            start, stop = start % length, stop - length
+        folded.append(_Piece(Span(start, stop, strand), False, False))
+    return _ends(_around(folded, contig), contig)[0]
 
 
 def _pieces(location: Any) -> list[_Piece]:
@@ -170,34 +165,18 @@ def _pieces(location: Any) -> list[_Piece]:
     if kind == "External" and location.location is not None:
         raise CoordinateError(f"it lies in part on another record, {location.accession}")
     if kind == "External":
-        return _reparse(str(location.accession))
+        raise NotImplementedError(location.accession)
     raise CoordinateError(f"its place {location} is not definite")
 
 
-def _reparse(text: str) -> list[_Piece]:
-    """Read a location that gb-io left as text, such as one that ends in `<12`, with Biopython."""
-    from Bio.SeqFeature import Location, LocationParserError
-
-    try:
-        location = cast(Any, Location).fromstring(text)
-    except (LocationParserError, ValueError, AssertionError) as error:
-        raise CoordinateError(f"its location {text} cannot be read") from error
-    spans, (start, stop) = locate_biopython(location, 1 << 60, is_circular=False)
-    pieces = [_Piece(span, False, False) for span in spans]
-    for index, is_open, at_first in ((0, start, True), (-1, stop, False)):
-        side = "before" if (pieces[index].span.strand > 0) == at_first else "after"
-        pieces[index] = pieces[index]._replace(**{side: is_open or getattr(pieces[index], side)})
-    return pieces
-
-
-def _around(pieces: list[_Piece], length: int, is_circular: bool) -> list[_Piece]:
+def _around(pieces: list[_Piece], contig: Contig) -> list[_Piece]:
     """Split pieces written as high..low, which lead around the origin of a circle."""
-    split: list[_Piece] = []
+    length, split = len(contig.letters), list[_Piece]()
     for piece in pieces:
         start, stop, strand = piece.span
         if start < stop:
             split.append(piece)
-        elif not is_circular:
+        elif not contig.is_circular:
             raise CoordinateError(f"its piece {start + 1}..{stop} runs backwards, which only a circular record allows")
         else:
             halves = [_Piece(Span(start, length, strand), piece.before, False), _Piece(Span(0, stop, strand), False, piece.after)]
@@ -205,11 +184,12 @@ def _around(pieces: list[_Piece], length: int, is_circular: bool) -> list[_Piece
     return split
 
 
-def _ends(pieces: list[_Piece], length: int) -> tuple[tuple[Span, ...], tuple[bool, bool]]:
+def _ends(pieces: list[_Piece], contig: Contig) -> Located:
     spans = tuple(piece.span for piece in pieces)
     for start, stop, _ in spans:
-        if start < 0 or stop > length:
-            raise CoordinateError(f"its piece {start + 1}..{stop} (1-based) lies outside the record, which has {length} nucleotides")
+        if start < 0 or stop > len(contig.letters):
+            there = f"which has {len(contig.letters)} nucleotides"
+            raise CoordinateError(f"its piece {start + 1}..{stop} (1-based) lies outside the record, {there}")
     first, last = pieces[0], pieces[-1]
     opens = first.before if first.span.strand > 0 else first.after
     closes = last.after if last.span.strand > 0 else last.before

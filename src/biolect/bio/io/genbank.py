@@ -8,12 +8,12 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from biolect.bio.gene import Contig, Gene
-from biolect.bio.io.features import QUALIFIERS, Feature, locate, locate_biopython, make_gene, refusal
+from biolect.bio.io.features import QUALIFIERS, Feature, Located, locate, locate_biopython, make_gene, refusal
 from biolect.bio.io.form import Refusal
 from biolect.bio.sequence import Modality, Sequence
 from biolect.bio.splicing import holds
@@ -96,69 +96,63 @@ def _cut_short(text: bytes, num_letters: int) -> str:
 
 
 _Parsed = tuple[Contig, list[Feature], list[tuple[Feature, CoordinateError]]]
+_Found = Iterable[tuple[str, Any, Iterable[tuple[str, str | None]]]]
+"""Kind, location and qualifiers of features, as a parser has them."""
 
 
 def _parse(text: bytes) -> _Parsed:
     """Return a record, its CDS and mRNA features, and those that cannot be placed."""
-    import gb_io
-
     # gb-io 0.4 reads one-of(1,3)..9 as join(1,3).
     if text.startswith(_LOCUS[1:]) and b"one-of(" not in text:
         try:
-            return _from_gb_io(cast(Any, gb_io).load(io.BytesIO(text))[0], text.split(b"\n", 1)[0])
+            return _placed(*_from_gb_io(text), locate)
         except (ValueError, NotImplementedError):
             pass
-    return _from_biopython(text)
+    return _placed(*_from_biopython(text), locate_biopython)
 
 
-def _from_gb_io(record: Any, first_line: bytes) -> _Parsed:
-    letters = bytes(record.sequence).upper()
-    name = (record.version or record.accession or record.name or _first_word(first_line)).split(" ")[0]
-    contig = _contig(name, letters, _molecule(first_line, record.molecule_type), record.circular, record.definition or "")
+def _placed(contig: Contig, found: _Found, locate: Callable[[Any, Contig], Located]) -> _Parsed:
     features: list[Feature] = []
     problems: list[tuple[Feature, CoordinateError]] = []
-    for found in record.features:
-        if found.kind not in ("CDS", "mRNA"):
+    for kind, location, says in found:
+        if kind not in ("CDS", "mRNA"):
             continue
         qualifiers: dict[str, str] = {}
         exceptions: list[str] = []
-        for qualifier in found.qualifiers:
-            key = qualifier.key
+        for key, value in says:
             if key == "transl_except":
-                exceptions.append(qualifier.value or "")
-            elif key in QUALIFIERS and key not in qualifiers:
-                qualifiers[key] = qualifier.value or ""
+                exceptions.append(value or "")
+            elif key in QUALIFIERS:
+                qualifiers.setdefault(key, value or "")
         try:
-            spans, is_partial = locate(found.location, len(letters), is_circular=record.circular)
-            features.append(Feature(found.kind, spans, is_partial, qualifiers, tuple(exceptions)))
+            features.append(Feature(kind, *locate(location, contig), qualifiers, tuple(exceptions)))
         except CoordinateError as error:
-            problems.append((Feature(found.kind, (), (False, False), qualifiers), error))
+            problems.append((Feature(kind, (), (False, False), qualifiers), error))
     return contig, features, problems
 
 
-def _from_biopython(text: bytes) -> _Parsed:
+def _from_gb_io(text: bytes) -> tuple[Contig, _Found]:
+    import gb_io
+
+    record, first_line = cast(Any, gb_io).load(io.BytesIO(text))[0], text.split(b"\n", 1)[0]
+    name = (record.version or record.accession or record.name or _first_word(first_line)).split(" ")[0]
+    letters, molecule = bytes(record.sequence).upper(), _molecule(first_line, record.molecule_type)
+    found = ((f.kind, f.location, ((q.key, q.value) for q in f.qualifiers)) for f in record.features)
+    return _contig(name, letters, molecule, record.circular, record.definition or ""), found
+
+
+def _from_biopython(text: bytes) -> tuple[Contig, _Found]:
     from Bio import SeqIO
 
     with warnings.catch_warnings():
         # Its warnings speak of damage that shows again below, as a refusal or in the check of a translation.
         warnings.simplefilter("ignore")
         record = cast(Any, SeqIO).read(io.StringIO(text.decode("latin-1")), "genbank" if text.startswith(b"LOCUS") else "embl")
-    is_circular = record.annotations.get("topology") == "circular"
     letters = bytes(record.seq).upper() if record.seq is not None and record.seq.defined else b""
     molecule = _molecule(text.split(b"\n", 1)[0], record.annotations.get("molecule_type"))
-    contig = _contig(record.id, letters, molecule, is_circular, record.description)
-    features: list[Feature] = []
-    problems: list[tuple[Feature, CoordinateError]] = []
-    for found in record.features:
-        if found.type not in ("CDS", "mRNA"):
-            continue
-        qualifiers = {key: values[0] for key, values in found.qualifiers.items()}
-        try:
-            spans, is_partial = locate_biopython(found.location, len(letters), is_circular=is_circular)
-            features.append(Feature(found.type, spans, is_partial, qualifiers, tuple(found.qualifiers.get("transl_except", ()))))
-        except CoordinateError as error:
-            problems.append((Feature(found.type, (), (False, False), qualifiers), error))
-    return contig, features, problems
+    is_circular = record.annotations.get("topology") == "circular"
+    found = ((f.type, f.location, ((key, value) for key, values in f.qualifiers.items() for value in values)) for f in record.features)
+    return _contig(record.id, letters, molecule, is_circular, record.description), found
 
 
 def _molecule(first_line: bytes, found: str | None) -> str:
