@@ -10,7 +10,7 @@ import pytest
 from biolect.bio import chemistry
 from biolect.bio.sequence import Modality
 from biolect.data.corpus import Corpus, PrepareOptions, check_leakage, prepare
-from biolect.data.molecule_leakage import molecule_leakage
+from biolect.data.leakage import leakage_report
 from biolect.data.shards import MemberStore, MemberWriter
 from biolect.errors import InputError, LeakageError, MissingDependencyError
 from biolect.tokens.vocabulary import Vocabulary
@@ -169,7 +169,7 @@ def test_planted_leaks_are_found(tmp_path: Path) -> None:
         tmp_path / "s", ("OCC", "train"), ("CCO", "test"), (long.replace("@", "@@"), "valid"), (long, "train"), ("c1ccncc1Br", "test")
     )
 
-    report = molecule_leakage({"molecules": store})
+    report = leakage_report({"molecules": store})
 
     assert not report["clean"]
     assert report["identical"] == {"count": 1, "examples": [["train: OCC (molecules)", "test: CCO (molecules)"]]}

@@ -7,16 +7,14 @@ last one ends. Text is UTF-8.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 SPLITS = ("train", "valid", "test")
-_FLUSH_ITEMS = 1 << 18
-_FEW_ITEMS = 1 << 13
+_BUFFER_BYTES = 1 << 18
 
 
 class Place(NamedTuple):
@@ -61,7 +59,7 @@ OF_MEMBER = ("token_starts", "modality", "view", "run_starts", "member_name_star
 
 
 class Column:
-    """One flat file that grows at its end; `total` counts items written and waiting.
+    """One flat file that grows at its end; `total` counts its items.
 
     Args:
         kept: Items of a file that is there already, after which to go on; None begins a new file. Nothing is
@@ -69,40 +67,14 @@ class Column:
     """
 
     def __init__(self, folder: Path, name: str, kept: int | None = None) -> None:
-        self.dtype = np.dtype(COLUMNS[name].dtype)
-        self.file = open(folder / f"{name}.bin", "wb" if kept is None else "r+b")
-        kept = kept or 0
-        self.file.seek(kept * self.dtype.itemsize)
-        self.waiting: list[int] | bytearray = bytearray() if self.dtype.itemsize == 1 else []
-        self.total = kept
+        self.dtype, self.total = np.dtype(COLUMNS[name].dtype), kept or 0
+        self.file = open(folder / f"{name}.bin", "wb" if kept is None else "r+b", buffering=_BUFFER_BYTES)
+        self.file.seek(self.total * self.dtype.itemsize)
 
-    def append(self, values: Sequence[int] | bytes) -> None:
-        """Add a few values; they reach the file in larger pieces."""
-        self.waiting.extend(values)
-        self.total += len(values)
-        if len(self.waiting) > _FLUSH_ITEMS:
-            self.flush()
-
-    def extend(self, values: NDArray[Any]) -> None:
-        """Add many values."""
-        self.total += values.size
-        if isinstance(self.waiting, bytearray) and values.dtype == self.dtype and values.size < _FEW_ITEMS:
-            self.waiting += values.data
-            if len(self.waiting) > _FLUSH_ITEMS:
-                self.flush()
-            return
-        if self.waiting:
-            self.flush()
-        self.file.write(np.ascontiguousarray(values, dtype=self.dtype).data)
-
-    def flush(self) -> None:
-        """Hand what waits to the file."""
-        self.file.write(self.waiting if isinstance(self.waiting, bytearray) else np.array(self.waiting, dtype=self.dtype).data)
-        self.waiting.clear()
-
-    def close(self) -> None:
-        """Close the file; what still waits is lost, as it is when writing failed."""
-        self.file.close()
+    def extend(self, values: ArrayLike | bytes) -> None:
+        """Add values; a few of them reach the file in larger pieces."""
+        data = values if isinstance(values, bytes) else np.ascontiguousarray(values, dtype=self.dtype).data
+        self.total += self.file.write(data) // self.dtype.itemsize
 
 
 def mapped(folder: Path, name: str, items: int) -> NDArray[Any]:

@@ -19,7 +19,7 @@ from biolect.bio.sequence import Modality
 from biolect.data.document import View
 from biolect.data.shards import SPLITS, MemberStore, MemberWriter, Place
 from biolect.data.sketch import NUCLEOTIDES, Words, WordSet, fraction_for
-from biolect.data.splits import draw, groups_of, name_keys
+from biolect.data.splits import draw, name_keys
 
 GENOME_RESIDUES = 20_000
 """DNA records from this length on are cut; shorter ones are clustered whole."""
@@ -150,7 +150,4 @@ def clear_of(token_ids: NDArray[np.uint8], forbidden: WordSet, words: Words) -> 
 
 def _nucleotides(stores: Iterable[MemberStore], split: str) -> Iterator[NDArray[np.uint8]]:
     for store in stores:
-        kept = store.column("split")[groups_of(store)] == SPLITS.index(split)
-        kept &= store.column("modality") != Modality.PROTEIN.index
-        for index in np.flatnonzero(kept).tolist():
-            yield store.member(index).token_ids
+        yield from (store.member(index).token_ids for index in store.members_in([split], (Modality.DNA, Modality.RNA)).tolist())

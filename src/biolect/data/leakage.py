@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from biolect.bio import chemistry
 from biolect.bio.sequence import Modality
-from biolect.data.molecule_leakage import molecule_leakage
 from biolect.data.shards import SPLITS, MemberStore, Place
 from biolect.data.sketch import AMINO_ACIDS, NUCLEOTIDES, Words, distinct, fraction_for
-from biolect.data.splits import canonical_digest, groups_of
+from biolect.data.splits import canonical_digest
 from biolect.errors import LeakageError
 
 NUCLEOTIDE_WORD = 31
@@ -28,22 +28,24 @@ NEAR = 0.5
 """Share of a held-out member's words that training has, from which it is a near duplicate (spec: shared 31-mers above 50 %)."""
 MIN_WORDS = 20
 """Members with fewer different words are compared as whole strings only."""
+NEAR_MOLECULE = 0.8
+"""Tanimoto similarity of folded fingerprints from which two molecules are near duplicates."""
+_BITS = 2_048
 _EXAMPLES = 5
 
 Stores = Mapping[str, MemberStore]
 
 
 def leakage_report(stores: Stores) -> dict[str, Any]:
-    """Return what splits share: names, strings (either strand), near duplicates, places on genome records.
+    """Return what splits share: names, strings (either strand) or molecules, near duplicates, places on genome records.
 
     Each kind has a `count` and a few `examples`; `clean` is true where all counts are 0.
     """
-    if any(store.total_tokens(Modality.MOLECULE) for store in stores.values()):
-        return molecule_leakage(stores)
+    is_chemical = any(store.total_tokens(Modality.MOLECULE) for store in stores.values())
     report: dict[str, Any] = {
-        "shared_ids": _shared(stores, _names, lambda store, index: store.name_of(index)),
-        "identical": _shared(stores, _digests, _member_name),
-        "near_duplicates": _near_duplicates(stores),
+        "shared_ids": _shared(stores, _names, MemberStore.name_of),
+        "identical": _shared(stores, _molecules, _smiles) if is_chemical else _shared(stores, _digests, MemberStore.title),
+        "near_duplicates": _near_molecules(stores) if is_chemical else _near_duplicates(stores),
         "overlapping": _overlapping(stores),
     }
     return {"clean": not any(kind["count"] for kind in report.values()), **report}
@@ -86,27 +88,61 @@ def _shared(
 
 
 def _names(store: MemberStore) -> Iterator[tuple[int, bytes, int]]:
-    splits = store.column("split")
-    for group in range(store.num_groups):
-        for name in {store.name_of(group), *(store.name_of_member(i) for i in store.members_of(group))} - {""}:
-            yield group, blake2b(name.encode(), digest_size=16).digest(), int(splits[group])
+    for group, split in enumerate(store.column("split").tolist()):
+        yield from ((group, _digest(name), split) for name in store.names_in(group))
 
 
 def _digests(store: MemberStore) -> Iterator[tuple[int, bytes, int]]:
-    splits, groups = store.column("split"), groups_of(store)
-    for index in range(store.num_members):
+    for index, split in enumerate(store.column("split")[store.owners].tolist()):
         member = store.member(index)
         if len(member):
-            yield index, canonical_digest(member), int(splits[groups[index]])
+            yield index, canonical_digest(member), split
 
 
-def _member_name(store: MemberStore, index: int) -> str:
-    group = int(np.searchsorted(store.column("group_starts"), index, side="right")) - 1
-    return store.name_of_member(index) or store.name_of(group)
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode(), digest_size=16).digest()
+
+
+def _smiles(store: MemberStore, index: int) -> str:
+    return store.vocabulary.decode(store.member(index).token_ids, Modality.MOLECULE)
+
+
+def _molecules(store: MemberStore) -> Iterator[tuple[int, bytes, int]]:
+    """Take canonical SMILES for one string, or the text itself where RDKit refuses it or is not there."""
+    asks = chemistry.is_there()
+    for index, split in enumerate(store.column("split")[store.owners].tolist()):
+        text = _smiles(store, index)
+        parsed = chemistry.parse(text).molecule if asks else None
+        yield index, _digest(text if parsed is None else chemistry.canonical(parsed)), split
+
+
+def _near_molecules(stores: Stores) -> dict[str, Any]:
+    """Compare every held-out molecule with all that are trained on, by folded fingerprints; without RDKit, nothing."""
+    prints: dict[str, dict[str, Any]] = {split: {} for split in SPLITS}
+    for split, store in product(SPLITS, stores.values()) if chemistry.is_there() else ():
+        for text in {_smiles(store, index) for index in store.members_in([split]).tolist()}:
+            parsed = chemistry.parse(text).molecule
+            if parsed is not None:
+                prints[split][chemistry.canonical(parsed)] = chemistry.fingerprint(parsed, _BITS)
+    found = []
+    for seen, held in combinations(SPLITS, 2):
+        known, asked = prints[seen], {key: one for key, one in prints[held].items() if key not in prints[seen]}
+        values, places = chemistry.most_similar(list(asked.values()), list(known.values()))
+        texts = list(known)
+        found += [
+            {"held_out": f"{key} ({held})", "seen_in": f"{texts[place]} ({seen})", "share": round(float(value), 3)}
+            for key, value, place in zip(asked, values, places, strict=True)
+            if value >= NEAR_MOLECULE
+        ]
+    return _found(found)
+
+
+def _found(examples: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"count": len(examples), "examples": sorted(examples, key=lambda one: -one["share"])[:_EXAMPLES]}
 
 
 def _near_duplicates(stores: Stores) -> dict[str, Any]:
-    count, examples, widths = 0, [], {}
+    examples, widths = [], {}
     for modalities, letters, length in (
         ((Modality.DNA, Modality.RNA), NUCLEOTIDES, NUCLEOTIDE_WORD),
         ((Modality.PROTEIN,), AMINO_ACIDS, PROTEIN_WORD),
@@ -122,19 +158,14 @@ def _near_duplicates(stores: Stores) -> dict[str, Any]:
                 own = asked.find(distinct(words.hashes(ids)[0]))[1]
                 share = is_seen[own].mean() if len(own) >= MIN_WORDS else 0.0
                 if share >= NEAR:
-                    count += 1
                     examples.append({"held_out": name, "seen_in": seen, "share": round(float(share), 3)})
-    examples.sort(key=lambda example: -example["share"])
-    return {"count": count, "examples": examples[:_EXAMPLES], "share_of_words_read": widths}
+    return {**_found(examples), "share_of_words_read": widths}
 
 
 def _members(stores: Stores, splits: tuple[str, ...], modalities: tuple[Modality, ...]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    wanted = [SPLITS.index(name) for name in splits]
-    kinds = [modality.index for modality in modalities]
     for label, store in stores.items():
-        kept = np.isin(store.column("split")[groups_of(store)], wanted) & np.isin(store.column("modality"), kinds)
-        for index in np.flatnonzero(kept).tolist():
-            yield f"{_member_name(store, index)} ({label})", store.member(index).token_ids
+        for index in store.members_in(splits, modalities).tolist():
+            yield f"{store.title(index)} ({label})", store.member(index).token_ids
 
 
 def _overlapping(stores: Stores) -> dict[str, Any]:
@@ -143,16 +174,15 @@ def _overlapping(stores: Stores) -> dict[str, Any]:
     for store in stores.values():
         for group, place in store.places():
             by_record[place.record].append((place, store.split_of(group)))
-    count, examples = 0, []
+    examples = []
     for record, places in by_record.items():
         for first, second in combinations(SPLITS, 2):
             reach = {first: 0, second: 0}
             for place, split in sorted(item for item in places if item[1] in reach):
                 other = second if split == first else first
                 if place.start < reach[other]:
-                    count += 1
                     examples.append(
                         f"{record}:{place.start}-{min(place.stop, reach[other])} (0-based, half-open) is in {first} and {second}"
                     )
                 reach[split] = max(reach[split], place.stop)
-    return {"count": count, "examples": examples[:_EXAMPLES]}
+    return {"count": len(examples), "examples": examples[:_EXAMPLES]}

@@ -16,7 +16,7 @@ from biolect.bio.sequence import Modality
 from biolect.config import Config
 from biolect.data.document import Document, Member, Overhead, View
 from biolect.data.shards import MemberStore
-from biolect.data.sources import GroupSource, SingleSource, Source, document_weights, tokens_by_group, truncated
+from biolect.data.sources import GroupSource, SingleSource, Source, document_weights, truncated
 from biolect.errors import ConfigError
 
 __all__ = ["GroupSource", "PairSource", "Pairing", "SingleSource", "Source", "document_weights", "longest_start", "truncated"]
@@ -77,7 +77,7 @@ class PairSource(Source):
 
     def __init__(self, store: MemberStore, split: str, pairing: Pairing) -> None:
         self.store, self.pairing = store, pairing
-        residues = {view: tokens_by_group(store, view) for view in _VIEW_OF.values()}
+        residues = {view: store.residues_by_group(view) for view in _VIEW_OF.values()}
         shown = sum((residues[_VIEW_OF[Modality(m)]] > 0).astype(np.int64) for m in pairing.modalities)
         usable = (residues[View.PROTEIN] > 0) & (residues[View.CDS] >= 3) & (shown >= 2)
         groups = store.groups_in(split)

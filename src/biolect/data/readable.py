@@ -24,9 +24,8 @@ def check_readable(stores: Iterable[MemberStore]) -> None:
         found = np.flatnonzero(np.isin(store.column("tokens"), list(lacking))) if lacking else []
         if not len(found):
             continue
-        index = int(np.searchsorted(store.column("token_starts"), found[0], "right")) - 1
-        group = int(np.searchsorted(store.column("group_starts"), index, "right")) - 1
-        letter, name = lacking[int(store.column("tokens")[found[0]])], store.name_of_member(index) or store.name_of(group)
+        name = store.title(int(np.searchsorted(store.column("token_starts"), found[0], "right")) - 1)
+        letter = lacking[int(store.column("tokens")[found[0]])]
         raise InputError(
             f"'{letter}' in record '{name}' of '{store.folder}' has no token in vocabulary '{store.vocabulary.name}' ({len(found):,} such "
             f"letters in all). Take them out and prepare the corpus again, or train with vocabulary {store.written.name}."

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -41,11 +40,6 @@ class MemberWriter:
     Args:
         extends: Add to a store that is there; it is no store until the writer is closed.
         is_staged: The folder lies inside one that appears when it is whole, so it need not do so itself.
-
-    Example:
-        with MemberWriter(folder, Vocabulary.joint()) as writer:
-            writer.begin_group("thrL")
-            writer.add(token_ids, Modality.DNA, View.CDS, runs)
     """
 
     def __init__(self, folder: Path | str, vocabulary: Vocabulary, *, extends: bool = False, is_staged: bool = False) -> None:
@@ -67,7 +61,8 @@ class MemberWriter:
             self._temporary = self.folder if self._is_staged else self._open.enter_context(atomic_path(self.folder))
             self._temporary.mkdir(parents=True)
         for name in COLUMNS:
-            self._columns[name] = self._open.enter_context(closing(Column(self._temporary, name, kept.get(name))))
+            self._columns[name] = Column(self._temporary, name, kept.get(name))
+            self._open.enter_context(self._columns[name].file)
         return self
 
     def _reopen(self) -> dict[str, int]:
@@ -81,9 +76,9 @@ class MemberWriter:
         names = {"record_names", "record_name_starts"}
         return {name: 0 if name in names else store.column(name).size - bool(COLUMNS[name].counts) for name in COLUMNS}
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if error is not None:
-            self._open.__exit__(kind, error, trace)
+    def __exit__(self, *error: Any) -> None:
+        if error[0] is not None:
+            self._open.__exit__(*error)
             return
         with self._open:
             self._finish()
@@ -92,10 +87,10 @@ class MemberWriter:
         """Open a group; the members added next belong to it. Returns its index."""
         columns = self._columns
         self._rows[OF_GROUP].extend((self.num_members, SPLITS.index(split), cluster, columns["names"].total))
-        columns["names"].append(name.encode())
+        columns["names"].extend(name.encode())
         for place in places:
             record = self._records.setdefault(place.record, len(self._records))
-            columns["places"].append((self.num_groups, record, place.start, place.stop))
+            columns["places"].extend((self.num_groups, record, place.start, place.stop))
         self.num_groups += 1
         return self.num_groups - 1
 
@@ -104,9 +99,8 @@ class MemberWriter:
         columns = self._columns
         starts = columns["tokens"].total, modality.index, view.index, columns["runs"].total // 3, columns["member_names"].total
         self._rows[OF_MEMBER].extend(starts)
-        for run in runs:
-            columns["runs"].append(run)
-        columns["member_names"].append(name.encode())
+        columns["runs"].extend([number for run in runs for number in run])
+        columns["member_names"].extend(name.encode())
         self.num_members += 1
         if not self.num_members % _SETTLE_MEMBERS:
             self._settle()
@@ -127,7 +121,7 @@ class MemberWriter:
         columns["group_starts"].extend(self.num_members + np.arange(count))
         columns["token_starts"].extend(columns["tokens"].total + np.cumsum(lengths) - lengths)
         columns["name_starts"].extend(columns["names"].total + np.cumsum(sizes) - sizes)
-        columns["names"].extend(np.frombuffer(b"".join(written), dtype=np.uint8))
+        columns["names"].extend(b"".join(written))
         for column, value in (
             ("modality", modality.index),
             ("view", View.RECORD.index),
@@ -153,13 +147,11 @@ class MemberWriter:
         self._settle()
         columns = self._columns
         for record in self._records:
-            columns["record_name_starts"].append((columns["record_names"].total,))
-            columns["record_names"].append(record.encode())
+            columns["record_name_starts"].extend([columns["record_names"].total])
+            columns["record_names"].extend(record.encode())
         for name, (_, _, counted) in COLUMNS.items():
             if counted:
-                columns[name].append((columns[counted].total // COLUMNS[counted].width,))
-        for column in columns.values():
-            column.flush()
+                columns[name].extend([columns[counted].total // COLUMNS[counted].width])
         facts = {
             "format": FORMAT,
             "vocabulary": {"name": self.vocabulary.name, "tokens": len(self.vocabulary), "digest": self.vocabulary.digest},
@@ -178,8 +170,7 @@ class MemberStore:
         self.folder, self._facts, self._columns = folder, facts, columns
         self.vocabulary, self.written = vocabularies
         self._handed_out = 0
-        self.num_groups: int = facts["groups"]
-        self.num_members: int = facts["members"]
+        self.num_groups, self.num_members = int(facts["groups"]), int(facts["members"])
 
     @classmethod
     def open(cls, folder: Path | str, vocabulary: Vocabulary | None = None) -> Self:
@@ -256,10 +247,24 @@ class MemberStore:
         """Return the name of a member; empty where it has none of its own."""
         return self._text("member_names", "member_name_starts", index)
 
+    def names_in(self, group: int) -> set[str]:
+        """Return the name of a group and those of its members; none is empty."""
+        return {self.name_of(group), *map(self.name_of_member, self.members_of(group))} - {""}
+
+    def title(self, index: int) -> str:
+        """Return the name of a member, or that of its group where it has none of its own."""
+        group = int(np.searchsorted(self._columns["group_starts"], index, side="right")) - 1
+        return self.name_of_member(index) or self.name_of(group)
+
+    def members_in(self, splits: Iterable[str], modalities: Iterable[Modality] = MODALITIES) -> NDArray[np.int64]:
+        """Return the indices of the members of some splits and modalities, ascending."""
+        kept = np.isin(self._columns["split"], [SPLITS.index(split) for split in splits])[self.owners]
+        return np.flatnonzero(kept & np.isin(self._columns["modality"], [modality.index for modality in modalities]))
+
     def places(self) -> list[tuple[int, Place]]:
         """Return (group, place) for every group that lies on a genome record."""
-        records = self.records
-        return [(group, Place(records[record], start, stop)) for group, record, start, stop in self.column("places").tolist()]
+        records, rows = self.records, self._columns["places"].tolist()
+        return [(group, Place(records[record], start, stop)) for group, record, start, stop in rows]
 
     @property
     def records(self) -> list[str]:
@@ -279,6 +284,16 @@ class MemberStore:
     def lengths(self) -> NDArray[np.int64]:
         """Residues of every member."""
         return np.diff(self._columns["token_starts"])
+
+    @property
+    def owners(self) -> NDArray[np.int64]:
+        """Group of every member."""
+        return np.repeat(np.arange(self.num_groups), np.diff(self._columns["group_starts"]))
+
+    def residues_by_group(self, view: View | None = None) -> NDArray[np.int64]:
+        """Return the residues of every group, of one view or of all."""
+        lengths = self.lengths if view is None else np.where(self._columns["view"] == view.index, self.lengths, 0)
+        return np.diff(np.concatenate([[0], np.cumsum(lengths)])[self._columns["group_starts"]])
 
     def _text(self, column: str, starts: str, index: int) -> str:
         start, stop = self._columns[starts][index : index + 2].tolist()

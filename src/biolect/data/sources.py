@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biolect.bio.sequence import Modality
-from biolect.data.document import Document, Member, Overhead, View
+from biolect.data.document import VIEWS, Document, Member, Overhead, View
 from biolect.data.shards import MemberStore
 from biolect.errors import ConfigError
 
@@ -61,12 +61,6 @@ def document_weights(sources: Mapping[str, Source], shares: Mapping[str, float],
     return {name: share / sources[name].mean_tokens(room, grammar) for name, share in shares.items()}
 
 
-def tokens_by_group(store: MemberStore, view: View | None = None) -> NDArray[np.int64]:
-    """Return the residues of every group, of one view or of all."""
-    lengths = store.lengths if view is None else np.where(store.column("view") == view.index, store.lengths, 0)
-    return np.diff(np.concatenate([[0], np.cumsum(lengths)])[store.column("group_starts")])
-
-
 class SingleSource(Source):
     """Members alone, one to a document; long ones in windows.
 
@@ -90,13 +84,9 @@ class SingleSource(Source):
         window: int = 1_020,
     ) -> None:
         self.store, self.modality, self.window, self.reverse_complement = store, modality, window, reverse_complement
-        kept = store.column("modality") == modality.index
-        if views:
-            kept = kept & np.isin(store.column("view"), [view.index for view in views])
-        starts = store.column("group_starts")
-        owners = np.repeat(np.arange(store.num_groups), np.diff(starts))
-        kept = kept & np.isin(owners, store.groups_in(split)) & (store.lengths > 0)
-        self.members = np.flatnonzero(kept)
+        members = store.members_in([split], [modality])
+        shown = np.isin(store.column("view")[members], [view.index for view in views or VIEWS])
+        self.members = members[shown & (store.lengths[members] > 0)]
         self.windows = np.cumsum(-(-store.lengths[self.members] // window))
 
     def __len__(self) -> int:
@@ -128,7 +118,7 @@ class GroupSource(Source):
     def __init__(self, store: MemberStore, split: str, *, shuffled: bool) -> None:
         self.store, self.shuffled = store, shuffled
         groups = store.groups_in(split)
-        self.groups = groups[tokens_by_group(store)[groups] > 0]
+        self.groups = groups[store.residues_by_group()[groups] > 0]
 
     def __len__(self) -> int:
         """Groups of the split that hold anything."""
@@ -202,8 +192,7 @@ class MoleculeSource(Source):
 
     def __init__(self, store: MemberStore, split: str, longest: int) -> None:
         self.store = store
-        owners = np.repeat(np.arange(store.num_groups), np.diff(store.column("group_starts")))
-        members = np.flatnonzero(np.isin(owners, store.groups_in(split)))
+        members = store.members_in([split])
         self.members = members[store.lengths[members] <= longest]
         self.left_out = len(members) - len(self.members)
 

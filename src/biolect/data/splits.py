@@ -18,10 +18,9 @@ from biolect.bio.sequence import Modality
 from biolect.config import Config
 from biolect.data.document import Member, View
 from biolect.data.shards import SPLITS, MemberStore
+from biolect.data.similarity import Pairs, components
 from biolect.data.sketch import MURPHY, NUCLEOTIDES, Words, fraction_for
 from biolect.tokens.vocabulary import Vocabulary
-
-Edges = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 class Clustering(Config):
@@ -58,17 +57,12 @@ class Clustering(Config):
 
 def cluster(stores: Sequence[MemberStore], rules: Clustering) -> list[NDArray[np.int32]]:
     """Return the cluster of every group of every store; clusters are numbered over all stores from 0."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
     total = sum(store.num_groups for store in stores)
     if not total:
         return [np.zeros(0, dtype=np.int32) for _ in stores]
-    edges = [*_related(stores, rules), _equal_names(stores), _equal_strings(stores), _overlaps(stores)]
+    edges = [*_related(stores, rules), _equal(stores), _overlaps(stores)]
     left, right = (np.concatenate(side) for side in zip(*edges, strict=True))
-    links = coo_matrix((np.ones(len(left), dtype=bool), (left, right)), shape=(total, total))
-    _, labels = connected_components(links, directed=False)
-    return np.split(labels.astype(np.int32), _offsets(stores)[1:])
+    return np.split(components(total, (left, right)), _offsets(stores)[1:])
 
 
 def split(
@@ -84,7 +78,7 @@ def split(
     """
     labels = np.concatenate(list(clusters))
     count = int(labels.max(initial=-1)) + 1
-    weights = np.stack([np.bincount(c, weights=_residues(s), minlength=count) for s, c in zip(stores, clusters, strict=True)])
+    weights = np.stack([np.bincount(c, weights=s.residues_by_group(), minlength=count) for s, c in zip(stores, clusters, strict=True)])
     keys = np.full(count, np.iinfo(np.uint64).max, dtype=np.uint64)
     np.minimum.at(keys, labels, np.concatenate([name_keys(_names(store), seed) for store in stores]))
     chosen = np.zeros(count, dtype=np.uint8)
@@ -128,18 +122,13 @@ def compared(store: MemberStore) -> NDArray[np.int64]:
     relatives of genes that are none, and genes inside each other are found by their places; and
     transcripts as long as the coding sequence, which say the same again.
     """
-    views, owners, lengths = store.column("view"), groups_of(store), store.lengths
+    views, owners, lengths = store.column("view"), store.owners, store.lengths
     coding = views == View.CDS.index
     coding_lengths = np.full(store.num_groups, -1)
     coding_lengths[owners[coding]] = lengths[coding]
     repeats = (views == View.LOCUS.index) & (coding_lengths[owners] >= 0)
     repeats |= (views == View.TRANSCRIPT.index) & (coding_lengths[owners] == lengths)
     return np.flatnonzero(~repeats)
-
-
-def groups_of(store: MemberStore) -> NDArray[np.int64]:
-    """Return the group of every member."""
-    return np.repeat(np.arange(store.num_groups), np.diff(store.column("group_starts")))
 
 
 def canonical_digest(member: Member) -> bytes:
@@ -158,9 +147,9 @@ def reverse_complement(token_ids: NDArray[np.uint8]) -> NDArray[np.uint8]:
 _COMPLEMENT = Vocabulary.joint().complement_ids
 
 
-def _related(stores: Sequence[MemberStore], rules: Clustering) -> Iterator[Edges]:
+def _related(stores: Sequence[MemberStore], rules: Clustering) -> Iterator[Pairs]:
     """Compare member with member, so that a short one is not lost in a large group; link their groups."""
-    owners = np.concatenate([groups_of(store) + offset for store, offset in zip(stores, _offsets(stores), strict=True)])
+    owners = np.concatenate([store.owners + offset for store, offset in zip(stores, _offsets(stores), strict=True)])
     residues = [sum(len(ids) for _, ids in _members(stores, proteins=kind)) for kind in (True, False)]
     protein = Words(MURPHY, rules.protein_word, fraction=fraction_for(residues[0]))
     nucleotide = Words(NUCLEOTIDES, rules.nucleotide_word, both_strands=True, fraction=fraction_for(residues[1]))
@@ -185,13 +174,6 @@ def _offsets(stores: Sequence[MemberStore]) -> list[int]:
     return np.cumsum([0, *(store.num_groups for store in stores)])[:-1].tolist()
 
 
-def _equal(keys: NDArray[np.uint64], owners: NDArray[np.int64]) -> Edges:
-    """Link each owner of a key to the next one."""
-    order = np.argsort(keys, kind="stable")
-    same = np.flatnonzero(keys[order][1:] == keys[order][:-1])
-    return owners[order][same], owners[order][same + 1]
-
-
 def _key(text: bytes) -> int:
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
 
@@ -200,26 +182,29 @@ def _names(store: MemberStore) -> Iterator[str]:
     return (store.name_of(group) for group in range(store.num_groups))
 
 
-def _equal_names(stores: Sequence[MemberStore]) -> Edges:
+def _keys(store: MemberStore) -> Iterator[tuple[int, int]]:
+    """Yield groups, and what only relatives have in common: their names, and their strings."""
+    for group in range(store.num_groups):
+        yield from ((group, _key(name.encode())) for name in store.names_in(group))
+    members = compared(store)
+    for index, group in zip(members.tolist(), store.owners[members].tolist(), strict=True):
+        yield group, int.from_bytes(canonical_digest(store.member(index))[:8], "little")
+
+
+def _equal(stores: Sequence[MemberStore]) -> Pairs:
+    """Link each group that has a key to the next one that has it."""
     keys, owners = array("Q"), array("q")
     for store, offset in zip(stores, _offsets(stores), strict=True):
-        for group in range(store.num_groups):
-            names = {store.name_of(group), *(store.name_of_member(i) for i in store.members_of(group))} - {""}
-            keys.extend(_key(name.encode()) for name in names)
-            owners.extend([offset + group] * len(names))
-    return _equal(np.array(keys, dtype=np.uint64), np.array(owners, dtype=np.int64))
+        for group, key in _keys(store):
+            keys.append(key)
+            owners.append(offset + group)
+    order = np.argsort(np.array(keys, dtype=np.uint64), kind="stable")
+    ordered, holders = np.array(keys, dtype=np.uint64)[order], np.array(owners, dtype=np.int64)[order]
+    same = np.flatnonzero(ordered[1:] == ordered[:-1])
+    return holders[same], holders[same + 1]
 
 
-def _equal_strings(stores: Sequence[MemberStore]) -> Edges:
-    keys, owners = array("Q"), array("q")
-    for store, offset in zip(stores, _offsets(stores), strict=True):
-        members, groups = compared(store), groups_of(store)
-        keys.extend(int.from_bytes(canonical_digest(store.member(int(i)))[:8], "little") for i in members)
-        owners.extend(groups[members] + offset)
-    return _equal(np.array(keys, dtype=np.uint64), np.array(owners, dtype=np.int64))
-
-
-def _overlaps(stores: Sequence[MemberStore]) -> Edges:
+def _overlaps(stores: Sequence[MemberStore]) -> Pairs:
     left, right = [], []
     for store, offset in zip(stores, _offsets(stores), strict=True):
         record, end, holder = "", 0, 0
@@ -230,8 +215,3 @@ def _overlaps(stores: Sequence[MemberStore]) -> Edges:
             if place.record != record or place.stop > end:
                 record, end, holder = place.record, place.stop, group
     return np.array(left, dtype=np.int64), np.array(right, dtype=np.int64)
-
-
-def _residues(store: MemberStore) -> NDArray[np.float64]:
-    """Residues of every group."""
-    return np.bincount(groups_of(store), weights=store.lengths.astype(np.float64), minlength=store.num_groups).astype(np.float64)
