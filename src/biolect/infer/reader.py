@@ -139,7 +139,7 @@ class Reader:
             return start
         ids, positions = (torch.from_numpy(x[first:num_tokens].astype(np.int64))[None] for x in (rendered.token_ids, rendered.positions))
         state = self.model.backbone.new_state() if start is None else start.state.fork(1)
-        logits = [self.model.extend(*piece, state)[0, -1] for piece in self._pieces(ids, positions)]
+        logits = [self.model.extend(piece[0], piece[1], state)[0, -1] for piece in self._pieces(ids, positions)]
         return Context(state, logits[-1], num_tokens)
 
     @torch.inference_mode()
@@ -158,7 +158,7 @@ class Reader:
                 # A row by itself may be longer than what is read at once: memory follows the state, not the row.
                 state = context.state.fork(len(chosen)) if context else self.model.backbone.new_state()
                 pieces = self._pieces(ids, positions, targets)
-                losses = [token_losses(self.model.extend(*piece, state), wanted) for *piece, wanted in pieces]
+                losses = [token_losses(self.model.extend(read, places, state), wanted) for read, places, wanted in pieces]
                 rows = -torch.cat(losses, dim=1).cpu().numpy()
             for row, index in zip(rows, chosen.tolist(), strict=True):
                 found[index] = row[: len(segments[index])]
