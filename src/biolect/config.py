@@ -5,8 +5,6 @@ message names the path of the field it speaks of, so that a mistake in a file of
 is found without reading it.
 """
 
-from __future__ import annotations
-
 import difflib
 import json
 import re

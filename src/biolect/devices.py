@@ -1,7 +1,5 @@
 """Where to compute: device, precision and threads. The only reader of environment variables."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import time

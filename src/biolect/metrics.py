@@ -1,7 +1,5 @@
 """Numbers that say how good a model is. Pure numpy: no model, no tensor, no file."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """`biolect audit`: what can be said about a labelled table before any model is trained."""
 
-from __future__ import annotations
-
 from biolect.cli.common import DEFAULTS, Common, check_inputs, finish
 
 

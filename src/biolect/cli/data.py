@@ -1,7 +1,5 @@
 """`biolect data`: public data by name or accession."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal

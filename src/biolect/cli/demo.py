@@ -1,7 +1,5 @@
 """`biolect demo`: the main job end to end on packaged data, offline."""
 
-from __future__ import annotations
-
 import json
 import time
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """`biolect doctor`: what this machine can do, what is missing, and the command that mends it."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import sys

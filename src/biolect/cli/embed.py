@@ -1,7 +1,5 @@
 """`biolect embed`: sequences as vectors."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Annotated, Literal
 

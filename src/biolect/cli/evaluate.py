@@ -1,7 +1,5 @@
 """`biolect evaluate`: benchmark tasks by name, with their baselines, in one table."""
 
-from __future__ import annotations
-
 from biolect.cli.common import DEFAULTS, Common, finish, split_assignments
 from biolect.errors import ConfigError
 

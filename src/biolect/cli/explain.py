@@ -1,7 +1,5 @@
 """`biolect explain`: which modality and which codons an answer of a fused model came from."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from biolect.cli.common import DEFAULTS, POSITIVE, Common, check_inputs, finish

@@ -1,7 +1,5 @@
 """`biolect finetune`: a head on a language model, from a labelled table."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from typing import Annotated, Literal
 

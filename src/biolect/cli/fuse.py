@@ -1,7 +1,5 @@
 """`biolect fuse`: DNA, RNA and protein encoders on the codon axis, and whether fusing them helps."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from typing import Annotated, Literal
 

@@ -1,7 +1,5 @@
 """`biolect predict`: what a finetuned or a fused model says of every row of a table."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Literal
 
@@ -9,12 +7,7 @@ from biolect.cli.common import DEFAULTS, Common, check_inputs, finish
 
 
 def predict(
-    table: str,
-    /,
-    *,
-    sequence: str = "sequence",
-    modality: Literal["dna", "rna", "protein"] | None = None,
-    common: Common = DEFAULTS,
+    table: str, /, *, sequence: str = "sequence", modality: Literal["dna", "rna", "protein"] | None = None, common: Common = DEFAULTS
 ) -> int:
     """Predict a class or a number for every sequence. Columns: `id`, `prediction`, and for classes the probability of each.
 

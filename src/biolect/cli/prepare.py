@@ -1,7 +1,5 @@
 """`biolect prepare`: any input to a corpus folder with splits, reports and a leakage check."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Literal
 

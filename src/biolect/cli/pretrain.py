@@ -1,7 +1,5 @@
 """`biolect pretrain`: a recipe or a YAML file in, a run folder with a model out."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Annotated
 
@@ -9,11 +7,7 @@ from biolect.cli.common import DEFAULTS, POSITIVE, Common, finish
 
 
 def pretrain(
-    recipe: str,
-    *assignments: str,
-    tokens: Annotated[int | None, POSITIVE] = None,
-    allow_leakage: bool = False,
-    common: Common = DEFAULTS,
+    recipe: str, *assignments: str, tokens: Annotated[int | None, POSITIVE] = None, allow_leakage: bool = False, common: Common = DEFAULTS
 ) -> int:
     """Run a curriculum.
 

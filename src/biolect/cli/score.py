@@ -1,7 +1,5 @@
 """`biolect score`: how likely each record is, alone, after its partner, or after a shared prompt."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import replace
 from pathlib import Path

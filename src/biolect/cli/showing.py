@@ -1,7 +1,5 @@
 """How a verb's result is laid out for eyes, on standard error."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`biolect simulate`: toy data with known truth, in the formats of the real thing."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from biolect.cli.common import DEFAULTS, WHOLE, Common, finish

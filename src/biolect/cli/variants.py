@@ -1,7 +1,5 @@
 """`biolect variants`: what changes do to the likelihood of a sequence."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path

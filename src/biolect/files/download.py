@@ -1,7 +1,5 @@
 """Downloads that survive broken transfers and never leave a damaged file under its final name."""
 
-from __future__ import annotations
-
 import hashlib
 import http.client
 import os

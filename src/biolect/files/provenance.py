@@ -1,7 +1,5 @@
 """Provenance: `run.json`, which every output folder holds."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

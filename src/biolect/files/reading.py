@@ -1,7 +1,5 @@
 """Reading: plain or gzip by content, from a path or from standard input."""
 
-from __future__ import annotations
-
 import io
 import os
 import sys
@@ -16,12 +14,7 @@ BLOCK_BYTES = 1 << 18
 
 _GZIP = b"\x1f\x8b"
 _MARK = b"\xef\xbb\xbf"
-_OTHER_PACKING = {
-    b"BZh": "bzip2",
-    b"\xfd7zXZ": "xz",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"PK\x03\x04": "zip",
-}
+_OTHER_PACKING = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 _Readable = io.BufferedIOBase | io.RawIOBase

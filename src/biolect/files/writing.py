@@ -1,7 +1,5 @@
 """Writing: beside the final name first, renamed when whole."""
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import json

@@ -3,8 +3,6 @@
 One safetensors file: the state, the logits after it, the prompt's own tokens, and which model read it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ What stands before the first drawn letter is read once, and its state is forked 
 sample has random numbers of its own, so that it comes out the same whatever is drawn beside it.
 """
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence

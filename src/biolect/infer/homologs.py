@@ -1,7 +1,5 @@
 """Homologs of an alignment as a prompt: each drawn the less, the more there are like it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

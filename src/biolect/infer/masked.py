@@ -4,8 +4,6 @@ Such a model has no likelihood of a sequence. Its pseudo-log-likelihood is the s
 log-probability of each, hidden alone; a variant's masked marginal compares two letters at one hidden place.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Prompts from files: records in their order, demonstrations, homologs drawn from an alignment, saved contexts."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any

@@ -8,8 +8,6 @@ Where annotation places both on shared gene coordinates the model follows them, 
 reported coordinate-free, too: positions are a hint that plain records do not have.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product

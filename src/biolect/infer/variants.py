@@ -11,8 +11,6 @@ once: the state at that place is forked for all variants that begin to differ th
 follows is read for each.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
@@ -144,12 +142,7 @@ def column_of(reader: Reader) -> str:
 
 
 def _marginals(
-    reader: Reader,
-    reference: bio.Sequence,
-    member: Member,
-    variants: Sequence[Variant],
-    prompt: Prompt,
-    advance: Callable[[float], None],
+    reader: Reader, reference: bio.Sequence, member: Member, variants: Sequence[Variant], prompt: Prompt, advance: Callable[[float], None]
 ) -> NDArray[np.float64]:
     for variant in variants:
         if strange := unanswered(reader, reference.modality, variant):

@@ -1,7 +1,5 @@
 """What every backbone is: embeddings to hidden states, blind to modality, stepped by an opaque state."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import Self
 

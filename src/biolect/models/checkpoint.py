@@ -7,8 +7,6 @@ provenance.json     what it was trained on, by whom the data may be used, and th
 README.md           the model card
 """
 
-from __future__ import annotations
-
 import json
 import pickle
 import warnings

@@ -5,8 +5,6 @@ documents; cells do, because their loops would be written out. Compiling is neve
 for whatever reason, the model goes on uncompiled and one line says so.
 """
 
-from __future__ import annotations
-
 import time
 import warnings
 from collections.abc import Callable

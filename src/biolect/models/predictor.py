@@ -1,7 +1,5 @@
 """A linear head on the mean hidden state of a language model: one answer for a whole sequence."""
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """The one resolver: from what a user calls a model to the folder that holds it."""
 
-from __future__ import annotations
-
 from importlib import resources
 from pathlib import Path
 

@@ -8,8 +8,6 @@ called `igate` the forget gate.
 Transformer) name one network in two ways; what else stands in their files belongs to heads that are not read.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple

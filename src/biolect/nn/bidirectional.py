@@ -4,8 +4,6 @@ Both run as one call over twice the rows, so a cell that must go position by pos
 Segment ids and positions are flipped with the tokens that they belong to.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

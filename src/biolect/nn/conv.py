@@ -1,7 +1,5 @@
 """The short convolution before the gates of a recurrent cell."""
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn

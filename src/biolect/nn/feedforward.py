@@ -1,7 +1,5 @@
 """Feed-forward layers: one position at a time."""
 
-from __future__ import annotations
-
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional

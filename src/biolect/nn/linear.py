@@ -1,7 +1,5 @@
 """Linear maps of few weights."""
 
-from __future__ import annotations
-
 import math
 
 import torch

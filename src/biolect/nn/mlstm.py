@@ -1,7 +1,5 @@
 """The mLSTM layer, "pre up-projection": the cell works inside a widened stream that a gate lets through."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

@@ -1,7 +1,5 @@
 """Norms of recurrent blocks. None has a bias; weights are plain factors that begin at 1."""
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn

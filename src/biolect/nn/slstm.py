@@ -1,7 +1,5 @@
 """The sLSTM layer, "post up-projection": the cell works at the width of the model; a feed-forward layer follows it."""
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn

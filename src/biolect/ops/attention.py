@@ -1,7 +1,5 @@
 """Attention that never crosses a segment border, causal unless it is asked to look both ways."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, NamedTuple
 

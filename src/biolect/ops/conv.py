@@ -1,7 +1,5 @@
 """Depth-wise causal convolution: every channel looks at its own last few values, and never across a segment border."""
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor

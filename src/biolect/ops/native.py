@@ -3,8 +3,6 @@
 Nothing ever depends on it: every compiled operator has a plain twin, which runs where there is no compiler.
 """
 
-from __future__ import annotations
-
 import ctypes
 import hashlib
 import shutil

@@ -1,7 +1,5 @@
 """Rotary positions: queries and keys are turned by angles that grow with their position."""
 
-from __future__ import annotations
-
 from typing import Any, cast
 
 import torch

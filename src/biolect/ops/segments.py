@@ -1,7 +1,5 @@
 """Segments of packed rows, for operators that carry a state along the row."""
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor

@@ -5,8 +5,6 @@ feed-forward and everything else the paper leaves open are ours. The published s
 budgets only if a step holds twice the stated batch; the tokens are taken as true.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Literal
 

@@ -6,8 +6,6 @@ published runs end by patience. Molecules of a domain are joined by a separator 
 published model uses the dot that also stands between the parts of a salt.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

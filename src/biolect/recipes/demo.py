@@ -3,8 +3,6 @@
 Every step returns plain numbers; an estimate is (value, low, high), its interval a bootstrap over clusters of genes.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator

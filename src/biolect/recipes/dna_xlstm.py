@@ -5,8 +5,6 @@ Source: arXiv:2411.04165; sizes and settings after the published scripts, which 
 test split, and random letters come from the whole vocabulary; here they do not.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Literal
 

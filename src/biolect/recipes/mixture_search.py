@@ -5,8 +5,6 @@ single-modal loss alone, so pairing plays no part in its choice. Here the criter
 modalities alone and over members that follow a partner. Grid and criterion are ours.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Fusion of DNA, RNA and protein encoders on tables of coding sequences: whole runs as functions."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from biolect.evaluate.arms import FusionConfig

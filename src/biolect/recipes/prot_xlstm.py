@@ -6,8 +6,6 @@ the larger model doubles), it is read off them. Ours are the number of tokens pe
 last (published: 2^17, growing to 2^21), weight decay of matrices only, and families instead of clusters.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

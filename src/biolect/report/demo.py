@@ -1,7 +1,5 @@
 """The page of the demo: figures of its numbers, and sentences that are computed from them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path

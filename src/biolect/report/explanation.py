@@ -1,7 +1,5 @@
 """The page of an explanation: which modality and which codons an answer came from, and whether to believe it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,9 +36,7 @@ def write_report(output: Path, found: Mapping[str, Any], shares: Mapping[str, ND
     ]
     deleted = {name: [(faith["fractions"], faith[name])] for name in ("by share", "at random")}
     streams = list(found["modalities"])
-    worth = {
-        "Shapley": [(one["shapley"], *one["interval"]) for one in found["modalities"].values()],
-    }
+    worth = {"Shapley": [(one["shapley"], *one["interval"]) for one in found["modalities"].values()]}
     profile = {name: [(np.linspace(0, 100, len(values)).tolist(), values)] for name, values in found["profile"].items()}
     rows = [("codon", "residue", "count", "mean share", *streams)]
     rows += [

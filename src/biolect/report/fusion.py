@@ -1,7 +1,5 @@
 """The page of a fusion run: does fusion help, by how much, and what was it compared with."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -9,8 +9,6 @@ A folder is written under another name and renamed when whole, so that a process
 leaves only whole ones behind. Nothing is pickled.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Mapping

@@ -6,8 +6,6 @@ of one gene from several records), `interleaved` (sequences mined from text), `f
 `single.protein` means one modality, `refseq:genes` one of several corpora.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path

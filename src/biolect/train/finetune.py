@@ -8,8 +8,6 @@ predictions.csv      of every record, with its split
 run.json             what was run, where, on what
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Metrics of a run: sums of losses by modality and place, and the lines they become."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

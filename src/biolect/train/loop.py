@@ -1,7 +1,5 @@
 """The one training loop: batches in, weights changed, metrics and checkpoints out."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence

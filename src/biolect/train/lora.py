@@ -6,8 +6,6 @@ needs no adapters to be read.
 Source: arXiv:2106.09685.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

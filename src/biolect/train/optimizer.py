@@ -1,7 +1,5 @@
 """The optimizer: AdamW, with weight decay where it belongs."""
 
-from __future__ import annotations
-
 import pydantic
 import torch
 from torch import nn

@@ -197,10 +197,7 @@ def report(config: RunConfig, output: Path, position: Position, tokens_per_secon
     ends = {line["phase"]: line for line in valid if line["ends_phase"]}
     last = valid[-1] if valid else {"bits_per_residue": {}, "by_member": {}}
     bits = {
-        modality: {
-            "valid": value,
-            "by_phase": {phase: line["bits_per_residue"].get(modality) for phase, line in ends.items()},
-        }
+        modality: {"valid": value, "by_phase": {phase: line["bits_per_residue"].get(modality) for phase, line in ends.items()}}
         for modality, value in last["bits_per_residue"].items()
     }
     return {

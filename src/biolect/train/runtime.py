@@ -5,8 +5,6 @@ turns on FSDP2). Every rank computes the whole batch from the cursor and takes i
 global batch is the same on one device and on sixteen.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any

@@ -1,7 +1,5 @@
 """The learning rate, as a pure function of tokens seen in a phase."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Literal

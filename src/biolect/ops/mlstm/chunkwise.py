@@ -6,8 +6,6 @@ alone, as logs (`ChunkGroup`); the products (`weighted_sums`) then take every lo
 ordinary tensors to autograd, so that epsilon has its exact gradient too.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """What decays and weighs how much in the chunkwise mLSTM, found from the gates alone, as logs."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

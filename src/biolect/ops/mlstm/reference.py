@@ -1,7 +1,5 @@
 """The mLSTM by definition: one position at a time, and all against all."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The mLSTM that reads both sides, in linear time."""
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor

@@ -1,7 +1,5 @@
 """The sLSTM by definition: one position at a time."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ Positions can only be read one after the other, so calls cost more than arithmet
 `reference.py` spends milliseconds a position, `scan.cpp` microseconds.
 """
 
-from __future__ import annotations
-
 import ctypes
 import math
 import warnings
