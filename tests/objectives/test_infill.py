@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from biolect.bio.coordinates import Run
 from biolect.bio.sequence import Modality, Sequence
-from biolect.data.document import Document, Grammar, Member, Rendered
+from biolect.data.document import Document, Grammar, Member
 from biolect.errors import ConfigError
 from biolect.objectives.infill import Infill, with_holes, without_holes
+from biolect.tokens.rendered import Rendered
 from biolect.tokens.vocabulary import SPECIAL_INDEX, Vocabulary
 
 JOINT, PROT, DNA = (Vocabulary.named(name) for name in ("joint-64", "prot-38", "dna-12"))

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biolect.bio.sequence import Modality, Sequence
-from biolect.data.document import Document, Grammar, Member, Rendered
+from biolect.data.document import Document, Grammar, Member
 from biolect.errors import ConfigError
 from biolect.objectives.masked import Masked
+from biolect.tokens.rendered import Rendered
 from biolect.tokens.vocabulary import SPECIAL_INDEX, Vocabulary
 from biolect.values import Segment
 

@@ -21,6 +21,7 @@ from biolect.bio.coordinates import Run, compress, expand
 from biolect.bio.sequence import Modality
 from biolect.config import Config
 from biolect.errors import CoordinateError
+from biolect.tokens.rendered import Rendered
 from biolect.tokens.vocabulary import SPECIAL_INDEX, Vocabulary
 
 
@@ -94,23 +95,6 @@ class Document:
     def __len__(self) -> int:
         """Residues of all members."""
         return sum(len(member) for member in self.members)
-
-
-@dataclass(frozen=True, eq=False)
-class Rendered:
-    """A document as token ids, special tokens included; one entry per token in every array.
-
-    `member_ids` and `modality_ids` speak of the token itself; a separator and a tag belong to the
-    member they announce, and have modality `SPECIAL_INDEX`.
-    """
-
-    token_ids: NDArray[np.uint8]
-    positions: NDArray[np.int32]
-    member_ids: NDArray[np.int32]
-    modality_ids: NDArray[np.uint8]
-
-    def __len__(self) -> int:
-        return len(self.token_ids)
 
 
 class Overhead(Protocol):

@@ -7,11 +7,12 @@ from typing import Protocol
 
 import numpy as np
 
-from biolect.data.document import Grammar, Rendered, Room
+from biolect.data.document import Grammar, Room
 from biolect.data.mixture import Mixture
 from biolect.data.packing import Rows
 from biolect.data.pairing import Source
 from biolect.errors import ConfigError
+from biolect.tokens.rendered import Rendered
 from biolect.tokens.vocabulary import Vocabulary
 from biolect.values import Batch, Segment
 

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as BioSequence
-from biolect.data.document import Grammar, Member, Rendered
+from biolect.data.document import Grammar, Member
 from biolect.errors import ConfigError
 from biolect.infer.generate import Generation, Sampling, pick, rows_at_once
 from biolect.infer.prompt import Context, Prompt
 from biolect.infer.reader import Reader
 from biolect.objectives.infill import Infilled, Span, with_holes, without_holes
+from biolect.tokens.rendered import Rendered
 
 ONE_HOLE = 3
 """Tokens that one hole adds to a sequence: the hole twice, and the fill token."""

@@ -11,10 +11,11 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from biolect.data.document import Member, Rendered
+from biolect.data.document import Member
 from biolect.data.packing import windows
 from biolect.infer.prompt import Prompt
 from biolect.infer.reader import Reader
+from biolect.tokens.rendered import Rendered
 
 
 @dataclass(frozen=True)

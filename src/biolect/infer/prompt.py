@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from biolect.bio.sequence import Modality
-from biolect.data.document import Document, Grammar, Member, Rendered
+from biolect.data.document import Document, Grammar, Member
 from biolect.errors import ShapeError
 from biolect.models.backbone import State
+from biolect.tokens.rendered import Rendered
 from biolect.tokens.vocabulary import SPECIAL_INDEX, Vocabulary
 
 

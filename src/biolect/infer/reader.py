@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from biolect.bio import sequence as bio
 from biolect.bio.coordinates import Run
-from biolect.data.document import Grammar, Member, Rendered, View
+from biolect.data.document import Grammar, Member, View
 from biolect.data.packing import length_batches
 from biolect.errors import ConfigError
 from biolect.infer.prompt import Context, Prompt, write
@@ -27,6 +27,7 @@ from biolect.models import checkpoint
 from biolect.models.language_model import LanguageModel
 from biolect.models.resolve import resolve
 from biolect.objectives.loss import token_losses
+from biolect.tokens.rendered import Rendered
 from biolect.values import Segment
 
 BATCH_TOKENS = 4_096

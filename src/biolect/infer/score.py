@@ -18,12 +18,13 @@ import numpy as np
 from biolect import metrics
 from biolect.bio.io.form import Refusal
 from biolect.bio.sequence import Modality
-from biolect.data.document import Member, Rendered
+from biolect.data.document import Member
 from biolect.data.packing import windows
 from biolect.errors import ConfigError
 from biolect.infer.masked import PseudoScore, pseudo_score
 from biolect.infer.prompt import Context, Prompt
 from biolect.infer.reader import Reader
+from biolect.tokens.rendered import Rendered
 from biolect.tokens.vocabulary import SPECIAL_INDEX
 from biolect.values import Segment
 

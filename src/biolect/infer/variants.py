@@ -25,7 +25,7 @@ from torch import Tensor
 from biolect.bio import sequence as bio
 from biolect.bio.alphabet import ILLEGAL
 from biolect.bio.variant import Substitution, Variant
-from biolect.data.document import Member, Rendered
+from biolect.data.document import Member
 from biolect.errors import ConfigError, VariantError
 from biolect.infer.infill import ONE_HOLE, filled_log_probabilities
 from biolect.infer.masked import hidden_log_probabilities
@@ -33,6 +33,7 @@ from biolect.infer.prompt import Context, Prompt
 from biolect.infer.reader import Reader
 from biolect.models.backbone import State
 from biolect.objectives.loss import token_losses
+from biolect.tokens.rendered import Rendered
 
 
 def all_single(reference: bio.Sequence) -> list[Variant]:

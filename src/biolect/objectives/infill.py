@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from biolect.config import Config
 from biolect.errors import ConfigError
-from biolect.objectives.causal import RenderedDocument
+from biolect.objectives.causal import shifted
+from biolect.tokens.rendered import Rendered
 from biolect.tokens.vocabulary import SPECIAL_INDEX, Vocabulary
 from biolect.values import Segment
 
@@ -32,17 +33,13 @@ _NAMES = ("dna", "rna", "protein")
 
 
 @dataclass(frozen=True, eq=False)
-class Infilled:
+class Infilled(Rendered):
     """A document with holes; one entry per token in every array.
 
     Attributes:
         answers: Whether the token stands behind the fill token of its member, or closes what stands there.
     """
 
-    token_ids: NDArray[np.uint8]
-    positions: NDArray[np.int32]
-    member_ids: NDArray[np.int32]
-    modality_ids: NDArray[np.uint8]
     answers: NDArray[np.bool_]
 
 
@@ -84,20 +81,12 @@ class Infill:
         self.added_member_tokens = 1 + 2 * len(vocabulary.holes)
         self._modalities = [_NAMES.index(name) for name in config.modalities]
 
-    def __call__(self, rendered: RenderedDocument, rng: np.random.Generator) -> Segment:
+    def __call__(self, rendered: Rendered, rng: np.random.Generator) -> Segment:
         """Return inputs and targets of one document; spans are drawn from `rng`."""
         made = with_holes(rendered, self.spans(rendered, rng), self.vocabulary)
-        counted = made.answers[1:] if self.config.answers_only else np.ones(len(made.token_ids) - 1)
-        return Segment(
-            token_ids=made.token_ids[:-1],
-            targets=made.token_ids[1:],
-            loss_weights=counted.astype(np.float32),
-            positions=made.positions[:-1],
-            member_ids=made.member_ids[1:],
-            modality_ids=made.modality_ids[1:],
-        )
+        return shifted(made, made.answers[1:] if self.config.answers_only else np.ones(len(made) - 1))
 
-    def spans(self, rendered: RenderedDocument, rng: np.random.Generator) -> list[list[Span]]:
+    def spans(self, rendered: Rendered, rng: np.random.Generator) -> list[list[Span]]:
         """Draw what is taken out of each member; ascending, apart from each other."""
         return [
             self._drawn(start, stop, rng) if rendered.modality_ids[start] in self._modalities else []
@@ -125,7 +114,7 @@ def check_holes(vocabulary: Vocabulary) -> None:
         )
 
 
-def with_holes(rendered: RenderedDocument, spans: Sequence[Iterable[Span]], vocabulary: Vocabulary) -> Infilled:
+def with_holes(rendered: Rendered, spans: Sequence[Iterable[Span]], vocabulary: Vocabulary) -> Infilled:
     """Take spans out of the members of a document and put them behind their member.
 
     Residues keep their positions; a hole stands where its span began, both times; the fill token, where the
@@ -165,14 +154,14 @@ def with_holes(rendered: RenderedDocument, spans: Sequence[Iterable[Span]], voca
     return _written(rendered, np.concatenate(places), specials, answers)
 
 
-def _members(rendered: RenderedDocument) -> Iterator[tuple[int, int, int]]:
+def _members(rendered: Rendered) -> Iterator[tuple[int, int, int]]:
     """Yield where each member is opened, where its residues begin, and where they end; the end token belongs to none."""
     borders = np.flatnonzero(np.diff(rendered.member_ids)) + 1
     for opened, stop in zip([0, *borders.tolist()], [*borders.tolist(), len(rendered.token_ids) - 1], strict=True):
         yield opened, opened + int(np.argmax(rendered.modality_ids[opened:stop] != SPECIAL_INDEX)), stop
 
 
-def _written(rendered: RenderedDocument, places: NDArray[np.int64], specials: dict[int, int], answers: list[Span]) -> Infilled:
+def _written(rendered: Rendered, places: NDArray[np.int64], specials: dict[int, int], answers: list[Span]) -> Infilled:
     token_ids, modality_ids = rendered.token_ids[places], rendered.modality_ids[places]
     for index, token in specials.items():
         token_ids[index], modality_ids[index] = token, SPECIAL_INDEX

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from biolect.bio.sequence import Modality
 from biolect.config import Config
-from biolect.objectives.causal import RenderedDocument
+from biolect.tokens.rendered import Rendered
 from biolect.tokens.vocabulary import Vocabulary
 from biolect.values import Segment
 
@@ -57,7 +57,7 @@ class Masked:
             m: vocabulary.standard_ids(m) for m in (Modality.DNA, Modality.RNA, Modality.PROTEIN) if vocabulary.reads(m)
         }
 
-    def __call__(self, rendered: RenderedDocument, rng: np.random.Generator) -> Segment:
+    def __call__(self, rendered: Rendered, rng: np.random.Generator) -> Segment:
         """Return inputs and targets of one document."""
         certain = self._certain(rendered)
         chosen = certain[rng.random(len(certain)) < self.config.rate]
@@ -73,7 +73,7 @@ class Masked:
             token_ids[exchanged] = rng.choice(residues, size=len(exchanged))
         return Segment(token_ids, rendered.token_ids, loss_weights, rendered.positions, rendered.member_ids, rendered.modality_ids)
 
-    def _certain(self, rendered: RenderedDocument) -> NDArray[np.int64]:
+    def _certain(self, rendered: Rendered) -> NDArray[np.int64]:
         """Return the places of residues that are certain, ascending and 0-based."""
         is_certain = np.zeros(len(rendered.token_ids), dtype=bool)
         for modality, residues in self.residues.items():

@@ -1,0 +1,25 @@
+"""A document written out in tokens: what data hands to objectives and readers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Rendered:
+    """A document as token ids, special tokens included; one entry per token in every array.
+
+    `member_ids` and `modality_ids` speak of the token itself; a separator and a tag belong to the
+    member they announce, and have modality `SPECIAL_INDEX`.
+    """
+
+    token_ids: NDArray[np.uint8]
+    positions: NDArray[np.int32]
+    member_ids: NDArray[np.int32]
+    modality_ids: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.token_ids)
