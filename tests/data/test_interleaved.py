@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from biolect.bio.sequence import Modality
 from biolect.data.extraction import Extraction, Rule
 from biolect.data.interleaved import extract
-from biolect.data.mining import MiningReport, TextDocument, markup_text, mine, read_text_documents
+from biolect.data.mining import TextDocument, markup_text, mine, read_text_documents
 from biolect.errors import InputError
 
 PRIMER = "GACTTTTTGGAGTGGCTTTGT"
@@ -318,14 +318,11 @@ def test_mining_drops_repeats_and_poor_documents(tmp_path: Path) -> None:
         f"{PRIMER}, {others[2]}, {others[0]}",
     ]
     path = write(tmp_path / "d.jsonl", "\n".join(json.dumps({"id": str(i), "text": text}) for i, text in enumerate(texts)))
-    report = MiningReport()
 
-    kept = list(mine([path], 3, report))
+    kept = list(mine([path], 3))
 
     assert [(name, [s.residues for s in sequences]) for name, sequences in kept] == [("1", [PRIMER, others[0], others[1]])]
     assert kept[0][1][1].name == "1:23-45"
-    assert (report.documents_read, report.documents_kept, report.duplicates_dropped) == (3, 1, 3)
-    assert report.sequences == {("dna", "nucleotide"): 3}
     assert [name for name, _ in mine([path], 1)] == ["0", "1", "2"]
 
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from biolect.objectives.loss import token_losses, weighted_mean
+from biolect.objectives.loss import token_losses
 
 
 def test_a_loss_is_minus_the_log_of_the_probability_of_the_target() -> None:
@@ -23,11 +23,3 @@ def test_a_loss_is_minus_the_log_of_the_probability_of_the_target() -> None:
 )
 def test_losses_are_at_least_float32(given: torch.dtype, expected: torch.dtype) -> None:
     assert token_losses(torch.zeros(2, 3, 5, dtype=given), torch.zeros(2, 3, dtype=torch.long)).dtype == expected
-
-
-def test_what_has_no_weight_counts_nothing() -> None:
-    losses = torch.tensor([[1.0, 2.0, 100.0]])
-
-    assert weighted_mean(losses, torch.tensor([[1.0, 1.0, 0.0]])) == 1.5
-    assert weighted_mean(losses, torch.tensor([[3.0, 1.0, 0.0]])) == 1.25
-    assert weighted_mean(losses, torch.zeros(1, 3)) == 0

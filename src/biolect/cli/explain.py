@@ -40,7 +40,7 @@ def explain(
         return finish({"would_read": [table], "would_write": output, "model": common.need_model()}, common=common)
     placement = common.placement()
     model = FusedModel.load(common.need_model(), Choice(device=placement.device, accepts_licence=True))
-    records, refused = read_usable(table, sequence, model.refusal, modality and Modality(modality), model.modalities)
+    records, refused, _ = read_usable(table, sequence, model.refusal, modality and Modality(modality), model.modalities)
     with common.progress("explain", len(records)) as advance:
         result = run(model, records, output, steps=steps, seed=common.seed or 0, advance=advance)
     write_report(output, result, largest(output, 4))

@@ -38,7 +38,7 @@ def predict(
         tuned = FusedModel.load(address, Choice(device=placement.device, batch_tokens=batch_tokens, accepts_licence=True))
     else:
         tuned = Finetuned.load(address, device=placement.device, batch_tokens=batch_tokens)
-    records, refused = read_usable(table, sequence, tuned.refusal, modality and Modality(modality), tuned.modalities)
+    records, refused, _ = read_usable(table, sequence, tuned.refusal, modality and Modality(modality), tuned.modalities)
     write_table(output, polars.DataFrame({"id": [record.name for record in records]} | tuned.answers(records)))
     folded = asdict(sum((record.folds for record in records), Folds()))
     return finish({"records": len(records), "target": tuned.task.target, "folded": folded}, refused, common)

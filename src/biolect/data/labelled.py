@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from biolect.bio.alphabet import Folds
 from biolect.bio.io.form import Refusal
-from biolect.bio.io.tables import read_sequences, read_table
+from biolect.bio.io.tables import read_table, read_usable
 from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as Record
 from biolect.config import Config
@@ -111,22 +111,9 @@ def read_labelled(
     """
     frame = read_table(path, [columns.target, *([columns.split] if columns.split else [])])
     texts = [None if value is None or value != value else str(value) for value in frame[columns.target].to_list()]
-    kept: list[int] = []
-    records: list[Record] = []
-    refused: list[Refusal] = []
+    empty = dict.fromkeys((row for row, text in enumerate(texts) if text is None), f"Its column '{columns.target}' is empty. Fill it in.")
     modality = None if columns.modality is None else Modality(columns.modality)
-    rows = read_sequences(path, modality, column=columns.sequence, among=among)
-    for row, (found, text) in enumerate(zip(rows, texts, strict=True)):
-        reason = "" if isinstance(found, Refusal) else refusal(found)
-        if isinstance(found, Refusal):
-            refused.append(found)
-        elif text is None or reason:
-            refused.append(Refusal(found.name, f"{path}, row {row + 1}", reason or f"Its column '{columns.target}' is empty. Fill it in."))
-        else:
-            kept.append(row)
-            records.append(found)
-    if not records:
-        raise InputError(f"Not one of the {len(frame)} rows of '{path}' can be used. The first: {refused[0].reason}")
+    records, refused, kept = read_usable(path, columns.sequence, refusal, modality, among, empty)
     values = [str(texts[row]) for row in kept]
     targets, labels = read_targets(path, columns, values, kept, is_number=frame[columns.target].dtype.is_float())
     clusters = (clustering or clusters_of)(records)

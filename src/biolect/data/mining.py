@@ -11,9 +11,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 from html.parser import HTMLParser
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,30 +32,12 @@ class TextDocument:
     text: str
 
 
-@dataclass
-class MiningReport:
-    """Counts of one `mine` run, filled while its documents are taken.
-
-    Attributes:
-        documents_read: All documents.
-        documents_kept: Those with enough sequences.
-        sequences: Kept sequences by (modality, rule).
-        duplicates_dropped: Repeats inside a document or of a kept one before it.
-    """
-
-    documents_read: int = 0
-    documents_kept: int = 0
-    sequences: Counter[tuple[str, str]] = field(default_factory=Counter)
-    duplicates_dropped: int = 0
-
-
-def mine(paths: Iterable[Path | str], minimum: int = 3, report: MiningReport | None = None) -> Iterator[tuple[str, list[Sequence]]]:
+def mine(paths: Iterable[Path | str], minimum: int = 3) -> Iterator[tuple[str, list[Sequence]]]:
     """Find the documents that hold several different sequences.
 
     Args:
         paths: Files that `read_text_documents` reads.
         minimum: Fewest sequences of a document, counted after repeats are dropped.
-        report: Receives the counts.
 
     Yields:
         The document's name, and its sequences in order of appearance, named by their place.
@@ -62,25 +45,18 @@ def mine(paths: Iterable[Path | str], minimum: int = 3, report: MiningReport | N
     Raises:
         InputError: See `read_text_documents`.
     """
-    report = report if report is not None else MiningReport()
     seen: set[bytes] = set()
-    for path in paths:
-        for document in read_text_documents(path):
-            report.documents_read += 1
-            kept: dict[bytes, tuple[Sequence, str]] = {}
-            extractions = extract(document.text)
-            for found in extractions:
-                sequence = Sequence(found.residues, found.modality, f"{document.name}:{found.start}-{found.stop}")
-                key = blake2b(f"{found.modality}{sequence.residues}".encode(), digest_size=12).digest()
-                if key not in seen:
-                    kept.setdefault(key, (sequence, found.rule))
-            report.duplicates_dropped += len(extractions) - len(kept)
-            if len(kept) >= minimum:
-                # Only kept documents count as seen: a repeat of a dropped one is not a repeat.
-                seen.update(kept)
-                report.documents_kept += 1
-                report.sequences.update((s.modality.value, str(rule)) for s, rule in kept.values())
-                yield document.name, [sequence for sequence, _ in kept.values()]
+    for document in chain.from_iterable(map(read_text_documents, paths)):
+        kept: dict[bytes, Sequence] = {}
+        for found in extract(document.text):
+            sequence = Sequence(found.residues, found.modality, f"{document.name}:{found.start}-{found.stop}")
+            key = blake2b(f"{found.modality}{sequence.residues}".encode(), digest_size=12).digest()
+            if key not in seen:
+                kept.setdefault(key, sequence)
+        if len(kept) >= minimum:
+            # Only kept documents count as seen: a repeat of a dropped one is not a repeat.
+            seen.update(kept)
+            yield document.name, list(kept.values())
 
 
 def read_text_documents(path: Path | str) -> Iterator[TextDocument]:

@@ -1,12 +1,14 @@
 """Writing: beside the final name first, renamed when whole."""
 
 import errno
+import gzip
 import hashlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,20 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         if isinstance(error, Exception) and (number := _SYSTEM_ERROR.search(str(error))):
             raise _write_error(OSError(int(number[1]), str(error)), path, temporary) or error from None
         raise
+
+
+def write_pieces(path: str | Path, pieces: Iterable[bytes]) -> None:
+    """Write bytes one after another, packed if the path ends in `.gz`; `-` is standard output."""
+    if str(path) == "-":
+        sys.stdout.buffer.writelines(pieces)
+        return
+    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+        if not str(path).lower().endswith(".gz"):
+            stream.writelines(pieces)
+            return
+        # Neither name nor time, so that the same pieces are the same bytes.
+        with gzip.GzipFile("", "wb", 6, stream, mtime=0) as packed:
+            packed.writelines(pieces)
 
 
 def write_json(path: str | Path, value: object) -> Any:

@@ -15,8 +15,3 @@ def token_losses(logits: Float[Tensor, "B T A"], targets: Int[Tensor, "B T"]) ->
     """
     wide = logits if logits.dtype == torch.float64 else logits.float()
     return functional.cross_entropy(wide.flatten(0, 1), targets.flatten(), reduction="none").view(targets.shape)
-
-
-def weighted_mean(losses: Float[Tensor, "B T"], weights: Float[Tensor, "B T"]) -> Float[Tensor, ""]:
-    """Return the mean over weighted targets; 0 where nothing counts. Nats per token."""
-    return (losses * weights).sum() / weights.sum().clamp(min=1e-12)

@@ -23,10 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from biolect.bio.io import fasta, smiles
-from biolect.bio.io.blocks import Unknown
 from biolect.bio.io.detect import detect, detect_stream
 from biolect.bio.io.fasta import write_fasta
-from biolect.bio.io.form import Format, Refusal
+from biolect.bio.io.form import Format, Refusal, Unknown
 from biolect.bio.io.smiles import write_smiles
 from biolect.bio.sequence import Modality, Sequence
 from biolect.errors import InputError

@@ -11,21 +11,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from io import BufferedReader
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from biolect.bio.alphabet import ILLEGAL, Folds
-from biolect.bio.io.form import Refusal
+from biolect.bio.io.form import EMPTY, Refusal, Unknown
 from biolect.bio.sequence import Modality
 from biolect.errors import AlphabetError, InputError
 from biolect.files import BLOCK_BYTES
 
-Unknown = Literal["refuse", "mask"]
-
 WHITE = b" \t\n\r\v\f"
-EMPTY = "The record has no letters. Remove it, or add its sequence."
 
 _COMMENTS = re.compile(rb"(?:[#;][^\n]*(?:\n|$)|\s)*")
 _LONGEST_HEADER_BYTES = 1 << 16

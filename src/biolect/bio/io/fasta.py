@@ -6,19 +6,16 @@ header are read over. Everything else that is not a letter of the alphabet refus
 
 from __future__ import annotations
 
-import gzip
 import re
-import sys
 from collections.abc import Collection, Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
-from biolect.bio.io.blocks import EMPTY, WHITE, Codes, Unknown, raw_records, read_codes, record_name
-from biolect.bio.io.form import Refusal
+from biolect.bio.io.blocks import WHITE, Codes, raw_records, read_codes, record_name
+from biolect.bio.io.form import Refusal, Unknown, read_one
 from biolect.bio.sequence import Modality, Sequence
-from biolect.errors import AlphabetError, InputError
-from biolect.files import atomic_path
+from biolect.errors import InputError
+from biolect.files import write_pieces
 
 __all__ = ["Codes", "guess_modality", "read", "read_alignment", "read_codes", "write_fasta", "write_rows"]
 
@@ -64,18 +61,10 @@ def read_rows(
 ) -> Iterator[Sequence | Refusal]:
     """Read one sequence per row of header, text and 1-based line; see `read`."""
     for header, text, line in rows:
-        letters = text.translate(None, WHITE + b"-." * is_alignment)
-        name = record_name(header)
-        try:
-            if not letters:
-                raise AlphabetError(EMPTY)
-            spelled = (letters.upper() if is_alignment else letters).decode("latin-1")
-            canonical, folds = modality.alphabet.canonical(spelled, unknown=unknown, strict=strict, name=name)
-        except AlphabetError as error:
-            yield Refusal(name, f"{where}:{line}", str(error))
-            continue
+        name, spelled = record_name(header), text.translate(None, WHITE + b"-." * is_alignment).decode("latin-1")
         description = header.decode("utf-8", errors="replace").strip()[len(name) :].strip()
-        yield Sequence(canonical, modality, name, description, folds)
+        letters = spelled.upper() if is_alignment else spelled
+        yield read_one(letters, modality, name, f"{where}:{line}", description=description, unknown=unknown, strict=strict)
 
 
 def guess_modality(head: bytes, where: str, among: Collection[Modality] = ()) -> Modality:
@@ -137,24 +126,17 @@ def write_fasta(path: str | Path, sequences: Iterable[Sequence], *, width: int =
 
 def write_rows(path: str | Path, rows: Iterable[tuple[str, str]], *, width: int = 0) -> int:
     """Write headers and letters as they are, as FASTA or (rows of an alignment) A3M; return how many."""
+    count = 0
 
-    def text(header: str, letters: str) -> bytes:
-        step = width or max(1, len(letters))
-        lines = [letters[i : i + step] for i in range(0, len(letters), step)]
-        return "\n".join([f">{header}", *lines, ""]).encode()
+    def texts() -> Iterator[bytes]:
+        nonlocal count
+        for header, letters in rows:
+            count, step = count + 1, width or max(1, len(letters))
+            lines = [letters[i : i + step] for i in range(0, len(letters), step)]
+            yield "\n".join([f">{header}", *lines, ""]).encode()
 
-    def written(stream: IO[bytes] | gzip.GzipFile) -> int:
-        return sum(stream.write(text(*row)) > 0 for row in rows)
-
-    if str(path) == "-":
-        return written(sys.stdout.buffer)
-    with atomic_path(path) as temporary:
-        with open(temporary, "wb") as stream:
-            if not str(path).endswith(".gz"):
-                return written(stream)
-            # Neither name nor time, so that the same records are the same bytes.
-            with gzip.GzipFile("", "wb", 6, stream, mtime=0) as packed:
-                return written(packed)
+    write_pieces(path, texts())
+    return count
 
 
 def read_alignment(stream: BufferedReader, where: str = "input") -> list[tuple[str, str]]:

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
+
+from biolect.bio.sequence import Modality, Sequence
+from biolect.errors import AlphabetError
+
+Unknown = Literal["refuse", "mask"]
+
+EMPTY = "The record has no letters. Remove it, or add its sequence."
+_NO_MOLECULE = "The record has no SMILES. Remove it, or add its molecule."
 
 
 class Format(StrEnum):
@@ -48,3 +57,16 @@ class Refusal:
     id: str
     where: str
     reason: str
+
+
+def read_one(
+    text: str, modality: Modality, name: str, where: str, *, description: str = "", unknown: Unknown = "refuse", strict: bool = False
+) -> Sequence | Refusal:
+    """Return the sequence that letters make, or why they make none; see `Alphabet.canonical`."""
+    if not text:
+        return Refusal(name, where, _NO_MOLECULE if modality is Modality.MOLECULE else EMPTY)
+    try:
+        canonical, folds = modality.rules.canonical(text, unknown=unknown, strict=strict, name=name)
+    except AlphabetError as error:
+        return Refusal(name, where, str(error))
+    return Sequence(canonical, modality, name, description, folds)

@@ -7,23 +7,19 @@ Blank lines and lines that begin with `#` are read over; so is a first line that
 
 from __future__ import annotations
 
-import gzip
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from biolect.bio import chemistry
-from biolect.bio.io.blocks import Unknown
-from biolect.bio.io.form import Refusal
+from biolect.bio.io.form import Refusal, Unknown, read_one
 from biolect.bio.sequence import Modality, Sequence
 from biolect.bio.smiles import SMILES
-from biolect.errors import AlphabetError, InputError
-from biolect.files import atomic_path
+from biolect.errors import InputError
+from biolect.files import write_pieces
 
-EMPTY = "The record has no SMILES. Remove it, or add its molecule."
 ENDINGS = (".smi", ".smiles", ".ism")
 
 _COLUMNS = ("smiles", "canonical_smiles", "isomeric_smiles")
@@ -47,17 +43,7 @@ def read(
             continue
         # White space before a name means that the molecule is missing.
         text, _, name = ("", "", line.strip()) if line[0].isspace() else line.replace("\t", " ", 1).partition(" ")
-        yield one(text, name.strip() or str(number), f"{where}:{number}", unknown=unknown, strict=strict)
-
-
-def one(text: str, name: str, where: str, *, unknown: Unknown = "refuse", strict: bool = False) -> Sequence | Refusal:
-    """Return one molecule, or why it is none."""
-    try:
-        if not text:
-            raise AlphabetError(EMPTY)
-        return Sequence.read(text, Modality.MOLECULE, name=name, unknown=unknown, strict=strict)
-    except AlphabetError as error:
-        return Refusal(name, where, str(error))
+        yield read_one(text, Modality.MOLECULE, name.strip() or str(number), f"{where}:{number}", unknown=unknown, strict=strict)
 
 
 def smiles_column(columns: Iterable[str]) -> str | None:
@@ -142,10 +128,5 @@ def write_smiles(path: str | Path, molecules: Iterable[Sequence]) -> int:
     """
     check_ending(path)
     lines = [f"{one.residues} {one.name}".rstrip() + "\n" for one in molecules]
-    data = "".join(lines).encode()
-    if str(path) == "-":
-        sys.stdout.buffer.write(data)
-        return len(lines)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(gzip.compress(data, mtime=0) if str(path).endswith(".gz") else data)
+    write_pieces(path, ["".join(lines).encode()])
     return len(lines)

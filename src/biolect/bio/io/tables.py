@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import gzip
 import io
-import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from biolect.bio.io.blocks import EMPTY, Unknown
 from biolect.bio.io.detect import detect_stream
 from biolect.bio.io.fasta import guess_modality
-from biolect.bio.io.form import Format, Refusal
-from biolect.bio.io.smiles import one, smiles_column
+from biolect.bio.io.form import Format, Refusal, Unknown, read_one
+from biolect.bio.io.smiles import smiles_column
 from biolect.bio.sequence import Modality, Sequence
-from biolect.errors import AlphabetError, InputError
-from biolect.files import atomic_path, open_input
+from biolect.errors import InputError
+from biolect.files import atomic_path, open_input, write_pieces
 
 if TYPE_CHECKING:
     import polars
@@ -108,40 +106,44 @@ def read_sequences(
         name, place = str(row if given is None else given), f"{where}, row {row}"
         if given is None:
             yield Refusal(name, place, f"Its column '{named}' is empty. Fill it in, or remove the row.")
-        elif modality is Modality.MOLECULE:
-            yield one(text, name, place, unknown=unknown, strict=strict)
         else:
-            try:
-                if not text:
-                    raise AlphabetError(EMPTY)
-                yield Sequence.read(text, modality, name=name, unknown=unknown, strict=strict)
-            except AlphabetError as error:
-                yield Refusal(name, place, str(error))
+            yield read_one(text, modality, name, place, unknown=unknown, strict=strict)
 
 
 def read_usable(
-    source: str, column: str, refusal: Callable[[Sequence], str], modality: Modality | None = None, among: Collection[Modality] = ()
-) -> tuple[list[Sequence], list[Refusal]]:
+    source: str,
+    column: str,
+    refusal: Callable[[Sequence], str],
+    modality: Modality | None = None,
+    among: Collection[Modality] = (),
+    lacking: Mapping[int, str] = MappingProxyType({}),
+) -> tuple[list[Sequence], list[Refusal], list[int]]:
     """Read all rows at once and part those that can be used from those that cannot; see `read_sequences`.
 
     Args:
         refusal: Why a sequence cannot be used, as a sentence; empty if it can.
+        lacking: Why rows cannot be used whatever their sequence is. 0-based.
+
+    Returns:
+        Sequences, refusals, and the row of every sequence. 0-based.
 
     Raises:
         InputError: Like `read_sequences`; also if no row can be used.
     """
     records: list[Sequence] = []
     refused: list[Refusal] = []
-    for row, found in enumerate(read_sequences(source, modality, column=column, among=among), 1):
+    rows: list[int] = []
+    for row, found in enumerate(read_sequences(source, modality, column=column, among=among)):
         if isinstance(found, Refusal):
             refused.append(found)
-        elif reason := refusal(found):
-            refused.append(Refusal(found.name, f"{source}, row {row}", reason))
+        elif reason := refusal(found) or lacking.get(row):
+            refused.append(Refusal(found.name, f"{source}, row {row + 1}", reason))
         else:
             records.append(found)
+            rows.append(row)
     if not records:
         raise InputError(f"Not one of the {len(refused)} rows of '{source}' can be used. The first: {refused[0].reason}")
-    return records, refused
+    return records, refused, rows
 
 
 def check_ending(path: str | Path) -> None:
@@ -166,14 +168,8 @@ def write_table(path: str | Path, frame: polars.DataFrame) -> None:
     """
     check_ending(path)
     name = str(path).lower()
-    plain = name.removesuffix(".gz")
     if name.endswith(".parquet"):
         with atomic_path(path) as temporary:
             frame.write_parquet(temporary)
         return
-    data = frame.write_csv(separator="\t" if plain.endswith(".tsv") else ",").encode()
-    if name == "-":
-        sys.stdout.buffer.write(data)
-        return
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(gzip.compress(data, mtime=0) if name.endswith(".gz") else data)
+    write_pieces(path, [frame.write_csv(separator="\t" if name.removesuffix(".gz").endswith(".tsv") else ",").encode()])
