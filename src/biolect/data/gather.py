@@ -23,8 +23,7 @@ from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as Record
 from biolect.data.document import View
 from biolect.data.families import read_families
-from biolect.data.genome import GENOME_RESIDUES
-from biolect.data.intervals import is_intervals, read_intervals
+from biolect.data.genome import GENOME_RESIDUES, is_intervals, read_intervals
 from biolect.data.mining import mine
 from biolect.data.related import is_link_table
 from biolect.data.shards import MemberWriter, Place

@@ -9,8 +9,10 @@ with training is cut out of training, copies and repeats included.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,8 @@ from biolect.data.document import View
 from biolect.data.shards import SPLITS, MemberStore, MemberWriter, Place
 from biolect.data.sketch import NUCLEOTIDES, Words, WordSet, fraction_for
 from biolect.data.splits import draw, name_keys
+from biolect.errors import InputError, LeakageError
+from biolect.files import open_input
 
 GENOME_RESIDUES = 20_000
 """DNA records from this length on are cut; shorter ones are clustered whole."""
@@ -28,6 +32,11 @@ MARGIN = 100
 SHORTEST = 200
 _WORD = 21
 _WINDOW = 60
+
+Intervals = Mapping[str, Sequence[tuple[int, int, str]]]
+"""By record: start, stop and split. 0-based, half-open."""
+
+_WORDS = {"train": "train", "valid": "valid", "validation": "valid", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -56,21 +65,20 @@ def plan(genome: MemberStore, genes: Sequence[MemberStore], fractions: dict[str,
         if name in known:
             regions += _around(group, size, _merged(held[name]))
         else:
-            cuts = [*range(0, size, BLOCK_RESIDUES), size]
-            regions += [Region(group, a, b, "train", True) for a, b in zip(cuts, cuts[1:], strict=False)]
+            regions += [replace(block, is_drawn=True) for block in _blocks(group, 0, size)]
     drawn = [i for i, region in enumerate(regions) if region.is_drawn]
     names = [f"{genome.name_of(regions[i].group)}:{regions[i].start}" for i in drawn]
     splits = draw(name_keys(names, seed), np.array([regions[i].stop - regions[i].start for i in drawn], dtype=float), fractions)
     for i, split in zip(drawn, splits.tolist(), strict=True):
-        regions[i] = Region(regions[i].group, regions[i].start, regions[i].stop, SPLITS[split], True)
+        regions[i] = replace(regions[i], split=SPLITS[split])
     return regions
 
 
-def _merged(held: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
-    """Join stretches that overlap; their split is the same, because overlapping genes are one cluster."""
+def _merged(held: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    """Join stretches of one split that overlap. That of overlapping genes is always one, because they are one cluster."""
     merged: list[tuple[int, int, str]] = []
     for start, stop, split in sorted(held):
-        if merged and start < merged[-1][1]:
+        if merged and start < merged[-1][1] and split == merged[-1][2]:
             start, stop = merged[-1][0], max(stop, merged.pop()[1])
         merged.append((start, stop, split))
     return merged
@@ -90,6 +98,66 @@ def _around(group: int, size: int, held: list[tuple[int, int, str]]) -> Iterator
 def _blocks(group: int, start: int, stop: int) -> Iterator[Region]:
     for place in range(start, stop, BLOCK_RESIDUES):
         yield Region(group, place, min(place + BLOCK_RESIDUES, stop), "train")
+
+
+def is_intervals(path: Path) -> bool:
+    """Return whether a file is named as one of intervals; its content is that of many other tables."""
+    return path.name.removesuffix(".gz").endswith(".bed")
+
+
+def read_intervals(paths: Sequence[Path]) -> Intervals:
+    """Read the intervals of all files: BED with a split in the fourth column, as published models come with them.
+
+    Windows are taken inside an interval and never beyond it; what no interval names is not read.
+
+        chr1    0       131072    train
+        chr1    131072  262144    valid
+
+    Raises:
+        InputError: If a line has no record, whole numbers start < stop, and split.
+
+    Source: arXiv:2411.04165 trains on such a file, but lengthens every interval to a megabase, across splits.
+    """
+    found: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
+    for path in paths:
+        with open_input(path) as stream:
+            for number, line in enumerate(stream, start=1):
+                fields = line.decode(errors="replace").split()
+                if not fields or fields[0].startswith("#") or fields[0] in ("track", "browser"):
+                    continue
+                name, start, stop, split = [*fields, *[""] * 4][:4]
+                if not (start.isdecimal() and stop.isdecimal() and int(start) < int(stop) and split in _WORDS):
+                    rule = "Write record, start, stop (0-based, half-open) and train, valid or test, separated by tabs."
+                    raise InputError(f"Line {number} of '{path}' is no interval with a split: '{' '.join(fields)[:80]}'. {rule}")
+                found[name].append((int(start), int(stop), _WORDS[split]))
+    return found
+
+
+def given_regions(genome: MemberStore, intervals: Intervals, *, allow_overlaps: bool) -> list[Region]:
+    """Return intervals as regions of the genome; those of one split that overlap are joined.
+
+    Raises:
+        InputError: If a record is not there, or an interval ends behind it.
+        LeakageError: If intervals of different splits overlap and that is not allowed.
+    """
+    groups = {genome.name_of(group): group for group in range(genome.num_groups)}
+    regions: list[Region] = []
+    overlaps: list[str] = []
+    for name, own in intervals.items():
+        size = int(genome.lengths[groups[name]]) if name in groups else 0
+        beyond = next((one for one in own if one[1] > size), None)
+        if beyond:
+            there = f"which has {size:,} residues" if size else "which is not among the inputs"
+            raise InputError(f"Interval {name}:{beyond[0]}-{beyond[1]} lies outside record '{name}', {there}. Give the FASTA it speaks of.")
+        joined = _merged(own)
+        overlaps += [f"{name}:{a[0]}-{a[1]} ({a[2]}) and {name}:{b[0]}-{b[1]} ({b[2]})" for a, b in pairwise(joined) if b[0] < a[1]]
+        regions += [Region(groups[name], *one) for one in joined]
+    if overlaps and not allow_overlaps:
+        raise LeakageError(
+            f"Intervals of different splits overlap in {len(overlaps)} places, for example {overlaps[0]}. Take them apart, or pass "
+            "allow_overlaps=true to have what is held out cut out of training."
+        )
+    return regions
 
 
 def write_regions(
@@ -116,10 +184,9 @@ def write_regions(
             token_ids = genome.member(region.group).token_ids[region.start : region.stop]
             settled = split != "train" and not region.is_drawn
             for start, stop in [(0, len(token_ids))] if settled else clear_of(token_ids, forbidden, words):
-                name, begin = genome.name_of(region.group), region.start + start
-                end = region.start + stop
-                place = Place(name, begin, end)
-                writer.begin_group(f"{name}:{begin + 1}-{end}", split=split, cluster=first_cluster + written, places=[place])
+                place = Place(genome.name_of(region.group), region.start + start, region.start + stop)
+                title = f"{place.record}:{place.start + 1}-{place.stop}"
+                writer.begin_group(title, split=split, cluster=first_cluster + written, places=[place])
                 writer.add(token_ids[start:stop], Modality.DNA, View.RECORD)
                 kept += [token_ids[start:stop]] if split != "train" else []
                 written, cut = written + 1, cut - (stop - start)

@@ -24,7 +24,7 @@ from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as Record
 from biolect.data.document import View
 from biolect.data.shards import SPLITS, MemberWriter
-from biolect.data.similarity import components, similar_pairs
+from biolect.data.similarity import components, in_common, similar_pairs
 from biolect.data.splits import draw, name_keys
 from biolect.data.tally import Tally
 from biolect.errors import InputError
@@ -205,6 +205,6 @@ def _domain_clusters(series: Sequence[NDArray[np.int32]], overlap: float) -> NDA
     sizes = np.array([len(one) for one in series])
     starts = np.concatenate([[0], np.cumsum(sizes)])
     table = csr_matrix((np.ones(int(starts[-1]), dtype=np.float32), np.concatenate(list(series)), starts))
-    shared = (table @ table.T).tocoo()
-    kept = shared.data >= overlap * np.minimum(sizes[shared.row], sizes[shared.col])
-    return components(len(series), (shared.row[kept].astype(np.int64), shared.col[kept].astype(np.int64)))
+    kept = ((a, b, shared >= overlap * np.minimum(sizes[a], sizes[b])) for a, b, shared in in_common(table))
+    left, right = (np.concatenate(side) for side in zip(*((a[is_close], b[is_close]) for a, b, is_close in kept), strict=True))
+    return components(len(series), (left, right))

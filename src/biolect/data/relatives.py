@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as Record
 from biolect.data.labelled import canonical, clusters_of
-from biolect.data.similarity import components
+from biolect.data.similarity import chained, components, in_common
 from biolect.data.sketch import AMINO_ACIDS, NUCLEOTIDES, Words
 from biolect.tokens.vocabulary import Vocabulary
 
@@ -32,7 +32,6 @@ RELATED_EDITS, NEAR_EDITS = 0.2, 0.1
 _DESIGN_SHARE = 0.05
 _LEAST_WORDS = 4
 _MOST_OWNERS = 2_000
-_ROWS = 512
 
 
 class Pairs(NamedTuple):
@@ -96,17 +95,10 @@ def relatives(records: Sequence[Record], proteins: Sequence[Record] = ()) -> Rel
     pairs = _pairs(distinct)
     labels = clusters_of(distinct, [proteins[i] for i in first.tolist()] if proteins else ())
     _, strands = np.unique([canonical(record) for record in distinct], return_inverse=True)
-    links = [(pairs.first, pairs.second), *(_chained(group) for group in (labels, strands))]
+    links = [(pairs.first, pairs.second), *(chained(group) for group in (labels, strands))]
     left, right = (np.concatenate(side) for side in zip(*links, strict=True))
     clusters = components(len(distinct), (left, right))
     return Relatives(clusters[sequences], sequences.astype(np.int64), pairs)
-
-
-def _chained(labels: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Link each item of a group to the next one."""
-    order = np.argsort(labels, kind="stable")
-    same = np.flatnonzero(labels[order][1:] == labels[order][:-1])
-    return order[same], order[same + 1]
 
 
 def _pairs(records: Sequence[Record]) -> Pairs:
@@ -147,12 +139,10 @@ def _sharing(
     kept = counts[columns] <= _MOST_OWNERS
     shape = len(tokens), max(len(counts), 1)
     incidence = csr_matrix((np.ones(int(kept.sum()), dtype=np.float32), (index.owners[kept], columns[kept])), shape=shape)
-    turned, found = incidence.T.tocsr(), []
-    for start in range(0, len(tokens), _ROWS):
-        product = (incidence[start : start + _ROWS] @ turned).tocoo()
-        a, b = product.row.astype(np.int64) + start, product.col.astype(np.int64)
-        shares = product.data / np.maximum(np.minimum(index.sizes[a], index.sizes[b]), 1)
-        chosen = (a < b) & (product.data >= _LEAST_WORDS) & (shares >= least)
+    found = []
+    for a, b, shared in in_common(incidence):
+        shares = shared / np.maximum(np.minimum(index.sizes[a], index.sizes[b]), 1)
+        chosen = (shared >= _LEAST_WORDS) & (shares >= least)
         found.append((a[chosen], b[chosen], shares[chosen]))
     first, second, shares = (np.concatenate(side) for side in zip(*found, strict=True))
     return first, second, shares

@@ -9,7 +9,8 @@ Source: prefix filtering, 10.1145/1242572.1242591.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,19 +45,32 @@ def similar_pairs(sets: Sequence[NDArray[np.int64]], threshold: float) -> Pairs:
     shape = len(sets), len(elements)
     full = csr_matrix((np.ones(len(ids), dtype=np.float32), ids, starts), shape=shape)
     prefix = csr_matrix((np.ones(int(is_prefix.sum()), dtype=np.float32), (rows[is_prefix], ids[is_prefix])), shape=shape)
-    turned = prefix.T.tocsr()
     left, right = [], []
-    for first in range(0, len(sets), _ROWS):
-        candidates = (prefix[first : first + _ROWS] @ turned).tocoo()
-        a, b = candidates.row.astype(np.int64) + first, candidates.col.astype(np.int64)
+    for a, b, _ in in_common(prefix):
         smaller, larger = np.minimum(sizes[a], sizes[b]), np.maximum(sizes[a], sizes[b])
-        kept = (a < b) & (smaller >= threshold * larger - 1e-9)
-        a, b = a[kept], b[kept]
+        a, b = (side[smaller >= threshold * larger - 1e-9] for side in (a, b))
         shared = np.asarray(full[a].multiply(full[b]).sum(axis=1)).ravel()
         kept = shared >= threshold * (sizes[a] + sizes[b] - shared) - 1e-6
         left.append(a[kept])
         right.append(b[kept])
     return np.concatenate(left), np.concatenate(right)
+
+
+def in_common(table: Any) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
+    """Yield (row, later row, sum of products) of the rows of a sparse table that have a column in common, a few at a time."""
+    turned = table.T.tocsr()
+    for start in range(0, table.shape[0], _ROWS):
+        product = (table[start : start + _ROWS] @ turned).tocoo()
+        first, second = product.row.astype(np.int64) + start, product.col.astype(np.int64)
+        later = first < second
+        yield first[later], second[later], product.data[later]
+
+
+def chained(labels: NDArray[Any]) -> Pairs:
+    """Link each item with a label to the next one that has it."""
+    order = np.argsort(labels, kind="stable")
+    same = np.flatnonzero(labels[order][1:] == labels[order][:-1])
+    return order[same], order[same + 1]
 
 
 def components(count: int, pairs: Pairs) -> NDArray[np.int32]:

@@ -18,7 +18,7 @@ from biolect.bio.sequence import Modality
 from biolect.config import Config
 from biolect.data.document import Member, View
 from biolect.data.shards import SPLITS, MemberStore
-from biolect.data.similarity import Pairs, components
+from biolect.data.similarity import Pairs, chained, components
 from biolect.data.sketch import MURPHY, NUCLEOTIDES, Words, fraction_for
 from biolect.tokens.vocabulary import Vocabulary
 
@@ -198,10 +198,9 @@ def _equal(stores: Sequence[MemberStore]) -> Pairs:
         for group, key in _keys(store):
             keys.append(key)
             owners.append(offset + group)
-    order = np.argsort(np.array(keys, dtype=np.uint64), kind="stable")
-    ordered, holders = np.array(keys, dtype=np.uint64)[order], np.array(owners, dtype=np.int64)[order]
-    same = np.flatnonzero(ordered[1:] == ordered[:-1])
-    return holders[same], holders[same + 1]
+    left, right = chained(np.array(keys, dtype=np.uint64))
+    holders = np.array(owners, dtype=np.int64)
+    return holders[left], holders[right]
 
 
 def _overlaps(stores: Sequence[MemberStore]) -> Pairs:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from biolect.data.gather import STAGES, Gatherer
-from biolect.data.genome import plan, write_regions
-from biolect.data.intervals import Intervals, place
+from biolect.data.genome import Intervals, given_regions, plan, write_regions
 from biolect.data.related import write_linked, write_same_genes
 from biolect.data.shards import MemberStore, MemberWriter, assign
 from biolect.data.splits import cluster, split
@@ -60,7 +59,7 @@ def _settle(folder: Path, stages: Path, options: PrepareOptions, intervals: Inte
     cut = 0
     if genome.num_groups or intervals:
         if intervals:
-            regions = place(genome, intervals, allow_overlaps=options.allow_overlaps)
+            regions = given_regions(genome, intervals, allow_overlaps=options.allow_overlaps)
         else:
             regions = plan(genome, [stores[1]], options.fractions, options.seed)
         # The first store goes on being read while it is extended: its columns only grow.

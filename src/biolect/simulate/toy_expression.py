@@ -8,6 +8,7 @@ order), how often two slow codons follow each other (codons in their order), and
 from __future__ import annotations
 
 import json
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,15 @@ from numpy.typing import NDArray
 
 from biolect.bio.genetic_code import GeneticCode
 from biolect.errors import ConfigError
-from biolect.files import atomic_path
 from biolect.metrics import spearman
 from biolect.simulate.toy_families import draw_families
+from biolect.simulate.toy_genomes import write_texts
 
 PARTS = {"speed": 1.0, "stalls": 0.6, "pairs": 0.6}
 """How much each part weighs, in deviations; noise has `NOISE`."""
 NOISE = 0.5
 _PAIRED = "LS"
+_CODONS = ["".join(bases) for bases in product("ACGT", repeat=3)]
 
 
 def expression(folder: Path | str, *, seed: int = 0, num_genes: int = 400, num_families: int = 80) -> list[Path]:
@@ -43,9 +45,10 @@ def expression(folder: Path | str, *, seed: int = 0, num_genes: int = 400, num_f
     members = -(-num_genes // num_families)
     found = list(draw_families(seed=seed, num_families=num_families, num_members=members, lengths=(50, 160)))
     proteins = [(family.name, f"M{one.replace('-', '')}") for i in range(members) for family in found for one in family.members[i : i + 1]]
-    codons = {letter: [c for c in _CODONS if code.translate(c) == letter] for letter in set(code.translate("".join(_CODONS)))}
+    codons = {letter: [c for c in _CODONS if code.translate(c) == letter] for letter in sorted(set(code.translate("".join(_CODONS))))}
     # Centered within a residue's codons, so that the protein alone says nothing about speed.
-    speeds = {codon: x for own in codons.values() for codon, x in zip(own, _centered(rng.normal(size=len(own))), strict=True)}
+    drawn = {letter: rng.normal(size=len(own)) for letter, own in codons.items()}
+    speeds = {codon: x for letter, own in codons.items() for codon, x in zip(own, drawn[letter] - drawn[letter].mean(), strict=True)}
     slow = {codon for codon, speed in speeds.items() if speed < np.quantile(list(speeds.values()), 0.3)}
     genes = [_recoded(rng, protein, codons, speeds) for _, protein in proteins[:num_genes]]
     parts = {
@@ -65,15 +68,7 @@ def expression(folder: Path | str, *, seed: int = 0, num_genes: int = 400, num_f
         "truth.tsv": "codon\tspeed\tis_slow\n" + "".join(f"{c}\t{speeds[c]:.5f}\t{int(c in slow)}\n" for c in _CODONS),
         "truth.json": json.dumps(truth, indent=2) + "\n",
     }
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        with atomic_path(folder / name) as temporary:
-            temporary.write_text(text, encoding="ascii")
-    return [folder / "expression.csv"]
-
-
-_CODONS = [a + b + c for a in "ACGT" for b in "ACGT" for c in "ACGT"]
+    return write_texts(folder, texts)
 
 
 def _recoded(rng: np.random.Generator, protein: str, codons: dict[str, list[str]], speeds: dict[str, float]) -> list[str]:
@@ -85,12 +80,8 @@ def _recoded(rng: np.random.Generator, protein: str, codons: dict[str, list[str]
     return gene
 
 
-def _centered(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return values - values.mean()
-
-
 def _standard(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return _centered(values) / (values.std() or 1.0)
+    return (values - values.mean()) / (values.std() or 1.0)
 
 
 def _adjacent(flags: list[bool]) -> float:

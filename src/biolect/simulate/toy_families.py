@@ -15,10 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from biolect.bio.io import fasta
 from biolect.errors import ConfigError
-from biolect.files import atomic_path
-from biolect.simulate.toy_genomes import AMINO_ACIDS
+from biolect.simulate.toy_genomes import AMINO_ACIDS, write_texts
 
 _CONSERVED = 0.3
 _LOST, _GAINED = 0.02, 0.01
@@ -94,13 +92,6 @@ def families(folder: Path | str, *, seed: int = 0, num_families: int = 40, num_m
         ConfigError: See `draw_families`.
     """
     drawn = draw_families(seed=seed, num_families=num_families, num_members=num_members)
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for family in drawn:
-        paths.append(folder / f"{family.name}.a3m")
-        fasta.write_rows(paths[-1], ((f"{family.name}_{number:02d}", row) for number, row in enumerate(family.rows, 1)))
+    texts = {f"{family.name}.a3m": "".join(f">{family.name}_{n:02d}\n{row}\n" for n, row in enumerate(family.rows, 1)) for family in drawn}
     truth = {"seed": seed, "column_bits": {family.name: family.column_bits for family in drawn}}
-    with atomic_path(folder / "truth.json") as temporary:
-        temporary.write_text(json.dumps(truth, indent=2) + "\n", encoding="ascii")
-    return paths
+    return write_texts(folder, texts | {"truth.json": json.dumps(truth, indent=2) + "\n"})

@@ -10,7 +10,7 @@ ribosome binding sites and alternative starts, the eukaryote untranslated ends a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -22,7 +22,7 @@ from biolect.bio.genetic_code import GeneticCode
 from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as Residues
 from biolect.errors import ConfigError
-from biolect.files import atomic_path
+from biolect.files import write_pieces
 
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 Kind = Literal["outside", "untranslated", "coding", "intron"]
@@ -155,8 +155,6 @@ def genomes(folder: Path | str, *, seed: int = 0, num_genes: int = 200, num_fami
         ConfigError: See `organisms`.
     """
     bacterium, eukaryote = organisms(seed=seed, num_genes=num_genes, num_families=num_families)
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     both = (bacterium, eukaryote)
     rows = [
         (organism.name, gene.name, gene.family, f"{gene.strand:+d}", *gene.span, len(gene.coding) - 1, gene.protein)
@@ -172,10 +170,14 @@ def genomes(folder: Path | str, *, seed: int = 0, num_genes: int = 200, num_fami
         "truth.tsv": "".join("\t".join(map(str, row)) + "\n" for row in (header, *rows)),
         "truth.json": json.dumps(truth, indent=2) + "\n",
     }
+    return write_texts(folder, texts)
+
+
+def write_texts(folder: Path | str, texts: Mapping[str, str]) -> list[Path]:
+    """Write files by their names; return them without the truth, which lies beside them."""
     for name, text in texts.items():
-        with atomic_path(folder / name) as temporary:
-            temporary.write_text(text, encoding="ascii")
-    return [folder / name for name in texts if not name.startswith("truth")]
+        write_pieces(Path(folder) / name, [text.encode("ascii")])
+    return [Path(folder) / name for name in texts if not name.startswith("truth")]
 
 
 def _protein(rng: np.random.Generator, chain: NDArray[np.float64], length: int, ancestor: str = "", divergence: float = 1.0) -> str:

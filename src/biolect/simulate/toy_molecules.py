@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biolect.errors import ConfigError
-from biolect.files import atomic_path
+from biolect.simulate.toy_genomes import write_texts
 
 SUBSTITUENTS = tuple("C CC C(C)C C(F)(F)F F Cl Br O OC OCC N NC N(C)C C#N C(=O)N S(C)(=O)=O".split())
 _FIRST = (
@@ -87,8 +87,6 @@ def molecules(folder: Path | str, *, seed: int = 0, num_domains: int = 40, num_m
         ConfigError: See `draw_domains`.
     """
     domains = list(draw_domains(seed=seed, num_domains=num_domains, num_members=num_members))
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     rows = [f"{one.name}-{i},{one.name},{text}\n" for one in domains for i, text in enumerate(one.molecules, 1)]
     header = ["domain", "scaffold", "bits", *(f"{place}:{name}" for place in "abc" for name in SUBSTITUENTS)]
     lines = [[one.name, one.scaffold, f"{one.bits:.6f}", *(f"{p:.6f}" for p in one.probabilities.ravel())] for one in domains]
@@ -98,7 +96,4 @@ def molecules(folder: Path | str, *, seed: int = 0, num_domains: int = 40, num_m
         "truth.tsv": "".join("\t".join(line) + "\n" for line in (header, *lines)),
         "truth.json": json.dumps(truth, indent=2) + "\n",
     }
-    for name, text in texts.items():
-        with atomic_path(folder / name) as temporary:
-            temporary.write_text(text, encoding="ascii")
-    return [folder / "molecules.csv"]
+    return write_texts(folder, texts)
