@@ -21,15 +21,16 @@ from common import interleave, report
 
 from biolect.bio.sequence import Modality, Sequence
 from biolect.devices import training_dtype
-from biolect.embed import esm2, rna_fm
-from biolect.embed.published import Choice, Family, FamilyEncoder
+from biolect.embed.encoder import Choice
+from biolect.embed.families import ESM2, RNA_FM
+from biolect.embed.published import Family, FamilyEncoder
 from biolect.models.published import PublishedModel
 from biolect.models.weight_maps import to_published
 
 SHAPES: dict[str, tuple[PublishedModel.Config, Family, float]] = {
-    "esm2-8M": (esm2.shape("8M"), esm2.FAMILY, 6.0),
-    "esm2-35M": (esm2.shape("35M"), esm2.FAMILY, 7.0),
-    "rna-fm": (rna_fm.SHAPE, rna_fm.FAMILY, 2.0),
+    "esm2-8M": (ESM2.shapes["8M"], ESM2, 6.0),
+    "esm2-35M": (ESM2.shapes["35M"], ESM2, 7.0),
+    "rna-fm": (RNA_FM.shapes[""], RNA_FM, 2.0),
 }
 SORTED_BAR = 1.5
 BOUNDS = {torch.float32: 1e-3, torch.bfloat16: 0.3}

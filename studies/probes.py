@@ -42,6 +42,7 @@ from biolect.bio import chemistry
 from biolect.bio.io import read_records
 from biolect.bio.sequence import Modality, Sequence
 from biolect.data.labelled import clusters_of
+from biolect.embed.encoder import Choice
 from biolect.embed.native import NativeEncoder
 from biolect.files import atomic_path
 from biolect.infer.reader import Reader
@@ -133,7 +134,9 @@ def words(items: list[Sequence], size: int) -> Features:
 def hidden(reader: Reader, task: Task) -> Features:
     """Return hidden states of a model, frozen."""
     axis = "residue" if task.by_residue else "sequence"
-    encoder = NativeEncoder(reader.model, axis=axis, grammar=reader.grammar, context_tokens=reader.context_tokens, batch_tokens=16_384)
+    encoder = NativeEncoder(
+        reader.model, Choice(axis=axis, batch_tokens=16_384), grammar=reader.grammar, context_tokens=reader.context_tokens
+    )
     return [np.asarray(one.vectors, dtype=np.float64) for one in encoder.encode(task.items)]
 
 

@@ -42,6 +42,7 @@ from sklearn.preprocessing import StandardScaler
 from biolect.bio.sequence import Modality, Sequence
 from biolect.data.corpus import Corpus, PrepareOptions, prepare
 from biolect.data.labelled import clusters_of, drawn_splits
+from biolect.embed.encoder import Choice
 from biolect.embed.native import NativeEncoder
 from biolect.infer.masked import hidden_log_probabilities
 from biolect.infer.reader import Reader
@@ -169,7 +170,7 @@ def probe(reader: Reader, texts: list[str], labels: NDArray[np.int64], *, both: 
     clusters = clusters_of(records)
     is_test = drawn_splits(records, clusters, {"test": 0.3}, seed=0) == 2
     encoder = NativeEncoder(
-        reader.model, axis="sequence", grammar=reader.grammar, context_tokens=reader.context_tokens, batch_tokens=16_384
+        reader.model, Choice(axis="sequence", batch_tokens=16_384), grammar=reader.grammar, context_tokens=reader.context_tokens
     )
 
     def vectors(chosen: list[Sequence]) -> NDArray[np.float32]:

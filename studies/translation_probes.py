@@ -22,6 +22,7 @@ from translation_arms import ARMS
 
 from biolect.bio.genetic_code import GeneticCode
 from biolect.bio.sequence import Modality, Sequence
+from biolect.embed.encoder import Choice
 from biolect.embed.native import NativeEncoder
 from biolect.metrics import spearman
 from biolect.models.language_model import LanguageModel
@@ -76,7 +77,7 @@ def probe_model(model: LanguageModel, grammar: object) -> dict[str, float]:
     """Return the three figures of one model."""
     sequences, states = chains()
     coding, proteins, target, is_train = genes()
-    residues = NativeEncoder(model, axis="residue", grammar=grammar).encode(sequences)
+    residues = NativeEncoder(model, Choice(axis="residue"), grammar=grammar).encode(sequences)
     pooled = NativeEncoder(model, grammar=grammar)
     return {
         "secondary structure": by_residue([np.asarray(e.vectors) for e in residues], states),

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 
 from biolect.bio.sequence import Modality, Sequence
-from biolect.embed import esm2, nucleotide_transformer, rna_fm
-from biolect.embed.encoder import Encoder
+from biolect.embed.encoder import Choice, Encoder
+from biolect.embed.families import ESM2, NUCLEOTIDE_TRANSFORMER, RNA_FM
 from biolect.embed.native import NativeEncoder
 from biolect.embed.plain import CodonFrequencyEncoder, OneHotEncoder
-from biolect.embed.published import Choice, FamilyEncoder
+from biolect.embed.published import Family, FamilyEncoder
 from biolect.errors import AlphabetError
-from biolect.models.published import PublishedModel
 from biolect.values import Axis
 from tests.infer.conftest import build, dna, protein
 
@@ -23,16 +22,16 @@ FLOAT32 = 1e-4
 SMALL = {"layers": 2, "width": 16, "heads": 2, "inner": 24}
 
 
-def published(shape: PublishedModel.Config, module: object, axis: Axis) -> FamilyEncoder:
-    return FamilyEncoder(shape.model_copy(update=SMALL).build(seed=0), module.FAMILY, Choice(axis=axis))  # pyright: ignore[reportAttributeAccessIssue]
+def published(family: Family, size: str, axis: Axis) -> FamilyEncoder:
+    return FamilyEncoder(family.shapes[size].model_copy(update=SMALL).build(seed=0), family, Choice(axis=axis))
 
 
 ENCODERS: dict[str, Callable[[Axis], Encoder]] = {
-    "native": lambda axis: NativeEncoder(build(), axis=axis),
-    "native xlstm": lambda axis: NativeEncoder(build(backbone="xlstm"), axis=axis),
-    "ESM-2": partial(published, esm2.shape("8M"), esm2),
-    "RNA-FM": partial(published, rna_fm.SHAPE, rna_fm),
-    "Nucleotide Transformer": partial(published, nucleotide_transformer.shape("50m"), nucleotide_transformer),
+    "native": lambda axis: NativeEncoder(build(), Choice(axis=axis)),
+    "native xlstm": lambda axis: NativeEncoder(build(backbone="xlstm"), Choice(axis=axis)),
+    "ESM-2": partial(published, ESM2, "8M"),
+    "RNA-FM": partial(published, RNA_FM, ""),
+    "Nucleotide Transformer": partial(published, NUCLEOTIDE_TRANSFORMER, "50m"),
     "one-hot": lambda axis: OneHotEncoder(Modality.PROTEIN, axis=axis),
     "codon frequency": lambda axis: CodonFrequencyEncoder(3, axis=axis),
 }

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from biolect.embed import esm2, nucleotide_transformer, rna_fm
+from biolect.embed.families import ESM2, NUCLEOTIDE_TRANSFORMER, RNA_FM
 from biolect.embed.published import FamilyEncoder
 
 TOLERANCE = 1e-4
@@ -73,11 +73,11 @@ class Gate(nn.Module):
 @pytest.fixture
 def small() -> Callable[..., FamilyEncoder]:
     """Return a small encoder of a family, by name, with random weights."""
-    families = {"esm2": (esm2.shape("8M"), esm2), "rna_fm": (rna_fm.SHAPE, rna_fm), "nt": (nucleotide_transformer.shape("50m"), None)}
+    families = {"esm2": (ESM2, "8M"), "rna_fm": (RNA_FM, ""), "nt": (NUCLEOTIDE_TRANSFORMER, "50m")}
 
     def build(name: str, *arguments: Any) -> FamilyEncoder:
-        shape, room = families[name]
-        shape = shape.model_copy(update={"layers": 2, "width": 32, "heads": 4, "inner": 48})
-        return FamilyEncoder(shape.build(seed=1), (room or nucleotide_transformer).FAMILY, *arguments)
+        family, size = families[name]
+        shape = family.shapes[size].model_copy(update={"layers": 2, "width": 32, "heads": 4, "inner": 48})
+        return FamilyEncoder(shape.build(seed=1), family, *arguments)
 
     return build

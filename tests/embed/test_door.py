@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from biolect.bio.sequence import Modality
-from biolect.embed import esm2
 from biolect.embed.door import load_encoder
+from biolect.embed.encoder import Choice
+from biolect.embed.families import ESM2
 from biolect.embed.native import NativeEncoder
 from biolect.embed.plain import CodonFrequencyEncoder, OneHotEncoder
-from biolect.embed.published import Choice
 from biolect.embed.store import EmbeddingStore
 from biolect.errors import CheckpointError, ConfigError
 from biolect.models import checkpoint
@@ -23,7 +23,7 @@ from tests.infer.conftest import build, protein
 
 def test_an_address_says_which_family(tmp_path: Path):
     outside_esm(tmp_path / "esm", token_dropout=True)
-    (tmp_path / "esm" / "vocab.txt").write_text("\n".join(esm2.FAMILY.vocabulary))
+    (tmp_path / "esm" / "vocab.txt").write_text("\n".join(ESM2.vocabulary))
     checkpoint.save(build(), tmp_path / "own")
 
     # Native code and that of transformers, on one folder.

@@ -14,7 +14,7 @@ import torch
 
 from biolect.bio.sequence import Modality, Sequence
 from biolect.embed import huggingface
-from biolect.embed.published import Choice
+from biolect.embed.encoder import Choice
 from biolect.errors import AlphabetError, CheckpointError, ConfigError, MissingDependencyError
 from tests.embed.conftest import TOLERANCE, loud
 from tests.infer.conftest import dna, protein

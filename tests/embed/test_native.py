@@ -4,6 +4,7 @@ import torch
 
 from biolect.bio.sequence import Modality, Sequence
 from biolect.data.document import Grammar
+from biolect.embed.encoder import Choice
 from biolect.embed.native import NativeEncoder
 from biolect.errors import AlphabetError, ConfigError, FrameError
 from biolect.models.language_model import LanguageModel
@@ -27,7 +28,7 @@ def by_definition(sequence: Sequence) -> np.ndarray:
 def test_vectors_are_hidden_states_of_real_residues_only():
     sequences = [protein(n, n, str(n)) for n in (3, 40, 17, 1)]
 
-    made = NativeEncoder(MODEL, axis="residue", batch_tokens=64).encode(sequences)
+    made = NativeEncoder(MODEL, Choice(axis="residue", batch_tokens=64)).encode(sequences)
 
     assert [e.name for e in made] == ["3", "40", "17", "1"]
     for embedding, sequence in zip(made, sequences, strict=True):
@@ -41,7 +42,7 @@ def test_an_embedding_does_not_depend_on_its_neighbours():
     sequences = [protein(n, n) if n % 2 else dna(n, n) for n in (5, 60, 31, 8, 90)]
 
     together = NativeEncoder(MODEL).encode(sequences)
-    apart = [NativeEncoder(MODEL, batch_tokens=1).encode([s])[0] for s in sequences]
+    apart = [NativeEncoder(MODEL, Choice(batch_tokens=1)).encode([s])[0] for s in sequences]
 
     for one, two in zip(together, apart, strict=True):
         assert np.abs(one.vectors - two.vectors).max() < TOLERANCE
@@ -51,7 +52,7 @@ def test_an_embedding_does_not_depend_on_its_neighbours():
 def test_pooling_is_over_residues(pool, by_hand):
     sequence = dna(21, 3)
 
-    [made] = NativeEncoder(MODEL, pool=pool).encode([sequence])
+    [made] = NativeEncoder(MODEL, Choice(pool=pool)).encode([sequence])
 
     assert made.vectors.shape == (1, 32)
     assert np.abs(made.vectors[0] - by_hand(by_definition(sequence))).max() < TOLERANCE
@@ -60,7 +61,7 @@ def test_pooling_is_over_residues(pool, by_hand):
 def test_a_codon_is_the_mean_of_its_nucleotides():
     sequence = dna(21, 3)
 
-    [made] = NativeEncoder(MODEL, axis="codon").encode([sequence])
+    [made] = NativeEncoder(MODEL, Choice(axis="codon")).encode([sequence])
 
     assert np.abs(made.vectors - by_definition(sequence).reshape(7, 3, 32).mean(1)).max() < TOLERANCE
 
@@ -74,13 +75,13 @@ def test_a_sequence_without_such_an_axis_is_refused():
     ]
     for axis, sequence, words in cases:
         with pytest.raises(FrameError, match=words):
-            NativeEncoder(MODEL, axis=axis).encode([sequence])
+            NativeEncoder(MODEL, Choice(axis=axis)).encode([sequence])
 
 
 def test_a_layer_can_be_chosen():
     sequence = protein(9, 1)
-    last = NativeEncoder(MODEL, axis="residue", layer=2).encode([sequence])[0].vectors
-    first = NativeEncoder(MODEL, axis="residue", layer=1).encode([sequence])[0].vectors
+    last = NativeEncoder(MODEL, Choice(axis="residue", layer=2)).encode([sequence])[0].vectors
+    first = NativeEncoder(MODEL, Choice(axis="residue", layer=1)).encode([sequence])[0].vectors
 
     with torch.no_grad():
         normed = MODEL.backbone.get_submodule("norm")(torch.from_numpy(last)).numpy()
@@ -88,13 +89,13 @@ def test_a_layer_can_be_chosen():
     assert np.abs(normed - by_definition(sequence)).max() < TOLERANCE
     assert np.abs(first - last).max() > 0.1
     with pytest.raises(ConfigError, match="layer = 3 does not exist: the model has layers 1 to 2"):
-        NativeEncoder(MODEL, layer=3)
+        NativeEncoder(MODEL, Choice(layer=3))
 
 
 def test_a_long_sequence_is_read_in_windows_and_keeps_its_length():
     sequence = dna(50, 3)
 
-    [made] = NativeEncoder(MODEL, axis="nucleotide", context_tokens=23).encode([sequence])
+    [made] = NativeEncoder(MODEL, Choice(axis="nucleotide"), context_tokens=23).encode([sequence])
 
     assert made.vectors.shape == (50, 32)
     assert np.abs(made.vectors[:20] - by_definition(Sequence(sequence.residues[:20], Modality.DNA))).max() < TOLERANCE
@@ -105,7 +106,7 @@ def test_like_lengths_share_a_batch_so_that_little_is_padding():
     rng = np.random.default_rng(0)
     sequences = [protein(int(n), 1) for n in rng.integers(20, 400, size=300)]
 
-    computed, real = NativeEncoder(MODEL, batch_tokens=4_096).count_tokens(sequences)
+    computed, real = NativeEncoder(MODEL, Choice(batch_tokens=4_096)).count_tokens(sequences)
 
     assert real == sum(len(s) + 2 for s in sequences)
     assert 1 - real / computed < 0.05
@@ -114,15 +115,20 @@ def test_like_lengths_share_a_batch_so_that_little_is_padding():
 def test_the_digest_knows_everything_that_vectors_depend_on():
     digest = NativeEncoder(MODEL).digest
 
-    assert digest == NativeEncoder(build(), batch_tokens=7).digest
-    others = [NativeEncoder(build(1)), NativeEncoder(MODEL, layer=1), NativeEncoder(MODEL, pool="max"), NativeEncoder(MODEL, axis="codon")]
+    assert digest == NativeEncoder(build(), Choice(batch_tokens=7)).digest
+    others = [
+        NativeEncoder(build(1)),
+        NativeEncoder(MODEL, Choice(layer=1)),
+        NativeEncoder(MODEL, Choice(pool="max")),
+        NativeEncoder(MODEL, Choice(axis="codon")),
+    ]
     assert len({digest, *(other.digest for other in others)}) == 5
 
 
 def test_a_chosen_layer_of_shared_strands_is_the_mean_of_both():
     backbone = XLSTM.Config(layers=2, width=16, heads=2, pattern="ms", inner=24, direction="bidirectional")
     model = LanguageModel.Config(vocabulary="dna-12", backbone=backbone, strands="shared").build(1).eval()
-    encoder = NativeEncoder(model, axis="nucleotide", grammar=Grammar(tags=False, positions="ordinary"), layer=1)
+    encoder = NativeEncoder(model, Choice(axis="nucleotide", layer=1), grammar=Grammar(tags=False, positions="ordinary"))
     sequence = dna(21, 3)
 
     here, there = (encoder.encode([read])[0].vectors for read in (sequence, sequence.reverse_complement()))

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from biolect.bio.sequence import Modality, Sequence
-from biolect.embed import esm2, nucleotide_transformer, rna_fm
-from biolect.embed.nucleotide_transformer import six_mers
-from biolect.embed.published import Choice, FamilyEncoder
+from biolect.embed.encoder import Choice
+from biolect.embed.families import ESM2, NUCLEOTIDE_TRANSFORMER, RNA_FM, six_mers
+from biolect.embed.published import FamilyEncoder
 from biolect.errors import AlphabetError, CheckpointError, ConfigError
 from biolect.models.published import PublishedModel
 from biolect.models.weight_maps import from_published, to_published
@@ -33,11 +33,11 @@ def rna(length: int, seed: int, name: str = "") -> Sequence:
 
 def test_an_esm2_folder_gives_the_vectors_of_transformers(tmp_path: Path):
     outside = outside_esm(tmp_path, token_dropout=True, layer_norm_eps=1e-5)
-    encoder = esm2.load(tmp_path)
+    encoder = ESM2.load(tmp_path)
     sequences = [protein(n, n, str(n)) for n in (30, 1, 7)]
 
     for sequence, made in zip(sequences, encoder.tokens(sequences), strict=True):
-        ids = [0, *(esm2.FAMILY.vocabulary.index(letter) for letter in sequence.residues), 2]
+        ids = [0, *(ESM2.vocabulary.index(letter) for letter in sequence.residues), 2]
         with torch.no_grad():
             expected = outside(torch.tensor([ids])).last_hidden_state[0].numpy()
 
@@ -49,21 +49,21 @@ def test_learned_positions_and_an_embedding_norm_give_the_vectors_of_transformer
     outside = outside_esm(tmp_path, position_embedding_type="absolute", emb_layer_norm_before=True)
     sequence = protein(30, 5)
 
-    [made] = esm2.load(tmp_path).tokens([sequence])
+    [made] = ESM2.load(tmp_path).tokens([sequence])
 
     with torch.no_grad():
-        ids = [0, *(esm2.FAMILY.vocabulary.index(letter) for letter in sequence.residues), 2]
+        ids = [0, *(ESM2.vocabulary.index(letter) for letter in sequence.residues), 2]
         np.testing.assert_allclose(made.vectors, outside(torch.tensor([ids])).last_hidden_state[0].numpy(), atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("layer", [None, 1])
 def test_a_nucleotide_transformer_folder_gives_the_vectors_of_its_gated_network(tmp_path: Path, layer: int | None):
     outside = outside_esm(tmp_path, gated=True, vocab_size=4_107, mask_token_id=2)
-    words = nucleotide_transformer.FAMILY.vocabulary
+    words = NUCLEOTIDE_TRANSFORMER.vocabulary
     (tmp_path / "vocab.txt").write_text("\n".join(words))
     sequence = Sequence("ACGTGTACNTGCACGGANCGACTAGTCTGA", Modality.DNA, "d")
 
-    [made] = nucleotide_transformer.load(tmp_path, Choice(accepts_licence=True, layer=layer)).tokens([sequence])
+    [made] = NUCLEOTIDE_TRANSFORMER.load(tmp_path, Choice(accepts_licence=True, layer=layer)).tokens([sequence])
 
     ids = [words.index(t) for t in "<cls> ACGTGT A C N TGCACG G A N CGACTA GTCTGA".split()]
     with torch.no_grad():
@@ -93,9 +93,9 @@ def test_six_mers_are_cut_from_the_left_and_start_anew_behind_n():
 
 
 def test_vocabularies_have_their_published_sizes_and_places():
-    assert len(esm2.FAMILY.vocabulary) == 33 and esm2.FAMILY.vocabulary[32] == "<mask>" and esm2.FAMILY.vocabulary[4] == "L"
-    assert len(rna_fm.FAMILY.vocabulary) == 25 and rna_fm.FAMILY.vocabulary[4:8] == tuple("ACGU")
-    words = nucleotide_transformer.FAMILY.vocabulary
+    assert len(ESM2.vocabulary) == 33 and ESM2.vocabulary[32] == "<mask>" and ESM2.vocabulary[4] == "L"
+    assert len(RNA_FM.vocabulary) == 25 and RNA_FM.vocabulary[4:8] == tuple("ACGU")
+    words = NUCLEOTIDE_TRANSFORMER.vocabulary
     assert len(words) == 4_107 and words[4] == "AAAAAA" and words[5] == "AAAAAT" and words[-7:] == (*"ATCGN", "<eos>", "<bos>")
 
 
@@ -103,11 +103,11 @@ def test_vocabularies_have_their_published_sizes_and_places():
     ("shape", "millions"),
     [
         *(
-            (esm2.shape(size), n)
+            (ESM2.shapes[size], n)
             for size, n in (("8M", 7.4), ("35M", 33.3), ("150M", 147.7), ("650M", 649.4), ("3B", 2_834.5), ("15B", 15_104))
         ),
-        (rna_fm.SHAPE, 99.1),
-        *((nucleotide_transformer.shape(size), n) for size, n in (("50m", 52.5), ("100m", 94.5), ("250m", 229.8), ("500m", 490.9))),
+        (RNA_FM.shapes[""], 99.1),
+        *((NUCLEOTIDE_TRANSFORMER.shapes[size], n) for size, n in (("50m", 52.5), ("100m", 94.5), ("250m", 229.8), ("500m", 490.9))),
     ],
 )
 def test_shapes_have_the_published_numbers_of_parameters(shape: PublishedModel.Config, millions: float):
@@ -194,7 +194,7 @@ def test_a_codon_is_the_mean_over_what_covers_its_nucleotides(small: Callable[..
 
 @pytest.mark.parametrize("layout", ["fair-esm", "transformers"])
 def test_weight_maps_are_read_in_both_directions(layout):
-    shape = rna_fm.SHAPE.model_copy(update={"layers": 2, "width": 16, "heads": 2, "inner": 24})
+    shape = RNA_FM.shapes[""].model_copy(update={"layers": 2, "width": 16, "heads": 2, "inner": 24})
     own = shape.build(seed=0).state_dict()
 
     back = from_published(to_published(own, shape, layout), shape, layout)
@@ -216,7 +216,7 @@ def test_what_cannot_be_read_is_said_in_one_sentence(small: Callable[..., Family
     with pytest.raises(ConfigError, match="layer = 3 does not exist: the model has layers 1 to 2"):
         small("esm2", Choice(layer=3))
     with pytest.raises(CheckpointError, match="The weights have 33 tokens, RNA-FM has 25"):
-        FamilyEncoder(encoder.model, rna_fm.FAMILY)
+        FamilyEncoder(encoder.model, RNA_FM)
 
 
 def test_weights_of_another_shape_are_refused(tmp_path: Path):
@@ -230,7 +230,7 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path):
     ]:
         (tmp_path / "config.json").write_text(json.dumps(config | change))
         with pytest.raises(CheckpointError, match=words):
-            esm2.load(tmp_path)
+            ESM2.load(tmp_path)
 
 
 class Trap:
@@ -255,15 +255,15 @@ def test_a_pickle_that_is_not_plain_weights_is_refused_and_not_run(tmp_path: Pat
         ("absent", "There is no file"),
     ]:
         with pytest.raises(CheckpointError, match=words):
-            esm2.load(Path(f"{name}.pt"))
+            ESM2.load(Path(f"{name}.pt"))
     assert not Path("trapped").exists()
 
 
 def test_weights_that_are_not_free_are_asked_for(tmp_path: Path):
     with pytest.raises(ConfigError, match=r"CC BY-NC-SA 4\.0, which forbids commercial use\. Pass --accept-licence"):
-        nucleotide_transformer.load(tmp_path)
+        NUCLEOTIDE_TRANSFORMER.load(tmp_path)
     with pytest.raises(CheckpointError, match=r"it has no config\.json"):
-        nucleotide_transformer.load(tmp_path, ACCEPTED)
+        NUCLEOTIDE_TRANSFORMER.load(tmp_path, ACCEPTED)
 
 
 def test_gradients_reach_the_weights_through_hidden(small: Callable[..., FamilyEncoder]):

@@ -7,6 +7,7 @@ import pytest
 from biolect.bio.io import Refusal
 from biolect.bio.sequence import Modality, Sequence
 from biolect.embed import store as module
+from biolect.embed.encoder import Choice
 from biolect.embed.native import NativeEncoder
 from biolect.embed.store import EmbeddingStore, embed, sequence_digest
 from biolect.errors import CheckpointError, InputError
@@ -34,7 +35,7 @@ def test_vectors_leave_in_the_order_of_the_input_with_duplicates(tmp_path: Path)
 def test_vectors_of_places_leave_as_shards_with_an_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "SHARD_RESIDUES", 6)
     proteins = [record for record in RECORDS if isinstance(record, Sequence) and record.modality is Modality.PROTEIN]
-    encoder = NativeEncoder(MODEL, axis="residue")
+    encoder = NativeEncoder(MODEL, Choice(axis="residue"))
 
     embed(encoder, proteins, tmp_path / "out")
 
@@ -67,7 +68,7 @@ def test_a_broken_run_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_without_resume_everything_is_computed_again(tmp_path: Path):
-    encoder = NativeEncoder(MODEL, axis="residue")
+    encoder = NativeEncoder(MODEL, Choice(axis="residue"))
     embed(encoder, [protein(9, 1)], tmp_path / "out")
 
     assert embed(encoder, [protein(9, 1)], tmp_path / "out").num_computed == 1
@@ -75,16 +76,16 @@ def test_without_resume_everything_is_computed_again(tmp_path: Path):
 
 
 def test_another_encoder_is_refused(tmp_path: Path):
-    embed(NativeEncoder(MODEL, axis="residue"), [protein(9, 1)], tmp_path / "out")
+    embed(NativeEncoder(MODEL, Choice(axis="residue")), [protein(9, 1)], tmp_path / "out")
 
     with pytest.raises(CheckpointError, match="were made by another encoder: digest is .* Pass --overwrite"):
-        embed(NativeEncoder(build(1), axis="residue"), [protein(9, 1)], tmp_path / "out", resume=True)
+        embed(NativeEncoder(build(1), Choice(axis="residue")), [protein(9, 1)], tmp_path / "out", resume=True)
     with pytest.raises(CheckpointError, match="axis is residue, not nucleotide"):
-        embed(NativeEncoder(MODEL, axis="nucleotide"), [dna(9, 1)], tmp_path / "out", resume=True)
+        embed(NativeEncoder(MODEL, Choice(axis="nucleotide")), [dna(9, 1)], tmp_path / "out", resume=True)
 
 
 def test_a_damaged_shard_is_named(tmp_path: Path):
-    encoder = NativeEncoder(MODEL, axis="residue")
+    encoder = NativeEncoder(MODEL, Choice(axis="residue"))
     embed(encoder, [protein(9, 1)], tmp_path / "out")
     shard = tmp_path / "out" / "shard-00000.safetensors"
     shard.write_bytes(shard.read_bytes()[:20])

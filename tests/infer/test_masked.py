@@ -12,6 +12,7 @@ from biolect.bio.io.form import Refusal
 from biolect.bio.sequence import Modality, Sequence
 from biolect.bio.variant import Variant
 from biolect.data.document import Grammar, Member
+from biolect.embed.encoder import Choice
 from biolect.embed.native import NativeEncoder
 from biolect.errors import ConfigError, VariantError
 from biolect.infer.generate import generate
@@ -158,7 +159,7 @@ def test_a_model_that_shares_weights_between_strands_scores_the_molecule() -> No
     assert scores(reader, sequence) == pytest.approx(scores(reader, turned), abs=TOLERANCE)
     back = score_variants(reader, turned, [variant.on_other_strand(sequence) for variant in variants])
     assert score_variants(reader, sequence, variants) == pytest.approx(back, abs=TOLERANCE)
-    encoder = NativeEncoder(model, axis="nucleotide", grammar=PLAIN)
+    encoder = NativeEncoder(model, Choice(axis="nucleotide"), grammar=PLAIN)
     here, there = (encoder.encode([read])[0].vectors for read in (sequence, turned))
     np.testing.assert_allclose(here, there[::-1], atol=TOLERANCE)
 
@@ -204,7 +205,7 @@ def test_nothing_can_stand_before_the_question(masked: Reader) -> None:
 
 
 def test_embeddings_do_not_depend_on_the_batch_either(masked: Reader) -> None:
-    encoder = NativeEncoder(masked.model, axis="nucleotide", grammar=PLAIN, context_tokens=30, batch_tokens=512)
+    encoder = NativeEncoder(masked.model, Choice(axis="nucleotide", batch_tokens=512), grammar=PLAIN, context_tokens=30)
     sequences = [dna(length, length) for length in (5, 24, 23, 61)]
 
     together = encoder.encode(sequences)

@@ -155,7 +155,7 @@ class Common:
     def encoder(self, address: str, **chosen: Any) -> Encoder:
         """Load an encoder in the precision that is usual for it, unless another was given; `chosen` are fields of its `Choice`."""
         from biolect.embed.door import load_encoder, usual_dtype
-        from biolect.embed.published import Choice
+        from biolect.embed.encoder import Choice
 
         return load_encoder(address, Choice(**self._place(usual_dtype(address, self.device)), **chosen), say)
 

@@ -25,8 +25,8 @@ def explain(
     """
     from biolect.bio.io.tables import read_usable
     from biolect.bio.sequence import Modality
+    from biolect.embed.encoder import Choice
     from biolect.embed.fused import FusedModel
-    from biolect.embed.published import Choice
     from biolect.explain.explaining import explain as run
     from biolect.explain.explaining import largest
     from biolect.files import write_run_json

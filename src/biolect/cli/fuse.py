@@ -70,7 +70,7 @@ def fuse(
         recipe: Narrow layers and a budget of steps, or the published settings, which take hours.
         allow: What would be refused otherwise.
     """
-    from biolect.embed.published import Choice
+    from biolect.embed.encoder import Choice
     from biolect.evaluate.arms import read_curves
     from biolect.evaluate.fusing import fuse as run
     from biolect.recipes.mrna_fusion import mrna_fusion, mrna_fusion_tiny

@@ -21,8 +21,8 @@ def predict(
     from biolect.bio.alphabet import Folds
     from biolect.bio.io.tables import check_ending, read_usable, write_table
     from biolect.bio.sequence import Modality
+    from biolect.embed.encoder import Choice
     from biolect.embed.fused import FusedModel
-    from biolect.embed.published import Choice
     from biolect.infer.predict import Finetuned
     from biolect.infer.reader import BATCH_TOKENS
 

@@ -9,17 +9,17 @@ from typing import Literal
 
 from biolect.bio.sequence import Modality
 from biolect.devices import DeviceName, choose, training_dtype
-from biolect.embed import esm2, huggingface, nucleotide_transformer, rna_fm
-from biolect.embed.encoder import Encoder
+from biolect.embed import huggingface
+from biolect.embed.encoder import DEFAULT, Choice, Encoder
+from biolect.embed.families import ESM2, NUCLEOTIDE_TRANSFORMER, RNA_FM
 from biolect.embed.native import NativeEncoder
 from biolect.embed.plain import CodonFrequencyEncoder, OneHotEncoder
-from biolect.embed.published import DEFAULT, Choice
 from biolect.errors import ConfigError
 
 _PUBLISHED: dict[str, Callable[[Path, Choice], Encoder]] = {
-    "esm2": esm2.load,
-    "rna-fm": rna_fm.load,
-    "nucleotide-transformer": nucleotide_transformer.load,
+    "esm2": ESM2.load,
+    "rna-fm": RNA_FM.load,
+    "nucleotide-transformer": NUCLEOTIDE_TRANSFORMER.load,
     "huggingface": huggingface.load,
 }
 _PLAIN = ("one-hot", "codon-frequency")
@@ -59,15 +59,7 @@ def load_encoder(address: str, choice: Choice = DEFAULT, notify: Callable[[str],
     elif kind in _PLAIN and not Path(address).exists():
         return _plain(kind, rest, choice)
     else:
-        encoder = NativeEncoder.load(
-            address,
-            device=choice.device,
-            dtype=choice.dtype,
-            axis=choice.axis,
-            pool=choice.pool,
-            layer=choice.layer,
-            batch_tokens=choice.batch_tokens,
-        )
+        encoder = NativeEncoder.load(address, choice)
     if encoder.licence is not None and address not in _TOLD:
         _TOLD.add(address)
         terms = "" if encoder.licence.commercial else ", not for commercial use"

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 
 from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as BioSequence
-from biolect.errors import AlphabetError, FrameError
+from biolect.errors import AlphabetError, ConfigError, FrameError
 from biolect.values import Axis, Embedding, TokenEmbedding
 
 Pool = Literal["mean", "max", "last"]
@@ -29,6 +30,38 @@ class Licence:
 
     name: str
     commercial: bool = True
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a user chooses about an encoder, whatever its family.
+
+    Attributes:
+        layer: Output of this block, 1-based; None takes the last one's, after the final norm.
+        dtype: Precision of the products.
+        batch_tokens: Tokens that are read side by side.
+        accepts_licence: Use weights that may not be used commercially.
+        allows_remote_code: Run Python code that lies beside the weights.
+    """
+
+    axis: Axis = "sequence"
+    pool: Pool = "mean"
+    layer: int | None = None
+    device: torch.device | str = "cpu"
+    dtype: torch.dtype = torch.float32
+    batch_tokens: int = 4_096
+    accepts_licence: bool = False
+    allows_remote_code: bool = False
+
+    def check(self, licence: Licence | None, whose: str) -> None:
+        """Raise ConfigError for weights that are not free, unless their licence was accepted."""
+        if licence is not None and not licence.commercial and not self.accepts_licence:
+            raise ConfigError(
+                f"The weights of {whose} are under {licence.name}, which forbids commercial use. Pass --accept-licence if that suits you."
+            )
+
+
+DEFAULT = Choice()
 
 
 class Encoder(ABC):

@@ -26,7 +26,7 @@ from biolect.bio.sequence import Sequence as Record
 from biolect.config import Config
 from biolect.embed.codons import CodonEncoder
 from biolect.embed.door import load_encoder
-from biolect.embed.published import DEFAULT, Choice
+from biolect.embed.encoder import DEFAULT, Choice
 from biolect.embed.store import EmbeddingStore, fill, sequence_digest
 from biolect.errors import CheckpointError, ConfigError
 from biolect.files import atomic_path

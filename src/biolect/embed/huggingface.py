@@ -20,9 +20,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as BioSequence
-from biolect.embed.encoder import Licence
-from biolect.embed.published import DEFAULT, Choice
-from biolect.embed.tokenwise import TokenEncoder, check_layer
+from biolect.embed.encoder import DEFAULT, Choice, Licence
+from biolect.embed.tokenwise import TokenEncoder
 from biolect.errors import AlphabetError, CheckpointError, MissingDependencyError
 from biolect.models.language_model import weights_digest
 
@@ -37,9 +36,8 @@ class HuggingFaceEncoder(TokenEncoder):
     def __init__(self, model: Any, tokenizer: Any, choice: Choice = DEFAULT, licence: Licence | None = None) -> None:
         if not all(hasattr(model.config, key) for key in ("num_hidden_layers", "hidden_size")):
             raise CheckpointError("The config of this model does not say how many layers it has and how wide they are. It cannot be read.")
-        check_layer(choice.layer, int(model.config.num_hidden_layers))
+        super().__init__(choice, int(model.config.num_hidden_layers))
         self.model, self.tokenizer, self.licence = model.to(choice.device, choice.dtype).eval(), tokenizer, licence
-        self.axis, self.pool, self.layer, self.batch_tokens = choice.axis, choice.pool, choice.layer, choice.batch_tokens
         spellings = {m: self._spelling(m) for m in (Modality.DNA, Modality.RNA, Modality.PROTEIN)}
         self._spellings = {modality: found for modality, found in spellings.items() if found}
         self.modalities = tuple(self._spellings)
@@ -64,8 +62,7 @@ class HuggingFaceEncoder(TokenEncoder):
     @cached_property
     def digest(self) -> str:
         """Sha256 over weights, tokenizer, config and everything that was chosen."""
-        chosen = (self.axis, self.pool if self.axis == "sequence" else "", self.layer, self.limit_tokens)
-        return weights_digest(self.model, self.model.config.to_json_string(), sorted(self.tokenizer.get_vocab().items()), chosen)
+        return weights_digest(self.model, self.model.config.to_json_string(), sorted(self.tokenizer.get_vocab().items()), self.chosen)
 
     def _spelling(self, modality: Modality) -> tuple[str, bool] | None:
         """Return what stands between letters, and whether T and U are exchanged, so that each has a token; None if nothing helps."""

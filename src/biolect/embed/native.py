@@ -17,13 +17,12 @@ from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as BioSequence
 from biolect.data.document import Grammar, Member
 from biolect.data.packing import Window
-from biolect.embed.encoder import Licence, Pool
-from biolect.embed.tokenwise import TokenEncoder, check_layer
+from biolect.embed.encoder import DEFAULT, Choice, Licence
+from biolect.embed.tokenwise import TokenEncoder
 from biolect.models import checkpoint
 from biolect.models.language_model import LanguageModel
 from biolect.models.resolve import resolve
 from biolect.nn.bidirectional import joined
-from biolect.values import Axis
 
 
 class NativeEncoder(TokenEncoder):
@@ -33,49 +32,28 @@ class NativeEncoder(TokenEncoder):
 
     Args:
         grammar: How the model's documents are written.
-        layer: Take the output of this block, 1-based; None takes the last one's, after the final norm.
         context_tokens: What the model was trained to read at once; None sets no limit.
-        batch_tokens: Tokens that are read side by side, padding included.
     """
 
     model: LanguageModel
 
     def __init__(
-        self,
-        model: LanguageModel,
-        *,
-        axis: Axis = "sequence",
-        pool: Pool = "mean",
-        grammar: Grammar | None = None,
-        layer: int | None = None,
-        context_tokens: int | None = None,
-        batch_tokens: int = 4_096,
+        self, model: LanguageModel, choice: Choice = DEFAULT, *, grammar: Grammar | None = None, context_tokens: int | None = None
     ) -> None:
-        self.model, self.axis, self.pool = model, axis, pool
-        self.grammar = grammar or Grammar()
-        self.layer, self.limit_tokens, self.batch_tokens = layer, context_tokens, batch_tokens
+        self.model, self.grammar, self.limit_tokens = model, grammar or Grammar(), context_tokens
+        super().__init__(choice, len(self._blocks))
         self.modalities = tuple(filter(model.vocabulary.reads, Modality))
         self.reads_both_sides = not model.config.is_causal
         roles = model.vocabulary.roles
         self.special_tokens = (roles.begin, *(["tag"] if self.grammar.tags else []), *([roles.end] if self.reads_both_sides else []))
-        check_layer(layer, len(self._blocks))
 
     @classmethod
-    def load(
-        cls, address: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, **chosen: Any
-    ) -> NativeEncoder:
-        """Load a model, and how it reads, from a shipped name or a folder.
-
-        Args:
-            chosen: Further arguments of the encoder, such as axis and layer.
-
-        Raises:
-            CheckpointError: If there is no whole model at the address.
-        """
+    def load(cls, address: str | Path, choice: Choice = DEFAULT) -> NativeEncoder:
+        """Load a model, and how it reads, from a shipped name or a folder. Raises CheckpointError if there is no whole one."""
         folder = resolve(address)
         facts = checkpoint.read_facts(folder)
-        model = checkpoint.load(folder, device=device, dtype=dtype)
-        made = cls(model, grammar=Grammar.from_dict(facts.get("grammar", {})), context_tokens=facts.get("context_tokens"), **chosen)
+        model, grammar = checkpoint.load(folder, device=choice.device, dtype=choice.dtype), Grammar.from_dict(facts.get("grammar", {}))
+        made = cls(model, choice, grammar=grammar, context_tokens=facts.get("context_tokens"))
         made.licence = Licence(str(facts["licence"])) if facts.get("licence") else None
         return made
 
@@ -93,9 +71,7 @@ class NativeEncoder(TokenEncoder):
     @cached_property
     def digest(self) -> str:
         """Sha256 over weights, vocabulary and everything that was chosen."""
-        written = (self.grammar.tags, self.grammar.last_position)
-        chosen = (self.axis, self.pool if self.axis == "sequence" else "", self.layer, self.limit_tokens, written)
-        return self.model.digest(chosen)
+        return self.model.digest((*self.chosen, (self.grammar.tags, self.grammar.last_position)))
 
     def check_modality(self, modality: Modality) -> None:
         """Raise AlphabetError for a modality that is not read; see `Encoder.check_modality`."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,46 +17,13 @@ from torch.nn.utils.rnn import pad_sequence
 
 from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as BioSequence
-from biolect.embed.encoder import Licence, Pool
-from biolect.embed.tokenwise import TokenEncoder, check_layer
-from biolect.errors import AlphabetError, CheckpointError, ConfigError
+from biolect.embed.encoder import DEFAULT, Choice, Licence
+from biolect.embed.tokenwise import TokenEncoder
+from biolect.errors import AlphabetError, CheckpointError
 from biolect.models import checkpoint
 from biolect.models.language_model import weights_digest
 from biolect.models.published import KEPT_SHARE, PublishedModel
 from biolect.models.weight_maps import Layout, bare_names, from_published
-from biolect.values import Axis
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What a user chooses about an encoder, whatever its family.
-
-    Attributes:
-        layer: Output of this block, 1-based; None takes the last one's, after the final norm.
-        dtype: Precision of the products.
-        batch_tokens: Tokens that are read side by side.
-        accepts_licence: Use weights that may not be used commercially.
-        allows_remote_code: Run Python code that lies beside the weights.
-    """
-
-    axis: Axis = "sequence"
-    pool: Pool = "mean"
-    layer: int | None = None
-    device: torch.device | str = "cpu"
-    dtype: torch.dtype = torch.float32
-    batch_tokens: int = 4_096
-    accepts_licence: bool = False
-    allows_remote_code: bool = False
-
-    def check(self, licence: Licence | None, whose: str) -> None:
-        """Raise ConfigError for weights that are not free, unless their licence was accepted."""
-        if licence is not None and not licence.commercial and not self.accepts_licence:
-            raise ConfigError(
-                f"The weights of {whose} are under {licence.name}, which forbids commercial use. Pass --accept-licence if that suits you."
-            )
-
-
-DEFAULT = Choice()
 
 
 @dataclass(frozen=True)
@@ -69,6 +36,8 @@ class Family:
         before, behind: Special tokens around every sequence.
         cut: Residues to tokens.
         window_unit: Tokens; see `TokenEncoder`.
+        shapes: By size.
+        forms: How weights were published: as a file in the layout of fair-esm, as a folder in that of transformers, or both.
     """
 
     name: str
@@ -76,10 +45,26 @@ class Family:
     licence: Licence
     vocabulary: tuple[str, ...]
     limit_tokens: int
+    shapes: Mapping[str, PublishedModel.Config]
+    forms: tuple[Literal["file", "folder"], ...]
     before: tuple[str, ...] = ("<cls>",)
     behind: tuple[str, ...] = ()
     cut: Callable[[str], Sequence[str]] = list
     window_unit: int = 1
+
+    def load(self, path: Path, choice: Choice = DEFAULT) -> FamilyEncoder:
+        """Load published weights: a file, or a folder with config.json and safetensors.
+
+        Raises:
+            ConfigError: If their licence was not accepted.
+            CheckpointError: If they are no whole model of the family.
+        """
+        choice.check(self.licence, self.name)
+        if "folder" not in self.forms or ("file" in self.forms and not path.is_dir()):
+            return FamilyEncoder(from_file(path, heads=20, token_dropout=True), self, choice)
+        model, listed = from_folder(path), path / "vocab.txt"
+        vocabulary = tuple(listed.read_text(encoding="utf-8").split()) if listed.is_file() else self.vocabulary
+        return FamilyEncoder(model, replace(self, vocabulary=vocabulary), choice)
 
 
 class FamilyEncoder(TokenEncoder):
@@ -92,15 +77,8 @@ class FamilyEncoder(TokenEncoder):
             raise CheckpointError(
                 f"The weights have {model.config.tokens} tokens, {family.name} has {len(family.vocabulary)}. Choose their family."
             )
-        check_layer(choice.layer, model.config.layers)
-        self.model = model.compute_in(choice.dtype).to(choice.device).eval()
-        self.family, self.axis, self.pool, self.layer, self.batch_tokens = (
-            family,
-            choice.axis,
-            choice.pool,
-            choice.layer,
-            choice.batch_tokens,
-        )
+        super().__init__(choice, model.config.layers)
+        self.model, self.family = model.compute_in(choice.dtype).to(choice.device).eval(), family
         self.modalities, self.licence, self.limit_tokens = family.modalities, family.licence, family.limit_tokens
         self.special_tokens, self.window_unit = (*family.before, *family.behind), family.window_unit
         self.packs = self.model.device.type == "cpu"
@@ -113,8 +91,8 @@ class FamilyEncoder(TokenEncoder):
     @cached_property
     def digest(self) -> str:
         """Sha256 over weights, their precision, vocabulary and everything that was chosen."""
-        chosen = (self.axis, self.pool if self.axis == "sequence" else "", self.layer, self.limit_tokens, self.window_unit)
-        return weights_digest(self.model, self.model.config.to_yaml(), self.family.name, self.family.vocabulary, chosen)
+        own = self.family.name, self.family.vocabulary, (*self.chosen, self.window_unit)
+        return weights_digest(self.model, self.model.config.to_yaml(), *own)
 
     @cached_property
     def _ids(self) -> dict[str, int]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from biolect.bio.sequence import Sequence as BioSequence
 from biolect.data.packing import Window, length_batches, windows
-from biolect.embed.encoder import Encoder
+from biolect.embed.encoder import Choice, Encoder
 from biolect.errors import AlphabetError, ConfigError
 from biolect.values import TokenEmbedding
 
@@ -26,17 +26,26 @@ class TokenEncoder(Encoder):
 
     Attributes:
         model: The network, as a module of torch.
-        batch_tokens: Tokens that are read side by side.
+        layer, batch_tokens: See `Choice`.
         window_unit: Tokens; windows begin and end at multiples of it, but for the last one's end.
         reads_both_sides: Else a token is taken from the window where most stands before it.
         packs: Rows of a batch stand in one line without padding; else they are padded to the longest.
     """
 
     model: torch.nn.Module
-    batch_tokens: int
     window_unit: int = 1
     reads_both_sides: bool = True
     packs: bool = False
+
+    def __init__(self, choice: Choice, num_layers: int) -> None:
+        if choice.layer is not None and not 1 <= choice.layer <= num_layers:
+            raise ConfigError(f"layer = {choice.layer} does not exist: the model has layers 1 to {num_layers}.")
+        self.axis, self.pool, self.layer, self.batch_tokens = choice.axis, choice.pool, choice.layer, choice.batch_tokens
+
+    @property
+    def chosen(self) -> tuple[object, ...]:
+        """What was chosen that vectors depend on."""
+        return self.axis, self.pool if self.axis == "sequence" else "", self.layer, self.limit_tokens
 
     @abstractmethod
     def tokenised(self, sequence: BioSequence) -> tuple[Int[np.ndarray, " T"], Int[np.ndarray, " T"]]:
@@ -117,9 +126,3 @@ class TokenEncoder(Encoder):
         order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable")
         before = np.cumsum(np.asarray(lengths, dtype=np.int64)[order]) - 1
         return np.split(order, np.flatnonzero(np.diff(before // self.batch_tokens)) + 1) if len(order) else []
-
-
-def check_layer(layer: int | None, num_layers: int) -> None:
-    """Raise ConfigError for a layer that a model does not have."""
-    if layer is not None and not 1 <= layer <= num_layers:
-        raise ConfigError(f"layer = {layer} does not exist: the model has layers 1 to {num_layers}.")

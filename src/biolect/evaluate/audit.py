@@ -6,7 +6,6 @@ length and composition get when relatives are kept apart.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from biolect import metrics
 from biolect.data.relatives import KINDS, Relatives, relatives
 from biolect.data.shards import SPLITS
 from biolect.evaluate.composition import Baselines, composition, grouped_folds, judge, lookup
+from biolect.evaluate.judging import Panel
 from biolect.evaluate.replicates import replicates
 from biolect.evaluate.tables import AuditConfig, Table, read
 from biolect.fusion.late import out_of_fold
@@ -137,11 +136,7 @@ def _baselines(config: AuditConfig, table: Table, found: Relatives, threads: int
 
 def _valued(table: Table, predicted: NDArray[Any], rows: NDArray[np.int64], groups: NDArray[Any], draws: int) -> dict[str, Any]:
     truth = table.targets[rows]
-    value = judge(truth, predicted)
-    if math.isnan(value):
-        return {"value": None, "interval": None}
-    interval = metrics.bootstrap_interval(lambda _, i: judge(truth[i], predicted[i]), groups[rows], draws=draws)
-    return {"value": value, "interval": list(interval)}
+    return Panel("", "", groups[rows], draws=draws).add("", "baseline", lambda i: judge(truth[i], predicted[i])).facts()
 
 
 def _add_split(

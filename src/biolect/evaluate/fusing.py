@@ -22,10 +22,10 @@ from biolect.bio.sequence import Modality
 from biolect.data.labelled import Labelled, read_labelled
 from biolect.data.relatives import relatives
 from biolect.data.shards import SPLITS
+from biolect.embed.encoder import DEFAULT, Choice
 from biolect.embed.fused import codon_encoders, embedded, refusal
-from biolect.embed.published import DEFAULT, Choice
 from biolect.evaluate.arms import Arm, FusionConfig, Runs, check_inputs, facts, fusions, singles
-from biolect.evaluate.comparison import COMPOSED, ENSEMBLE, LATE, STACKING, Judged, Said, mean_value
+from biolect.evaluate.comparison import COMPOSED, ENSEMBLE, LATE, STACKING, Said, compare, frame, mean_value
 from biolect.evaluate.composition import Baselines, composition, lookup
 from biolect.evaluate.pooled import MOST_ROWS, gaussian_process, pooled, ridge
 from biolect.evaluate.tables import translated
@@ -94,9 +94,9 @@ def fuse(
     _add_pooled(data, streams, said)
     models = _composition(config, data, threads)
     _add_composed(runs, said, best_single, models)
-    table = Judged(data, said, _baselines(data, models))
-    result: dict[str, Any] = write_json(output / RESULTS, table.report(best_single, runs) | facts(config, data, encoders))
-    write_table(output / "predictions.csv", table.frame())
+    table = compare(runs, said, _baselines(data, models), best_single)
+    result: dict[str, Any] = write_json(output / RESULTS, table | facts(config, data, encoders))
+    write_table(output / "predictions.csv", frame(data, said))
     write_run_json(output, inputs=[config.data], config=config.to_yaml(), seed=config.columns.seed, report=result)
     return result | {"refused": list(data.refused)}
 

@@ -75,9 +75,9 @@ def interactions(source: Source, question: Question) -> Outcome:
     clusters = _clusters(records, source.partner)
     groups = [clusters[k][owners[k]] for k in range(2)]
     joined: dict[str, NDArray[np.float64]] = {}
-    models = {"model": question.reader.model, "untrained model": question.reader.model.config.build(question.config.seed).eval()}
-    for name, model in models.items():
-        one, other = (embeddings(question, records[k], model.to(question.reader.model.device))[owners[k]] for k in range(2))
+    first_vectors, second_vectors = (embeddings(question, side) for side in records)
+    for name, vectors in first_vectors.items():
+        one, other = np.concatenate(vectors)[owners[0]], np.concatenate(second_vectors[name])[owners[1]]
         joined[name] = np.concatenate([one, other, one * other], axis=1)
     plain = np.concatenate([features(records[k])["composition"][owners[k]] for k in range(2)], axis=1)
     composed = Baselines({"composition": plain}, targets, 2, question.config.seed)

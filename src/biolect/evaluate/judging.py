@@ -62,17 +62,17 @@ class Panel:
     def _draws(self) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         return list(metrics.bootstrap_draws(self.clusters, **self._asked))
 
-    def add(self, name: str, kind: Kind, statistic: Callable[[NDArray[np.int64]], float], metric: str | None = None) -> None:
-        """Judge an arm.
+    def add(self, name: str, kind: Kind, statistic: Callable[[NDArray[np.int64]], float], metric: str | None = None) -> Arm:
+        """Judge an arm and return it.
 
         Args:
             statistic: Takes indices of items, with repeats.
         """
-        self.add_seeded(name, kind, lambda _, items: statistic(items), metric)
+        return self.add_seeded(name, kind, lambda _, items: statistic(items), metric)
 
     def add_seeded(
         self, name: str, kind: Kind, statistic: Callable[[NDArray[np.int64], NDArray[np.int64]], float], metric: str | None = None
-    ) -> None:
+    ) -> Arm:
         """Judge an arm that was asked several times, as with other demonstrations; these are drawn, too.
 
         Args:
@@ -81,6 +81,7 @@ class Panel:
         value = float(statistic(np.arange(self._asked["num_seeds"]), np.arange(len(self.clusters))))
         drawn = np.array([np.nan if np.isnan(value) else statistic(seeds, items) for seeds, items in self._draws])
         self.arms.append(Arm(name, kind, metric or self.metric, value, drawn))
+        return self.arms[-1]
 
     def add_ratio(self, name: str, kind: Kind, above: ArrayLike, below: ArrayLike, metric: str | None = None) -> None:
         """Judge an arm whose value is a sum over items divided by another: a mean over residues."""

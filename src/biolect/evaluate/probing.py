@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from biolect.bio.io.tables import read_sequences, read_table
 from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as Record
 from biolect.data.labelled import Columns, clusters_of, read_targets
+from biolect.embed.encoder import Choice
 from biolect.embed.native import NativeEncoder
 from biolect.errors import InputError
 from biolect.evaluate.composition import Baselines, composition, grouped_folds, judge
@@ -30,7 +31,7 @@ from biolect.evaluate.pooled import ridge
 from biolect.evaluate.question import Question
 from biolect.files import open_input
 from biolect.fusion.late import out_of_fold
-from biolect.models.language_model import LanguageModel
+from biolect.values import Axis
 
 FOLDS, LONGEST = 5, 999
 _LEAST = 2 * FOLDS
@@ -87,19 +88,21 @@ def probe(source: Source, question: Question) -> Outcome:
         raise InputError(f"'{path}' has {len(np.unique(groups))} clusters of relatives; {FOLDS} folds need as many. Give more records.")
     folds = grouped_folds(groups, FOLDS, question.config.seed)
     outcome = Outcome("accuracy" if labels else "spearman", [question.panel("", "accuracy" if labels else "spearman", groups)])
-    names = {"model": question.reader.model, "untrained model": question.reader.model.config.build(question.config.seed).eval()}
-    for name, model in names.items():
-        said = _by_ridge(embeddings(question, records, model.to(question.reader.model.device)), targets, len(labels), folds)
-        _add(outcome, name, said, targets)
+
+    def add(name: str, said: NDArray[np.float64]) -> None:
+        outcome.panels[0].add(name, "model" if name == "model" else "baseline", lambda items: judge(targets[items], said[items]))
+
+    for name, vectors in embeddings(question, records).items():
+        own = np.concatenate(vectors)
+        add(name, out_of_fold(lambda seen, asked, own=own: ridge(own, targets, seen, len(labels))[asked], folds))
     if labels:
-        _add(
-            outcome, "most frequent class", out_of_fold(lambda seen, asked: _shares(targets[seen], len(labels), len(asked)), folds), targets
-        )
+        codes = np.eye(len(labels))[targets.astype(int)]
+        add("most frequent class", out_of_fold(lambda seen, asked: np.tile(codes[seen].mean(axis=0), (len(asked), 1)), folds))
     plain = features(records, in_frame=source.sequence == "cds")
     models = Baselines(plain, targets, len(labels), question.config.seed)
     said = out_of_fold(lambda seen, asked: models.predict(seen, asked, question.advance), folds)
     for arm, name in enumerate(models.names):
-        _add(outcome, name.replace("_", ", "), said[:, arm], targets)
+        add(name.replace("_", ", "), said[:, arm])
     outcome.facts = {"classes": list(labels), "left_out": {label: n for label, n in common.items() if not source.is_number and n < _LEAST}}
     return outcome
 
@@ -156,16 +159,18 @@ def _groups(records: Sequence[Record], given: Sequence[str]) -> NDArray[np.int64
     return clusters
 
 
-def embeddings(question: Question, records: Sequence[Record], model: LanguageModel) -> NDArray[np.float64]:
-    """Return the mean hidden state of every record, one row each."""
+def embeddings(question: Question, records: Sequence[Record], axis: Axis = "sequence") -> dict[str, list[NDArray[np.float64]]]:
+    """Return the hidden states of every record, places of the axis by width, of the model and of its own beginning."""
     reader = question.reader
-    encoder = NativeEncoder(model, grammar=reader.grammar, context_tokens=reader.context_tokens, batch_tokens=reader.batch_tokens)
-    found: list[NDArray[Any]] = []
-    for start in range(0, len(records), 64):
-        some = records[start : start + 64]
-        found += [np.asarray(one.vectors).ravel() for one in encoder.encode(some)]
-        question.advance(len(some))
-    return np.stack(found).astype(np.float64)
+    untrained = reader.model.config.build(question.config.seed).eval().to(reader.model.device)
+    choice, found = Choice(axis=axis, batch_tokens=reader.batch_tokens), dict[str, list[NDArray[np.float64]]]()
+    for name, model in (("model", reader.model), ("untrained model", untrained)):
+        encoder = NativeEncoder(model, choice, grammar=reader.grammar, context_tokens=reader.context_tokens)
+        for start in range(0, len(records), 64):
+            some = records[start : start + 64]
+            found.setdefault(name, []).extend(np.asarray(one.vectors, dtype=np.float64) for one in encoder.encode(some))
+            question.advance(len(some))
+    return found
 
 
 def features(records: Sequence[Record], *, in_frame: bool = False) -> dict[str, NDArray[np.float64]]:
@@ -183,17 +188,3 @@ def features(records: Sequence[Record], *, in_frame: bool = False) -> dict[str, 
         size = len(records[0].modality.alphabet)
         found["letters by place"] = np.stack([np.eye(size)[one.codes].ravel() for one in records])
     return found
-
-
-def _by_ridge(
-    vectors: NDArray[np.float64], targets: NDArray[np.float64], num_classes: int, folds: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    return out_of_fold(lambda seen, asked: ridge(vectors, targets, seen, num_classes)[asked], folds)
-
-
-def _shares(seen: NDArray[np.float64], num_classes: int, count: int) -> NDArray[np.float64]:
-    return np.tile(np.bincount(seen.astype(int), minlength=num_classes) / len(seen), (count, 1))
-
-
-def _add(outcome: Outcome, name: str, said: NDArray[np.float64], targets: NDArray[np.float64]) -> None:
-    outcome.panels[0].add(name, "model" if name == "model" else "baseline", lambda items: judge(targets[items], said[items]))

@@ -12,13 +12,11 @@ from biolect.bio.io.tables import read_table
 from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as Record
 from biolect.data.labelled import clusters_of
-from biolect.embed.native import NativeEncoder
 from biolect.errors import InputError
 from biolect.evaluate.composition import grouped_folds
 from biolect.evaluate.judging import Outcome
-from biolect.evaluate.probing import FOLDS
+from biolect.evaluate.probing import FOLDS, embeddings
 from biolect.evaluate.question import Question
-from biolect.models.language_model import LanguageModel
 
 FILE = "protein_corpus/secondary_structure_8class.csv.gz"
 STATES = {"H": 0, "G": 0, "I": 0, "E": 1, "B": 1}
@@ -45,11 +43,8 @@ def secondary_structure(question: Question) -> Outcome:
     if len(np.unique(clusters)) < FOLDS or len(np.unique(np.concatenate(states))) < 2:
         raise InputError(f"'{question.file(FILE)}' has too few chains that differ in sequence and structure for {FOLDS} folds. Add more.")
     panel = question.panel("", "accuracy", clusters)
-    model = question.reader.model
-    untrained = model.config.build(question.config.seed).eval().to(model.device)
     ways: dict[str, Sequence[NDArray[np.float64]]] = {
-        "model": _hidden(question, chains, model),
-        "untrained model": _hidden(question, chains, untrained),
+        **embeddings(question, chains, "residue"),
         "the letter itself": [around(one, 0, 0) for one in chains],
         "letters on the left": [around(one, 2 * _SIDE, 0) for one in chains],
         "letters on both sides": [around(one, _SIDE, _SIDE) for one in chains],
@@ -67,12 +62,6 @@ def around(chain: Record, before: int, after: int) -> NDArray[np.float64]:
     """Return the letters around every residue, one-hot; nothing where there is none. Residues by features."""
     one_hot = np.pad(np.eye(len(chain.modality.alphabet))[chain.codes], ((before, after), (0, 0)))
     return np.concatenate([one_hot[i : i + len(chain)] for i in range(before + after + 1)], axis=1)
-
-
-def _hidden(question: Question, chains: Sequence[Record], model: LanguageModel) -> list[NDArray[np.float64]]:
-    reader = question.reader
-    encoder = NativeEncoder(model, axis="residue", grammar=reader.grammar, context_tokens=reader.context_tokens)
-    return [np.asarray(one.vectors, dtype=np.float64) for one in encoder.encode(chains)]
 
 
 def _right(values: Sequence[NDArray[np.float64]], states: Sequence[NDArray[np.int64]], folds: NDArray[np.int64]) -> list[int]:

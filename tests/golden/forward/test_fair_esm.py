@@ -11,12 +11,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from biolect.bio.sequence import Modality, Sequence
-from biolect.embed import esm2, rna_fm
-from biolect.embed.published import Choice
+from biolect.embed.encoder import Choice
+from biolect.embed.families import ESM2, RNA_FM
 from tests.golden.forward.fair_esm import SEQUENCES, SETTINGS, path_of
 
 FLOAT32 = 1e-5
-LOADERS = {"esm2": (esm2.load, Modality.PROTEIN), "rna_fm": (rna_fm.load, Modality.RNA)}
+LOADERS = {"esm2": (ESM2.load, Modality.PROTEIN), "rna_fm": (RNA_FM.load, Modality.RNA)}
 
 
 def published(name: str, folder: Path) -> Path:
