@@ -11,7 +11,6 @@ from biolect.errors import ConfigError
 from biolect.evaluate import in_context
 from biolect.evaluate.in_context import CONDITIONS
 from biolect.evaluate.judging import Outcome, Panel
-from biolect.evaluate.question import decoded
 from biolect.figures.prompts import prompt_curves
 from tests.evaluate.test_dogma import PAIRS, question
 
@@ -21,7 +20,7 @@ SHOWN = [*PAIRS, ("ATGTGGTGGTGG", "MWWW")]
 def letters(condition: str, shown: list[tuple[str, str]] = SHOWN) -> list[str]:
     asked = question()
     prompt = in_context._prompt(asked, condition, shown, np.random.default_rng(0))
-    return decoded(asked.reader, prompt.members)
+    return [asked.reader.model.vocabulary.decode(one.token_ids, one.modality) for one in prompt.members]
 
 
 def test_what_is_shown():

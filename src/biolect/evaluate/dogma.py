@@ -21,7 +21,7 @@ from biolect.data.document import Member
 from biolect.errors import ConfigError
 from biolect.evaluate.judging import Kind, Outcome
 from biolect.evaluate.likelihoods import GENES, scores
-from biolect.evaluate.question import Pair, Question, decoded
+from biolect.evaluate.question import Question, spelled
 from biolect.infer.prompt import Prompt
 from biolect.infer.reader import Reader, counted
 from biolect.infer.score import Query
@@ -38,12 +38,6 @@ class Item(NamedTuple):
     protein: str
     is_true: bool
     edits: int = 0
-
-
-def spelled(question: Question, pairs: Sequence[Pair]) -> list[tuple[str, str]]:
-    """Return the letters of pairs, genes in those of DNA."""
-    genes, proteins = decoded(question.reader, [one.gene for one in pairs]), decoded(question.reader, [one.protein for one in pairs])
-    return [(gene.replace("U", "T"), protein) for gene, protein in zip(genes, proteins, strict=True)]
 
 
 def items_of(pairs: Sequence[tuple[str, str]], rng: np.random.Generator) -> list[Item]:

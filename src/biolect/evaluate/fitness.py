@@ -132,9 +132,8 @@ def _add_model(question: Question, panel: Panel, wild: Record, table: Mutations,
     by_gene = score_variants(reader, coding, recoded)
     _add(panel, "gene", "model", by_gene, table)
     _add(panel, "protein given wild gene", "model", score_variants(reader, wild, variants, given=gene.gene, member=gene.protein), table)
-    texts = [(gene.gene, gene.protein)]
-    for variant, change in zip(variants, recoded, strict=True):
-        texts.append((_changed(question, gene.gene, change), _changed(question, gene.protein, variant)))
+    changes = [(Variant(()), Variant(())), *zip(recoded, variants, strict=True)]
+    texts = [(_changed(question, gene.gene, one), _changed(question, gene.protein, other)) for one, other in changes]
     for name, alone, step in (("gene, then protein", by_gene, 1), ("protein, then gene", by_protein, -1)):
         found = scores(question, [Query("", last, first) for first, last in (text[::step] for text in texts)])
         after = np.array([one.log_likelihood for one in found])
@@ -182,15 +181,10 @@ def _baselines(question: Question, name: str, wild: Record, variants: list[Varia
         for path in sorted(folder.glob(f"{protein}*.a3m*")) if folder.is_dir() else ():
             profile = _profile(path, wild)
             if profile is not None:
-                yield (
-                    "site profile",
-                    np.array(
-                        [
-                            sum(profile[c.position - 1][c.after] - profile[c.position - 1][c.before] for c in one.substitutions)
-                            for one in variants
-                        ]
-                    ),
-                )
+                gains = [
+                    [profile[c.position - 1][c.after] - profile[c.position - 1][c.before] for c in one.substitutions] for one in variants
+                ]
+                yield "site profile", np.array([sum(one) for one in gains])
                 return
 
 

@@ -21,7 +21,7 @@ from biolect.errors import ConfigError
 from biolect.evaluate import dogma
 from biolect.evaluate.judging import Kind, Outcome, Panel
 from biolect.evaluate.likelihoods import GENES
-from biolect.evaluate.question import Question
+from biolect.evaluate.question import Question, spelled
 from biolect.figures.prompts import prompt_curves
 from biolect.infer.prompt import Prompt
 from biolect.infer.reader import counted
@@ -57,8 +57,8 @@ def in_context(question: Question) -> Outcome:
     if codons < 5:
         raise ConfigError(f"The model reads {reader.context_tokens} tokens at once, too few for several pairs. Choose a longer context.")
     pairs = question.pairs(GENES, codons, question.config.items // _FEWER)
-    asked, rng = dogma.spelled(question, pairs.asked), question.generator(5)
-    others = [(gene[: 3 * codons], protein[:codons]) for gene, protein in dogma.spelled(question, pairs.others)]
+    asked, rng = spelled(question, pairs.asked), question.generator(5)
+    others = [(gene[: 3 * codons], protein[:codons]) for gene, protein in spelled(question, pairs.others)]
     renamed = str.maketrans(_PROTEIN, "".join(rng.permutation(list(_PROTEIN)).tolist()))
     items = dogma.items_of(asked, question.generator(3))
     families = [
@@ -84,11 +84,8 @@ def _fitting(question: Question, pairs: Pairs, codons: int) -> int:
     """Return how many demonstrations have room before a pair of the longest kind."""
     limit, grammar = question.reader.context_tokens, question.reader.grammar
     each = 4 * codons + 2 * (grammar.overhead(2) - grammar.overhead(1)) + 1
-    return (
-        min(_MOST_SHOWN, len(pairs))
-        if limit is None
-        else min(_MOST_SHOWN, len(pairs), (limit - grammar.overhead(2) - 4 * codons - 16) // each)
-    )
+    fitting = _MOST_SHOWN if limit is None else (limit - grammar.overhead(2) - 4 * codons - 16) // each
+    return min(_MOST_SHOWN, len(pairs), fitting)
 
 
 def _ask(question: Question, panel: Panel, family: Family, numbers: Sequence[int]) -> None:
@@ -149,11 +146,8 @@ def _prompt(question: Question, condition: str, chosen: Pairs, rng: np.random.Ge
 
     genes, proteins = [gene for gene, _ in chosen], [protein for _, protein in chosen]
     if condition == "mismatched":
-        proteins = (
-            proteins[1:] + proteins[:1]
-            if len(proteins) > 1
-            else [proteins[0][:1] + "".join(rng.permutation(list(proteins[0][1:])).tolist())]
-        )
+        lone = proteins[0][:1] + "".join(rng.permutation(list(proteins[0][1:])).tolist())
+        proteins = proteins[1:] + proteins[:1] if len(proteins) > 1 else [lone]
     if condition == "random letters":
         genes, proteins = [drawn(one, _DNA) for one in genes], [drawn(one, _PROTEIN) for one in proteins]
     if condition == "proteins only":

@@ -45,6 +45,9 @@ class Arm:
         return {"value": self.value, "interval": list(metrics.central(self.drawn))}
 
 
+_NOTHING = Arm("", "model", "", np.nan, np.zeros(0))
+
+
 class Panel:
     """One part of a task, such as an assay or a split: its items and every arm on them.
 
@@ -83,10 +86,10 @@ class Panel:
         self.arms.append(Arm(name, kind, metric or self.metric, value, drawn))
         return self.arms[-1]
 
-    def add_ratio(self, name: str, kind: Kind, above: ArrayLike, below: ArrayLike, metric: str | None = None) -> None:
+    def add_ratio(self, name: str, kind: Kind, above: ArrayLike, below: ArrayLike, metric: str | None = None) -> Arm:
         """Judge an arm whose value is a sum over items divided by another: a mean over residues."""
         top, bottom = np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64)
-        self.add(name, kind, lambda i: float(top[i].sum() / bottom[i].sum()) if bottom[i].sum() else np.nan, metric)
+        return self.add(name, kind, lambda i: float(top[i].sum() / bottom[i].sum()) if bottom[i].sum() else np.nan, metric)
 
     def of(self, metric: str) -> dict[tuple[Kind, str], Arm]:
         """Return the arms of a metric by kind and name."""
@@ -132,15 +135,15 @@ class Outcome:
         best baseline, on the same draws; positive is better.
         """
         means = self._means()
-        ours = next((arm for (kind, _), arm in means.items() if kind == "model"), None)
+        ours = next((arm for (kind, _), arm in means.items() if kind == "model"), _NOTHING)
         kinds = {"baselines": "baseline", "controls": "control", "references": "reference", "arms": "model"}
-        report: dict[str, Any] = {"metric": self.metric} | (ours.facts() if ours else {"value": None, "interval": None})
+        report: dict[str, Any] = {"metric": self.metric} | ours.facts()
         for key, kind in kinds.items():
             some = {arm.name: arm.facts() for (k, _), arm in means.items() if k == kind and arm is not ours}
             report |= {key: some} if some or key == "baselines" else {}
         known = [arm for (kind, _), arm in means.items() if kind == "baseline" and not np.isnan(arm.value)]
         sign = 1 if self.largest_is_best else -1
-        if ours is not None and known and not np.isnan(ours.value):
+        if known and not np.isnan(ours.value):
             best = max(known, key=lambda arm: sign * arm.value)
             gain = Arm("", "model", self.metric, sign * (ours.value - best.value), sign * (ours.drawn - best.drawn))
             report["gain"] = {"over": best.name, "difference": gain.value, "interval": gain.facts()["interval"]}
@@ -149,9 +152,8 @@ class Outcome:
 
     def _part(self, panel: Panel) -> dict[str, Any]:
         arms = panel.of(self.metric)
-        first = next((arm for (kind, _), arm in arms.items() if kind == "model"), None)
-        facts = first.facts() if first else {"value": None, "interval": None}
-        return facts | {"baselines": {name: arm.facts() for (kind, name), arm in arms.items() if kind == "baseline"}}
+        first = next((arm for (kind, _), arm in arms.items() if kind == "model"), _NOTHING)
+        return first.facts() | {"baselines": {name: arm.facts() for (kind, name), arm in arms.items() if kind == "baseline"}}
 
     def _means(self) -> dict[tuple[Kind, str], Arm]:
         tables = [panel.of(self.metric) for panel in self.panels]

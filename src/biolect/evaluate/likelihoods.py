@@ -18,9 +18,9 @@ from biolect.bio.sequence import Modality
 from biolect.data.document import Member
 from biolect.errors import InputError
 from biolect.evaluate.baselines import best_markov
-from biolect.evaluate.judging import Outcome, Panel
+from biolect.evaluate.judging import Kind, Outcome, Panel
 from biolect.evaluate.mixing import ContextMixing
-from biolect.evaluate.question import Letters, Pair, Pairs, Question, decoded
+from biolect.evaluate.question import Letters, Pairs, Question, spelled
 from biolect.infer.generate import Sampling, generate
 from biolect.infer.prompt import Prompt
 from biolect.infer.score import Query, Score, score
@@ -105,7 +105,7 @@ def _gain(question: Question, pairs: Pairs, texts: list[tuple[Member, Member]], 
     for name, sources in partners.items():
         found = scores(question, [Query("", t, s) for s, (_, t) in zip(sources, texts, strict=True)])
         told = np.array([(o.log_likelihood, o.pmi, o.log_likelihood_coordinate_free, o.pmi_coordinate_free) for o in found], dtype=float)
-        kind = "model" if name == "own partner" else "baseline"
+        kind: Kind = "model" if name == "own partner" else "baseline"
         panel.add_ratio(name, kind, told[:, 1] / LN2, lengths)
         panel.add_ratio(name, kind, -told[:, 0] / LN2, lengths, "bits_per_residue")
         if not np.array_equal(told[:, 0], told[:, 2]):
@@ -122,87 +122,79 @@ def _gain(question: Question, pairs: Pairs, texts: list[tuple[Member, Member]], 
 
 def _strangers(lengths: Sequence[int], clusters: NDArray[np.integer]) -> list[int]:
     """Return for every item one of another cluster, as close in length as can be; itself where there is none."""
-    order = np.argsort(lengths, kind="stable").tolist()
-    found = list(range(len(order)))
-    for rank, item in enumerate(order):
-        others = (
-            other
-            for step in range(1, len(order))
-            for other in (order[rank + step : rank + step + 1] + order[max(rank - step, 0) : rank - step + 1])
-        )
-        found[item] = next((other for other in others if clusters[other] != clusters[item]), item)
+    ranks, found = np.argsort(np.argsort(lengths, kind="stable")), list[int]()
+    for item, rank in enumerate(ranks):
+        # Of two that are as close, the longer one.
+        gaps = np.where(clusters == clusters[item], len(ranks), np.abs(ranks - rank - 0.25))
+        found.append(item if gaps.min() == len(ranks) else int(gaps.argmin()))
     return found
 
 
 def _add_codon_usage(question: Question, pairs: Pairs, panel: Panel) -> None:
     """Add what a gene costs where amino acids are known, and codons are as frequent as in other genes."""
-    usage = codon_usage(question, pairs.others)
-    bits = []
-    for gene, protein in _spelled(question, pairs.asked):
-        counts = [(usage[amino_acid], codon) for codon, amino_acid in zip(gene, protein, strict=True)]
+    usage, bits = codon_usage(spelled(question, pairs.others)), []
+    for gene, protein in spelled(question, pairs.asked):
+        counts = [(usage[amino_acid], codon) for codon, amino_acid in zip(_codons(gene), protein, strict=True)]
         bits.append(-sum(math.log2((of[codon] + 0.1) / (of.total() + 6.4)) for of, codon in counts))
-    lengths = [len(one.gene) for one in pairs.asked]
-    panel.add_ratio("codon usage", "baseline", bits, lengths, "bits_per_residue")
+    drawn = panel.add_ratio("codon usage", "baseline", bits, [len(one.gene) for one in pairs.asked], "bits_per_residue")
     alone = next(arm for arm in panel.arms if arm.name == "alone")
-    drawn = next(arm for arm in panel.arms if arm.name == "codon usage")
-    difference = replace(drawn, metric=panel.metric, value=alone.value - drawn.value, drawn=alone.drawn - drawn.drawn)
-    panel.arms.append(difference)
+    panel.arms.append(replace(drawn, metric=panel.metric, value=alone.value - drawn.value, drawn=alone.drawn - drawn.drawn))
 
 
-def codon_usage(question: Question, pairs: Sequence[Pair]) -> dict[str, Counter[str]]:
-    """Return how often each codon stands for each amino acid."""
+def codon_usage(texts: Sequence[tuple[str, str]]) -> dict[str, Counter[str]]:
+    """Return how often each codon stands for each amino acid, in genes and their proteins."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
-    for gene, protein in _spelled(question, pairs):
-        for codon, amino_acid in zip(gene, protein, strict=True):
+    for gene, protein in texts:
+        for codon, amino_acid in zip(_codons(gene), protein, strict=True):
             found[amino_acid][codon] += 1
     return found
 
 
-def _spelled(question: Question, pairs: Sequence[Pair]) -> list[tuple[list[str], str]]:
-    """Return the codons and the residues of pairs."""
-    genes, proteins = decoded(question.reader, [one.gene for one in pairs]), decoded(question.reader, [one.protein for one in pairs])
-    return [([gene[i : i + 3] for i in range(0, len(gene), 3)], protein) for gene, protein in zip(genes, proteins, strict=True)]
+def _codons(gene: str) -> list[str]:
+    return [gene[i : i + 3] for i in range(0, len(gene), 3)]
 
 
 def translation(question: Question) -> Outcome:
     """Translate genes into proteins and back, always the likeliest letter."""
     pairs = question.pairs(GENES, _CODONS)
-    usage, spelled = codon_usage(question, pairs.others), _spelled(question, pairs.asked)
-    meanings: dict[str, Counter[str]] = defaultdict(Counter)
-    for amino_acid, codons in usage.items():
-        for codon, count in codons.items():
-            meanings[codon][amino_acid] += count
-    table = {codon: counts.most_common(1)[0][0] for codon, counts in meanings.items()}
-    preferred = {amino_acid: codons.most_common(1)[0][0] for amino_acid, codons in usage.items()}
-    commonest = max(usage, key=lambda amino_acid: usage[amino_acid].total())
+    usage, texts = codon_usage(spelled(question, pairs.others)), spelled(question, pairs.asked)
+    genes, proteins = [_codons(gene) for gene, _ in texts], [protein for _, protein in texts]
+    table = {codon: max(usage, key=lambda letter: usage[letter][codon]) for codons in usage.values() for codon in codons}
+    preferred = {letter: codons.most_common(1)[0][0] for letter, codons in usage.items()}
+    commonest = max(usage, key=lambda letter: usage[letter].total())
     forward = question.panel("gene to protein", "residues_right", pairs.clusters)
-    said = _greedy(question, [one.gene for one in pairs.asked], Modality.PROTEIN, [len(protein) for _, protein in spelled])
-    truth = [protein for _, protein in spelled]
-    _add_right(forward, "model", "model", said, truth)
-    _add_right(forward, "most frequent letter", "baseline", [commonest * len(protein) for protein in truth], truth)
-    _add_right(forward, "codon table of other genes", "reference", ["".join(table.get(c, "X") for c in gene) for gene, _ in spelled], truth)
+    said = _greedy(question, [one.gene for one in pairs.asked], Modality.PROTEIN, [len(protein) for protein in proteins])
+    _add_right(forward, "model", "model", said, proteins)
+    _add_right(forward, "most frequent letter", "baseline", [commonest * len(protein) for protein in proteins], proteins)
+    _add_right(forward, "codon table of other genes", "reference", _read(genes, table), proteins)
     back = question.panel("protein to gene", "residues_right", pairs.clusters)
-    drawn = _greedy(question, [one.protein for one in pairs.asked], pairs.asked[0].gene.modality, [3 * len(protein) for protein in truth])
-    ways = {
-        ("model", "model"): [[text[i : i + 3] for i in range(0, len(text), 3)] for text in drawn],
-        ("most frequent letter", "baseline"): [[preferred[commonest]] * len(protein) for protein in truth],
-        ("preferred codons", "reference"): [[preferred.get(letter, "NNN") for letter in protein] for protein in truth],
+    drawn = _greedy(
+        question, [one.protein for one in pairs.asked], pairs.asked[0].gene.modality, [3 * len(protein) for protein in proteins]
+    )
+    ways: dict[tuple[str, Kind], list[list[str]]] = {
+        ("model", "model"): [_codons(text.replace("U", "T")) for text in drawn],
+        ("most frequent letter", "baseline"): [[preferred[commonest]] * len(protein) for protein in proteins],
+        ("preferred codons", "reference"): [[preferred.get(letter, "NNN") for letter in protein] for protein in proteins],
     }
     for (name, kind), codons in ways.items():
-        _add_right(back, name, kind, ["".join(table.get(codon, "X") for codon in gene) for gene in codons], truth)
-        _add_right(back, name, kind, codons, [gene for gene, _ in spelled], "codons_right")
-    return Outcome("residues_right", [forward, back], facts={"codons": sum(map(len, truth))})
+        _add_right(back, name, kind, _read(codons, table), proteins)
+        _add_right(back, name, kind, codons, genes, "codons_right")
+    return Outcome("residues_right", [forward, back], facts={"codons": sum(map(len, proteins))})
+
+
+def _read(genes: Sequence[Sequence[str]], table: dict[str, str]) -> list[str]:
+    return ["".join(table.get(codon, "X") for codon in gene) for gene in genes]
 
 
 def _add_right(
-    panel: Panel, name: str, kind: str, said: Sequence[Sequence[str]], truth: Sequence[Sequence[str]], metric: str = "residues_right"
+    panel: Panel, name: str, kind: Kind, said: Sequence[Sequence[str]], truth: Sequence[Sequence[str]], metric: str = "residues_right"
 ) -> None:
     """Add the share of places that are right; what was not said is wrong."""
     right = [sum(a == b for a, b in zip(one, other, strict=False)) for one, other in zip(said, truth, strict=True)]
-    panel.add_ratio(name, kind, right, [len(one) for one in truth], metric)  # pyright: ignore[reportArgumentType]
+    panel.add_ratio(name, kind, right, [len(one) for one in truth], metric)
     if metric == panel.metric:
         whole = [list(one) == list(other) for one, other in zip(said, truth, strict=True)]
-        panel.add_ratio(name, kind, whole, np.ones(len(whole)), "sequences_right")  # pyright: ignore[reportArgumentType]
+        panel.add_ratio(name, kind, whole, np.ones(len(whole)), "sequences_right")
 
 
 def _greedy(question: Question, sources: Sequence[Member], modality: Modality, lengths: Sequence[int]) -> list[str]:

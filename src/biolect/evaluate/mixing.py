@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 
 Codes = NDArray[np.int64]
 
@@ -58,9 +59,7 @@ class ContextMixing:
             logits = _mixed(logs, bins, weights)
             chances = np.exp(logits)
             error = chances - hot
-            slopes = np.zeros(weights.shape)
-            for expert in range(len(weights)):
-                slopes[expert] = np.bincount(bins[expert], (error * logs[expert]).sum(axis=1), minlength=_BINS)
+            slopes = np.stack([np.bincount(own, (error * said).sum(axis=1), _BINS) for own, said in zip(bins, logs, strict=True)])
             nats = -float(logits[np.arange(len(wanted)), wanted].mean(dtype=np.float64))
             return nats + 1e-4 * float((flat**2).sum()) / len(flat), slopes.ravel() / len(wanted) + 2e-4 * flat / len(flat)
 
@@ -70,16 +69,11 @@ class ContextMixing:
 
     def nats(self, sequences: Sequence[NDArray[np.integer]]) -> list[NDArray[np.float64]]:
         """Return the negative log-likelihood of every letter of every sequence; very long ones are read in pieces."""
-        found: list[NDArray[np.float64]] = []
+        found = [np.zeros(0)]
         for piece in _pieces(sequences, self._most):
             logs, bins, wanted = self._experts(piece)
-            nats = -_mixed(logs, bins, self.weights.astype(np.float32))[np.arange(len(wanted)), wanted].astype(np.float64)
-            found += np.split(nats, np.cumsum([len(one) for one in piece])[:-1])
-        whole: list[NDArray[np.float64]] = []
-        for one in sequences:
-            parts = [found.pop(0) for _ in range(0, len(one), self._most)]
-            whole.append(np.concatenate(parts) if parts else np.zeros(0))
-        return whole
+            found.append(-_mixed(logs, bins, self.weights.astype(np.float32))[np.arange(len(wanted)), wanted].astype(np.float64))
+        return np.split(np.concatenate(found), np.cumsum([len(one) for one in sequences])[:-1])
 
     def _experts(self, sequences: list[Codes]) -> tuple[NDArray[np.float32], NDArray[np.int64], Codes]:
         """Return log-probabilities, experts by letters by symbols; how often each context was seen, as a bin; the letters."""
@@ -159,11 +153,7 @@ class ContextMixing:
 
 def _mixed(logs: NDArray[np.float32], bins: NDArray[np.int64], weights: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return normalised log-probabilities, letters by symbols."""
-    logits = np.zeros(logs.shape[1:], dtype=np.float32)
-    for expert, own in enumerate(bins):
-        logits += weights[expert][own][:, None] * logs[expert]
-    logits -= logits.max(axis=1, keepdims=True)
-    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    return log_softmax(np.einsum("el,els->ls", np.take_along_axis(weights, bins, axis=1), logs), axis=1)
 
 
 def _pieces(sequences: Sequence[NDArray[np.integer]], most: int) -> Iterator[list[Codes]]:

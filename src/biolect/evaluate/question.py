@@ -236,6 +236,8 @@ def _members_by_modality(corpus: Corpus, modality: Modality, rng: np.random.Gene
             yield from ((split, store.cluster_of(group), member) for member in members)
 
 
-def decoded(reader: Reader, members: Sequence[Member]) -> list[str]:
-    """Return the letters of members."""
-    return [reader.model.vocabulary.decode(one.token_ids, one.modality) for one in members]
+def spelled(question: Question, pairs: Sequence[Pair]) -> list[tuple[str, str]]:
+    """Return the letters of pairs, genes in those of DNA."""
+    words = question.reader.model.vocabulary
+    genes = [words.decode(one.gene.token_ids, one.gene.modality).replace("U", "T") for one in pairs]
+    return [(gene, words.decode(one.protein.token_ids, Modality.PROTEIN)) for gene, one in zip(genes, pairs, strict=True)]

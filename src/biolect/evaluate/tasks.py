@@ -40,6 +40,15 @@ class Task(NamedTuple):
     needs: tuple[str, ...] = ()
 
 
+_OF_GENES = {
+    likelihoods.conditional_gain: "bits per residue that its own gene saves a protein, and back; against a foreign and a shuffled partner, "
+    "and codon usage",
+    likelihoods.translation: "share of residues that greedy translation gets right, and back-translation; against the most frequent letter",
+    dogma.central_dogma: "accuracy of telling true pairs from those with an edited gene or protein; against always no (66.7 %) and the "
+    "protein alone",
+    in_context.in_context: "AUROC of the same after demonstrations; against mismatched ones, random letters, proteins alone, filler; also "
+    "of a synthetic code",
+}
 TASKS = (
     Task(
         "bits-per-residue",
@@ -49,21 +58,9 @@ TASKS = (
         f"a corpus, or FASTA: {', '.join(likelihoods.LETTERS.values())}",
         "bits per residue of held-out records, by modality; against composition, the best Markov model, context mixing",
     ),
-    Task(
-        "conditional-gain",
-        likelihoods.conditional_gain,
-        _GENE,
-        True,
-        f"a corpus of genes, or annotated genomes: {likelihoods.GENES}",
-        "bits per residue that its own gene saves a protein, and back; against a foreign and a shuffled partner, and codon usage",
-    ),
-    Task(
-        "translation",
-        likelihoods.translation,
-        _GENE,
-        True,
-        f"a corpus of genes, or annotated genomes: {likelihoods.GENES}",
-        "share of residues that greedy translation gets right, and back-translation; against the most frequent letter",
+    *(
+        Task(ask.__name__.replace("_", "-"), ask, _GENE, True, f"a corpus of genes, or annotated genomes: {likelihoods.GENES}", summary)
+        for ask, summary in _OF_GENES.items()
     ),
     Task(
         "protein-fitness",
@@ -72,22 +69,6 @@ TASKS = (
         False,
         f"assays in ProteinGym form: {fitness.ASSAYS}/*.csv.gz; genes: {', '.join(fitness.GENE_FILES)}; alignments: {fitness.ALIGNMENTS}",
         "rank correlation of scores with measured effects, by assay; against BLOSUM62 and, where there is an alignment, a site profile",
-    ),
-    Task(
-        "central-dogma",
-        dogma.central_dogma,
-        _GENE,
-        True,
-        f"a corpus of genes, or annotated genomes: {likelihoods.GENES}",
-        "accuracy of telling true pairs from those with an edited gene or protein; against always no (66.7 %) and the protein alone",
-    ),
-    Task(
-        "in-context",
-        in_context.in_context,
-        _GENE,
-        True,
-        f"a corpus of genes, or annotated genomes: {likelihoods.GENES}",
-        "AUROC of the same after demonstrations; against mismatched ones, random letters, proteins alone, filler; also of a synthetic code",
     ),
     *(
         Task(name, partial(probing.probe, source), (source.modality,), False, source.file, probing.SUMMARY, (source.file,))
@@ -104,15 +85,9 @@ TASKS = (
     ),
     *(
         Task(
-            name,
-            partial(interactions.interactions, source),
-            (Modality.PROTEIN, source.partner),
-            False,
-            source.pairs,
-            interactions.SUMMARY,
-            source[:3],
+            name, partial(interactions.interactions, one), (Modality.PROTEIN, one.partner), False, one.pairs, interactions.SUMMARY, one[:3]
         )
-        for name, source in interactions.SOURCES.items()
+        for name, one in interactions.SOURCES.items()
     ),
 )
 """Every task, in the order of the help page."""
