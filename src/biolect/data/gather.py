@@ -5,10 +5,11 @@ from __future__ import annotations
 import gc
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from hashlib import blake2b
+from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +33,12 @@ from biolect.errors import BiolectError, InputError
 from biolect.files import open_input
 from biolect.tokens.vocabulary import Vocabulary
 
+if TYPE_CHECKING:
+    from biolect.data.corpus import PrepareOptions
+
 LOCUS_RESIDUES = 100_000
 """A longer locus is left out; its coding sequence, transcript and protein stay."""
+Encoded = tuple[NDArray[np.uint8], Modality]
 STAGES = ("sequences", "genes", "genome", "interleaved", "families")
 
 
@@ -46,20 +51,9 @@ class Gatherer:
         intervals: Where records may be read, and in which split; empty where no input says.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        vocabulary: Vocabulary,
-        *,
-        views: Sequence[str] = ("dna", "rna", "protein"),
-        kind: str = "auto",
-        family: tuple[str, str] = ("", ""),
-        unknown: Any = "refuse",
-        strict: bool = False,
-        skip_bad: bool = False,
-    ) -> None:
-        self.folder, self.vocabulary, self.views, self.kind = folder, vocabulary, views, kind
-        self.family, self.unknown, self.strict, self.skip_bad = family, unknown, strict, skip_bad
+    def __init__(self, folder: Path, vocabulary: Vocabulary, options: PrepareOptions) -> None:
+        self.folder, self.vocabulary, self.options = folder, vocabulary, options
+        self._letters: Any = {"unknown": options.unknown, "strict": options.strict}
         # Letters of a record were found readable when the record itself was read, so genes need no second look.
         self._nucleotides = vocabulary.residue_table(Modality.DNA).tobytes()
         self.tally = Tally()
@@ -95,13 +89,13 @@ class Gatherer:
         paths = [path for path in paths if not is_intervals(path)]
         formats: dict[Path, Format | None] = {}
         for path in paths:
-            with self._guard(path):
+            with self.tally.guard(path, self.options.skip_bad):
                 formats[path] = self._format(path)
         partners = {path: partner_of(path, paths) for path, found in formats.items() if found in (Format.GFF3, Format.GTF)}
         for path, found in formats.items():
             if path not in partners.values():
-                with self._guard(path):
-                    if self.kind == "genes" and found is Format.FASTA:
+                with self.tally.guard(path, self.options.skip_bad):
+                    if self.options.kind == "genes" and found is Format.FASTA:
                         raise InputError(
                             f"'{path}' is FASTA without annotation, which holds no genes. Give its GFF, too, or leave out --kind."
                         )
@@ -113,35 +107,25 @@ class Gatherer:
     def _read(self, path: Path, found: Format | None, partner: Path | None) -> None:
         if found is None:
             self.link_tables.append(path)
-        elif self.kind == "families":
+        elif self.options.kind == "families":
             self._families(path)
-        elif self.kind == "interleaved" or (found is Format.TEXT and self.kind == "auto"):
+        elif self.options.kind == "interleaved" or (found is Format.TEXT and self.options.kind == "auto"):
             self._texts.append(path)
-        elif found.holds_genes and self.kind != "sequences":
+        elif found.holds_genes and self.options.kind != "sequences":
             self._items(read_genes(path, partner))
         elif found is Format.FASTA:
             self._fasta(path)
         elif found.is_table:
-            self._items(read_sequences(path, column=self.family[1] or None, unknown=self.unknown, strict=self.strict))
+            self._items(read_sequences(path, column=self.options.column or None, **self._letters))
         else:
-            self._items(read_records(path, unknown=self.unknown, strict=self.strict))
-
-    @contextmanager
-    def _guard(self, path: Path) -> Iterator[None]:
-        """Stop at a file that cannot be read, or list it and go on, as asked."""
-        try:
-            yield
-        except InputError as error:
-            if not self.skip_bad:
-                raise
-            self.tally.refused.append(Refusal(path.name, str(path), str(error)))
+            self._items(read_records(path, **self._letters))
 
     def _format(self, path: Path) -> Format | None:
         """Return the format; None for a table that links records."""
         found = detect(path)
         if found in (Format.TEXT, Format.TSV) and is_link_table(path):
             return None
-        if self.kind == "genes" and not (found.holds_genes or found is Format.FASTA):
+        if self.options.kind == "genes" and not (found.holds_genes or found is Format.FASTA):
             raise InputError(f"'{path}' is {found}, which holds no genes. Give GenBank, EMBL, or GFF with FASTA, or leave out --kind.")
         return found
 
@@ -150,12 +134,10 @@ class Gatherer:
         last: Record | None = None
         has_genes = False
         for item in items:
-            if isinstance(item, Refusal):
-                self.tally.refused.append(item)
-            elif isinstance(item, Gene):
+            if isinstance(item, Gene):
                 has_genes = True
                 self._gene(item)
-            else:
+            elif self.tally.takes(item):
                 self._record(last, has_genes)
                 last, has_genes = item, False
         self._record(last, has_genes)
@@ -165,13 +147,11 @@ class Gatherer:
             return
         if record.modality is Modality.MOLECULE:
             raise InputError(f"'{record.name}' is a molecule. Pass --kind molecules, and sequences to a corpus of their own.")
-        self.tally.records += 1
-        self.tally.folds += record.folds
         token_ids = self.vocabulary.encode(record)
         if record.modality is Modality.DNA and (has_genes or len(record) >= self._genome_residues):
             self._long_record(record.name, token_ids)
         else:
-            self._lone(self.writers["sequences"], record.name, [(token_ids, record.modality)])
+            self._write("sequences", record.name, [(token_ids, record.modality)])
 
     def _long_record(self, name: str, token_ids: NDArray[np.uint8]) -> None:
         """Keep a record to be cut into regions, once however often it is given."""
@@ -180,12 +160,14 @@ class Gatherer:
             self.tally.duplicates += 1
             return
         self._kept.add(key)
-        self._lone(self.writers["genome"], key, [(token_ids, Modality.DNA)])
+        self._write("genome", key, [(token_ids, Modality.DNA)])
 
-    def _lone(self, writer: MemberWriter, name: str, members: Iterable[tuple[NDArray[np.uint8], Modality]]) -> None:
-        writer.begin_group(name)
-        for token_ids, modality in members:
-            writer.add(token_ids, modality, View.RECORD)
+    def _write(
+        self, stage: str, name: str, members: Iterable[tuple[NDArray[np.uint8], Modality]], names: Iterable[str] = repeat("")
+    ) -> None:
+        self.writers[stage].begin_group(name)
+        for (token_ids, modality), own in zip(members, names, strict=False):
+            self.writers[stage].add(token_ids, modality, View.RECORD, name=own)
 
     def _key(self, name: str, token_ids: NDArray[np.uint8]) -> str:
         """Name a genome record so that equal names of different records stay apart."""
@@ -201,7 +183,7 @@ class Gatherer:
         with open_input(path) as stream:
             modality = guess_modality(stream.peek(1), str(path))
             table = self.vocabulary.residue_table(modality)
-            for block in read_codes(stream, modality, table, unknown=self.unknown, strict=self.strict, where=str(path)):
+            for block in read_codes(stream, modality, table, **self._letters, where=str(path)):
                 if isinstance(block, Refusal):
                     self.tally.refused.append(block)
                     continue
@@ -218,28 +200,22 @@ class Gatherer:
     def _families(self, path: Path) -> None:
         """Keep the families of a file, each sequence of a family once."""
         families: dict[str, dict[bytes, tuple[str, NDArray[np.uint8], Modality]]] = defaultdict(dict)
-        for family, record in read_families(path, *self.family, unknown=self.unknown, strict=self.strict):
-            if isinstance(record, Refusal):
-                self.tally.refused.append(record)
+        for family, record in read_families(path, self.options.family, self.options.column, **self._letters):
+            if not self.tally.takes(record):
                 continue
-            self.tally.records += 1
-            self.tally.folds += record.folds
             token_ids = self.vocabulary.encode(record)
             before = len(families[family])
             families[family].setdefault(token_ids.tobytes(), (record.name, token_ids, record.modality))
             self.tally.duplicates += len(families[family]) == before
-        if not self.family[0] and len(families) == 1 and detect(path) not in (Format.A3M, Format.STOCKHOLM):
+        if not self.options.family and len(families) == 1 and detect(path) not in (Format.A3M, Format.STOCKHOLM):
             self.tally.whole_files[path.name] = sum(map(len, families.values()))
         for family, members in families.items():
-            self.writers["families"].begin_group(family)
-            for name, token_ids, modality in members.values():
-                self.writers["families"].add(token_ids, modality, View.RECORD, name=name)
+            self._write("families", family, (one[1:] for one in members.values()), (one[0] for one in members.values()))
 
     def _interleaved(self) -> None:
         for name, sequences in mine(self._texts):
             self.tally.records += len(sequences)
-            members = [(self.vocabulary.encode(sequence), sequence.modality) for sequence in sequences]
-            self._lone(self.writers["interleaved"], name, members)
+            self._write("interleaved", name, ((self.vocabulary.encode(sequence), sequence.modality) for sequence in sequences))
 
     def _gene(self, gene: Gene) -> None:
         self.tally.add_check(gene)
@@ -262,7 +238,7 @@ class Gatherer:
         self.tally.genes += 1
 
     def _views(self, gene: Gene) -> Iterator[tuple[View, NDArray[np.uint8], Modality, str]]:
-        if "dna" in self.views:
+        if "dna" in self.options.views:
             reading, spans = gene.reading, gene.spans
             coding = reading.letters[: 3 * reading.num_codons]
             if sum(span.length for span in spans) > LOCUS_RESIDUES:
@@ -270,9 +246,9 @@ class Gatherer:
             elif (locus := gene.contig.read(spans)) != coding:
                 yield View.LOCUS, np.frombuffer(locus.translate(self._nucleotides), dtype=np.uint8), Modality.DNA, ""
             yield View.CDS, np.frombuffer(coding.translate(self._nucleotides), dtype=np.uint8), Modality.DNA, ""
-        if "rna" in self.views:
+        if "rna" in self.options.views:
             yield View.TRANSCRIPT, self.vocabulary.encode(gene.transcript), Modality.RNA, gene.transcript_id
-        if "protein" in self.views:
+        if "protein" in self.options.views:
             yield View.PROTEIN, self.vocabulary.encode(gene.protein), Modality.PROTEIN, gene.protein_id
 
     def _record_of(self, contig: Contig) -> str:

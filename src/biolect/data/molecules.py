@@ -26,7 +26,7 @@ from biolect.data.document import View
 from biolect.data.shards import SPLITS, MemberWriter
 from biolect.data.similarity import components, in_common, similar_pairs
 from biolect.data.splits import draw, name_keys
-from biolect.data.tally import Tally
+from biolect.data.tally import Tally, cluster_facts
 from biolect.errors import InputError
 from biolect.files import open_input
 from biolect.tokens.vocabulary import Vocabulary
@@ -88,24 +88,15 @@ def read_molecules(paths: Sequence[Path], options: PrepareOptions, tally: Tally,
     """
     found = Molecules()
     for path in paths:
-        try:
+        rows = []
+        with tally.guard(path, options.skip_bad):
             rows = list(_rows(path, options))
-        except InputError as error:
-            if not options.skip_bad:
-                raise
-            tally.refused.append(Refusal(path.name, str(path), str(error)))
-            continue
         placed = ((record, where) for _, where, record in rows)
         checked = check_molecules(placed, invalid=options.invalid, canonicalizes=options.canonicalizes)
         for (name, where, _), (record, parsed, problem) in zip(rows, checked, strict=True):
-            if isinstance(record, Refusal):
-                tally.refused.append(record)
-                continue
-            tally.records += 1
-            tally.folds += record.folds
-            tally.duplicates += not found.add(record, parsed, name)
-            if problem:
-                found.kept.append(Refusal(record.name, where, problem))
+            if tally.takes(record):
+                tally.duplicates += not found.add(record, parsed, name)
+                found.kept += [Refusal(record.name, where, problem)] if problem else []
         advance(path.stat().st_size)
     return found
 
@@ -154,9 +145,7 @@ def write_molecules(folder: Path, found: Molecules, options: PrepareOptions) -> 
             for index in members:
                 writer.add(tokens[index], Modality.MOLECULE, View.RECORD, name=found.records[index].name)
     sizes = np.bincount([label for _, _, _, label in groups]) if groups else np.zeros(0, dtype=np.int64)
-    largest = int(sizes.max(initial=0))
-    facts = {"count": int((sizes > 0).sum()), "largest": largest, "largest_share": round(largest / max(int(sizes.sum()), 1), 4)}
-    return facts | {
+    return cluster_facts(sizes) | {
         "similarity": f"Morgan-{chemistry.RADIUS} Tanimoto of at least {options.clustering.tanimoto:g}",
         "series": len(set(series.tolist())),
         **removed,

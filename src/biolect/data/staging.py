@@ -13,7 +13,7 @@ from biolect.data.genome import Intervals, given_regions, plan, write_regions
 from biolect.data.related import write_linked, write_same_genes
 from biolect.data.shards import MemberStore, MemberWriter, assign
 from biolect.data.splits import cluster, split
-from biolect.data.tally import Tally
+from biolect.data.tally import Tally, cluster_facts
 from biolect.tokens.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ def gather_sequences(folder: Path, paths: Sequence[Path], options: PrepareOption
         InputError: If a file cannot be read, or does not fit the asked kind.
     """
     stages = folder / "stages"
-    asked = {name: getattr(options, name) for name in ("views", "kind", "unknown", "strict", "skip_bad")}
-    gatherer = Gatherer(stages, Vocabulary.joint(), family=(options.family, options.column), **asked)
+    gatherer = Gatherer(stages, Vocabulary.joint(), options)
     with progress("reading", sum(path.stat().st_size for path in paths)) as advance, gatherer:
         gatherer.read(paths, advance)
     missing = _write_related(stages, gatherer)
@@ -69,5 +68,4 @@ def _settle(folder: Path, stages: Path, options: PrepareOptions, intervals: Inte
         if MemberStore.open(stages / name).num_members:
             (folder / "collections").mkdir(exist_ok=True)
             (stages / name).rename(folder / "collections" / name)
-    largest = int(sizes.max(initial=0))
-    return {"count": len(sizes), "largest": largest, "largest_share": round(largest / max(int(sizes.sum()), 1), 4), "residues_cut": cut}
+    return cluster_facts(sizes) | {"residues_cut": cut}

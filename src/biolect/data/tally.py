@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
 
 from biolect.bio.alphabet import Folds
 from biolect.bio.gene import Gene
 from biolect.bio.io.form import Refusal
+from biolect.bio.sequence import Sequence as Record
+from biolect.errors import InputError
 
 
 @dataclass
@@ -30,6 +38,25 @@ class Tally:
     folds: Folds = field(default_factory=Folds)
     whole_files: dict[str, int] = field(default_factory=dict)
 
+    def takes(self, found: Record | Refusal) -> TypeGuard[Record]:
+        """Count a record, or list its refusal; whether it is a record."""
+        if isinstance(found, Refusal):
+            self.refused.append(found)
+            return False
+        self.records += 1
+        self.folds += found.folds
+        return True
+
+    @contextmanager
+    def guard(self, path: Path, skip_bad: bool) -> Iterator[None]:
+        """Stop at a file that cannot be read, or list it and go on, as asked."""
+        try:
+            yield
+        except InputError as error:
+            if not skip_bad:
+                raise
+            self.refused.append(Refusal(path.name, str(path), str(error)))
+
     def add_check(self, gene: Gene) -> None:
         """Count the verdict on a gene's annotated protein."""
         verdict = gene.check()
@@ -45,9 +72,9 @@ class Tally:
             "records": self.records,
             "genes": self.genes,
             "duplicates": self.duplicates,
-            "refused": [{"id": r.id, "where": r.where, "reason": r.reason} for r in self.refused],
+            "refused": [vars(one) for one in self.refused],
             "translations": {
-                "checked": self.checks["equal"] + self.checks["explained"] + self.checks["unexplained"],
+                "checked": self.checks.total() - self.checks["unannotated"],
                 "equal": self.checks["equal"],
                 "explained": dict(self.explained.most_common()),
                 "unexplained": self.unexplained,
@@ -55,8 +82,14 @@ class Tally:
             },
             "unpaired": dict(self.unpaired.most_common()),
             "one_family_each": self.whole_files,
-            "folded": {name: getattr(self.folds, name) for name in Folds.__dataclass_fields__},
+            "folded": vars(self.folds),
         }
+
+
+def cluster_facts(sizes: NDArray[np.integer]) -> dict[str, Any]:
+    """Return how many clusters there are, and how large the largest one is, as plain data."""
+    largest = int(sizes.max(initial=0))
+    return {"count": int((sizes > 0).sum()), "largest": largest, "largest_share": round(largest / max(int(sizes.sum()), 1), 4)}
 
 
 def why_not_paired(gene: Gene) -> str:
