@@ -129,9 +129,9 @@ class Alphabet:
             raise self.refusal(text[index], index, name, "is not a canonical letter of")
         return folded.replace(bytes([ILLEGAL]), self.unknown.encode()).decode("ascii"), self.count_folds(raw)
 
-    def encode(self, text: str, *, unknown: Literal["refuse", "mask"] = "refuse", name: str = "") -> NDArray[np.uint8]:
+    def encode(self, text: str) -> NDArray[np.uint8]:
         """Return one code per letter. Raises AlphabetError like `canonical`."""
-        canonical, _ = self.canonical(text, unknown=unknown, name=name)
+        canonical, _ = self.canonical(text)
         return self.code_table[np.frombuffer(canonical.encode("ascii"), dtype=np.uint8)]
 
     def decode(self, codes: NDArray[np.uint8]) -> str:
@@ -144,14 +144,15 @@ class Alphabet:
         # Piece by piece, because a count takes eight bytes a letter.
         pieces = (np.bincount(letters[start : start + _PIECE], minlength=256) for start in range(0, len(letters), _PIECE))
         counts = sum(pieces, np.zeros(256, dtype=np.int64))
-        both = {s: int(counts[ord(s)] + counts[ord(s.lower())]) for s in self.symbols + self.ambiguous + "".join(self.exchanged)}
-        readable = sum(both.values())
-        lower = sum(int(counts[ord(s.lower())]) for s in both if s.isalpha())
-        exchanged = sum(both[s] for s in self.exchanged)
-        ambiguous = sum(both[s] for s in self.ambiguous)
-        # '*' has no lower case, so its count was added twice above.
-        readable -= sum(int(counts[ord(s)]) for s in both if not s.isalpha())
-        return Folds(lower, exchanged, ambiguous, len(raw) - readable)
+        exchanged, known = "".join(self.exchanged), self.symbols + self.ambiguous + "".join(self.exchanged)
+
+        def seen(letters: set[str]) -> int:
+            return int(counts[[ord(letter) for letter in letters]].sum())
+
+        def either(letters: str) -> int:
+            return seen({*letters, *letters.lower()})
+
+        return Folds(seen({*known.lower()} - {*known}), either(exchanged), either(self.ambiguous), len(raw) - either(known))
 
     def refusal(self, letter: str, index: int, name: str, verdict: str = "is not in") -> AlphabetError:
         """Return the error that says which letter is wrong, where. The index is 0-based."""

@@ -5,20 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from biolect.bio.io import detect, read_records
-from biolect.bio.io.fasta import guess_modality, read, read_alignment
-from biolect.bio.io.form import Format, Refusal
-from biolect.bio.io.tables import read_sequences, read_table
+from biolect.bio.io.fasta import read, read_alignment
+from biolect.bio.io.form import Format, Letters, Refusal
+from biolect.bio.io.tables import read_groups
 from biolect.bio.sequence import Sequence
 from biolect.errors import ConfigError, InputError
 from biolect.files import open_input
 
-_ALIGNED = (Format.FASTA, Format.A3M)
 
-
-def read_families(path: Path, family: str = "", column: str = "", **letters: Any) -> Iterator[tuple[str, Sequence | Refusal]]:
+def read_families(path: Path, family: str = "", column: str = "", **letters: Unpack[Letters]) -> Iterator[tuple[str, Sequence | Refusal]]:
     """Read sequences with the name of the family of each, gaps left out and insertions in capitals.
 
     Args:
@@ -26,7 +24,6 @@ def read_families(path: Path, family: str = "", column: str = "", **letters: Any
             them; of other files, a regular expression that finds the name in a header, in its group if it has
             one. Empty: the file is one family, and each alignment of a Stockholm file.
         column: Of a table, the column with the sequences; empty: `sequence`.
-        letters: `unknown` and `strict`, as for `read_records`.
 
     Raises:
         InputError: If the file cannot be read, is an A3M whose rows differ in length, or has a header without a family.
@@ -34,11 +31,8 @@ def read_families(path: Path, family: str = "", column: str = "", **letters: Any
     """
     found, whole = detect(path), path.name.removesuffix(".gz").rpartition(".")[0] or path.name
     if found.is_table:
-        names = read_table(path, [family])[family].to_list() if family else None
-        for row, record in enumerate(read_sequences(path, column=column or "sequence", **letters)):
-            if names and names[row] is None and not isinstance(record, Refusal):
-                record = Refusal(record.name, f"{path}, row {row + 1}", f"Its column '{family}' is empty. Fill it in, or remove the row.")
-            yield whole if names is None else str(names[row]), record
+        for name, _, record in read_groups(path, family, column=column or "sequence", **letters):
+            yield name if family else whole, record
         return
     rule = _rule(family) if family else None
     for record in _records(path, found, **letters):
@@ -52,15 +46,15 @@ def read_families(path: Path, family: str = "", column: str = "", **letters: Any
             raise InputError(f"The header of '{record.name}' in '{path}' names no family: family = {family!r} finds nothing. Change it.")
 
 
-def _records(path: Path, found: Format, **letters: Any) -> Iterator[Sequence | Refusal]:
+def _records(path: Path, found: Format, **letters: Unpack[Letters]) -> Iterator[Sequence | Refusal]:
     if found is Format.A3M:
         with open_input(path) as stream:
             read_alignment(stream, str(path))
-    if found not in _ALIGNED:
+    if found not in (Format.FASTA, Format.A3M):
         yield from read_records(path, **letters)
         return
     with open_input(path) as stream:
-        yield from read(stream, guess_modality(stream.peek(1), str(path)), where=str(path), is_alignment=True, **letters)
+        yield from read(stream, where=str(path), is_alignment=True, **letters)
 
 
 def _rule(family: str) -> re.Pattern[str]:

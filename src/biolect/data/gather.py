@@ -18,7 +18,7 @@ from biolect.bio.coordinates import Run
 from biolect.bio.gene import Contig, Gene
 from biolect.bio.io import detect, read_genes, read_records
 from biolect.bio.io.fasta import guess_modality, read_codes
-from biolect.bio.io.form import Format, Refusal
+from biolect.bio.io.form import Format, Letters, Refusal
 from biolect.bio.io.tables import read_sequences
 from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as Record
@@ -53,7 +53,7 @@ class Gatherer:
 
     def __init__(self, folder: Path, vocabulary: Vocabulary, options: PrepareOptions) -> None:
         self.folder, self.vocabulary, self.options = folder, vocabulary, options
-        self._letters: Any = {"unknown": options.unknown, "strict": options.strict}
+        self._letters = Letters(unknown=options.unknown, strict=options.strict)
         # Letters of a record were found readable when the record itself was read, so genes need no second look.
         self._nucleotides = vocabulary.residue_table(Modality.DNA).tobytes()
         self.tally = Tally()

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from biolect.bio import chemistry
 from biolect.bio.io import Format, Refusal, detect, smiles
+from biolect.bio.io.form import Letters
 from biolect.bio.io.smiles import check_molecules
-from biolect.bio.io.tables import read_sequences, read_table
+from biolect.bio.io.tables import read_groups
 from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as Record
 from biolect.data.document import View
@@ -103,15 +104,12 @@ def read_molecules(paths: Sequence[Path], options: PrepareOptions, tally: Tally,
 
 def _rows(path: Path, options: PrepareOptions) -> Iterator[tuple[str, str, Record | Refusal]]:
     """Yield domain, place and record."""
-    found, domain, letters = detect(path), options.domain, {"unknown": options.unknown, "strict": options.strict}
+    found, domain, letters = detect(path), options.domain, Letters(unknown=options.unknown, strict=options.strict)
     of_file = path.name.removesuffix(".gz").rpartition(".")[0] if domain == "file" else ""
     if found.is_table:
-        names = read_table(path, [domain])[domain].to_list() if domain not in ("", "file") else None
-        for row, record in enumerate(read_sequences(path, Modality.MOLECULE, column=options.column or None, **letters)):
-            where = f"{path}, row {row + 1}"
-            if names and names[row] is None and not isinstance(record, Refusal):
-                record = Refusal(record.name, where, f"Its column '{domain}' is empty. Fill it in, or remove the row.")
-            yield str(names[row]) if names else of_file, where, record
+        column = "" if domain == "file" else domain
+        for name, where, record in read_groups(path, column, Modality.MOLECULE, column=options.column or None, **letters):
+            yield name or of_file, where, record
     elif found not in (Format.SMILES, Format.TEXT):
         raise InputError(f"'{path}' is {found.upper()}, which holds no molecules. Give SMILES files, or tables with a column smiles.")
     elif domain not in ("", "file"):

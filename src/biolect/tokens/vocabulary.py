@@ -248,8 +248,8 @@ class Vocabulary:
         """
         if sequence.modality is Modality.MOLECULE:
             return self._molecules.encode(sequence.residues)
-        self.residue_table(sequence.modality)
-        ids = sequence.residues.encode("ascii").translate(self._translations[sequence.modality])
+        # Translating is faster than indexing where sequences are short.
+        ids = sequence.residues.encode("ascii").translate(self.residue_table(sequence.modality).tobytes())
         if ILLEGAL in ids:
             index = ids.index(ILLEGAL)
             raise AlphabetError(
@@ -257,11 +257,6 @@ class Vocabulary:
                 f"'{self.name}'. Remove it, or use a model with another vocabulary."
             )
         return np.frombuffer(ids, dtype=np.uint8)
-
-    @cached_property
-    def _translations(self) -> dict[Modality, bytes]:
-        """The residue tables for `bytes.translate`, which is faster than indexing where sequences are short."""
-        return {modality: table.tobytes() for modality, table in self._residue_tables.items()}
 
     def decode(self, token_ids: NDArray[np.integer], modality: Modality) -> str:
         """Return residues in canonical letters; the inverse of `encode`.

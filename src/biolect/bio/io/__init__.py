@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from biolect.bio.io import fasta, smiles
 from biolect.bio.io.detect import detect, detect_stream
 from biolect.bio.io.fasta import write_fasta
-from biolect.bio.io.form import Format, Refusal, Unknown
+from biolect.bio.io.form import Format, Letters, Refusal, Unknown
 from biolect.bio.io.smiles import write_smiles
 from biolect.bio.sequence import Modality, Sequence
 from biolect.errors import InputError
@@ -59,22 +59,20 @@ def read_records(
     modality = None if modality is None else Modality(modality)
     with ExitStack() as opened:
         stream = _open(source, opened)
-        where = str(stream.name)
+        where, letters = str(stream.name), Letters(unknown=unknown, strict=strict)
         found = detect_stream(stream, where)
         if found in _NOT_READ:
             raise InputError(f"'{where}' is {_NOT_READ[found]}.")
         if found in (Format.FASTA, Format.A3M):
-            yield from fasta.read(stream, modality, unknown=unknown, strict=strict, where=where, is_alignment=found is Format.A3M)
+            yield from fasta.read(stream, modality, where=where, **letters, is_alignment=found is Format.A3M)
         elif found is Format.SMILES:
-            yield from smiles.read(stream, unknown=unknown, strict=strict, where=where)
+            yield from smiles.read(stream, where=where, **letters)
         elif found is Format.STOCKHOLM:
-            from biolect.bio.io import stockholm
-
-            yield from stockholm.read(stream, modality, unknown=unknown, strict=strict, where=where)
+            yield from fasta.read_stockholm(stream, modality, where=where, **letters)
         elif found.is_table:
             from biolect.bio.io.tables import read_sequences
 
-            yield from read_sequences(stream, modality, unknown=unknown, strict=strict, where=where)
+            yield from read_sequences(stream, modality, where=where, **letters)
         else:
             for record in _annotation(source, stream, found, None):
                 if isinstance(record, Refusal) or (isinstance(record, Sequence) and not (strict and record.folds.total)):

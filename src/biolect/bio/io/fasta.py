@@ -1,4 +1,4 @@
-"""FASTA and A3M: one sequence per record, in order; `read_codes` reads the same as arrays.
+"""FASTA, A3M and Stockholm: one sequence per record, in order; `read_codes` reads the same as arrays.
 
 Blank lines, white space inside lines, Windows line ends and comment lines (`;`, `#`) before the first
 header are read over. Everything else that is not a letter of the alphabet refuses its record.
@@ -10,14 +10,15 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path
+from typing import Unpack
 
 from biolect.bio.io.blocks import WHITE, Codes, raw_records, read_codes, record_name
-from biolect.bio.io.form import Refusal, Unknown, read_one
+from biolect.bio.io.form import Letters, Refusal, read_one
 from biolect.bio.sequence import Modality, Sequence
 from biolect.errors import InputError
 from biolect.files import write_pieces
 
-__all__ = ["Codes", "guess_modality", "read", "read_alignment", "read_codes", "write_fasta", "write_rows"]
+__all__ = ["Codes", "guess_modality", "read", "read_alignment", "read_codes", "read_stockholm", "write_fasta", "write_rows"]
 
 _ENDINGS = {".faa": Modality.PROTEIN, ".fna": Modality.DNA, ".ffn": Modality.DNA}
 
@@ -26,17 +27,14 @@ def read(
     stream: BufferedReader,
     modality: Modality | None = None,
     *,
-    unknown: Unknown = "refuse",
-    strict: bool = False,
     where: str = "input",
     is_alignment: bool = False,
+    **letters: Unpack[Letters],
 ) -> Iterator[Sequence | Refusal]:
     """Read one sequence per record, in order.
 
     Args:
         modality: What the letters are; None guesses from the first block, see `guess_modality`.
-        unknown: `mask` reads letters outside the alphabet as the unknown residue.
-        strict: Refuse records with a letter that would have to be folded.
         where: Name of the input, for messages.
         is_alignment: A3M: gaps are left out, and insertions (lower case) are read as residues.
 
@@ -47,24 +45,61 @@ def read(
         InputError: If there is text before the first header, or the modality cannot be guessed.
     """
     modality = modality or guess_modality(stream.peek(1), where)
-    return read_rows(raw_records(stream, where), modality, unknown=unknown, strict=strict, where=where, is_alignment=is_alignment)
+    return _read_rows(raw_records(stream, where), modality, where, is_alignment, **letters)
 
 
-def read_rows(
-    rows: Iterable[tuple[bytes, bytes, int]],
-    modality: Modality,
-    *,
-    unknown: Unknown = "refuse",
-    strict: bool = False,
-    where: str = "input",
-    is_alignment: bool = False,
+def _read_rows(
+    rows: Iterable[tuple[bytes, bytes, int]], modality: Modality, where: str, is_alignment: bool, **letters: Unpack[Letters]
 ) -> Iterator[Sequence | Refusal]:
-    """Read one sequence per row of header, text and 1-based line; see `read`."""
     for header, text, line in rows:
         name, spelled = record_name(header), text.translate(None, WHITE + b"-." * is_alignment).decode("latin-1")
         description = header.decode("utf-8", errors="replace").strip()[len(name) :].strip()
-        letters = spelled.upper() if is_alignment else spelled
-        yield read_one(letters, modality, name, f"{where}:{line}", description=description, unknown=unknown, strict=strict)
+        spelled = spelled.upper() if is_alignment else spelled
+        yield read_one(spelled, modality, name, f"{where}:{line}", description=description, **letters)
+
+
+def read_stockholm(
+    stream: BufferedReader, modality: Modality | None = None, *, where: str = "input", **letters: Unpack[Letters]
+) -> Iterator[Sequence | Refusal]:
+    """Read one sequence per row of alignments as Pfam and Rfam write them, one after the other; described by their alignment's name.
+
+    Raises:
+        InputError: If a line is none of the format, rows differ in length, or the file ends inside an alignment.
+    """
+    for rows in _alignments(stream, where):
+        modality = modality or guess_modality(b"\n".join(row for _, row, _ in rows), where)
+        yield from _read_rows(rows, modality, where, is_alignment=True, **letters)
+
+
+def _alignments(stream: BufferedReader, where: str) -> Iterator[list[tuple[bytes, bytes, int]]]:
+    """Yield the rows of each alignment: name and alignment, letters, and the 1-based line where the name came first."""
+    family, number = b"", 0
+    rows: dict[bytes, tuple[list[bytes], int]] = {}
+    for number, line in enumerate(stream, start=1):
+        words = line.split()
+        if words[:2] == [b"#=GF", b"ID"]:
+            family = b" ".join(words[2:])
+        elif words == [b"//"]:
+            joined = [(name + b" " + family, b"".join(parts), first) for name, (parts, first) in rows.items()]
+            _check_lengths(joined, where)
+            yield joined
+            family, rows = b"", {}
+        elif words and not words[0].startswith(b"#"):
+            if len(words) != 2:
+                raise InputError(f"Line {number} (1-based) of '{where}' is no row of an alignment: a name, then letters. Is it whole?")
+            rows.setdefault(words[0], ([], number))[0].append(words[1])
+    if rows:
+        raise InputError(f"'{where}' ends after line {number} inside an alignment, which '//' would close. Fetch or copy it again.")
+
+
+def _check_lengths(rows: list[tuple[bytes, bytes, int]], where: str) -> None:
+    for header, letters, line in rows:
+        if len(letters) != len(rows[0][1]):
+            name = header.split()[0].decode(errors="replace")
+            raise InputError(
+                f"Row '{name}' of '{where}' (line {line}) has {len(letters)} columns, but the first row has {len(rows[0][1])}. "
+                "Align the row again, or leave it out."
+            )
 
 
 def guess_modality(head: bytes, where: str, among: Collection[Modality] = ()) -> Modality:

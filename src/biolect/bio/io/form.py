@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 from biolect.bio.sequence import Modality, Sequence
 from biolect.errors import AlphabetError
 
 Unknown = Literal["refuse", "mask"]
+
+
+class Letters(TypedDict, total=False):
+    """What becomes of letters that are not canonical.
+
+    Attributes:
+        unknown: `mask` reads letters outside the alphabet as the unknown residue.
+        strict: Refuse records with a letter that would have to be folded.
+    """
+
+    unknown: Unknown
+    strict: bool
+
 
 EMPTY = "The record has no letters. Remove it, or add its sequence."
 _NO_MOLECULE = "The record has no SMILES. Remove it, or add its molecule."
@@ -60,13 +73,13 @@ class Refusal:
 
 
 def read_one(
-    text: str, modality: Modality, name: str, where: str, *, description: str = "", unknown: Unknown = "refuse", strict: bool = False
+    text: str, modality: Modality, name: str, where: str, *, description: str = "", **letters: Unpack[Letters]
 ) -> Sequence | Refusal:
     """Return the sequence that letters make, or why they make none; see `Alphabet.canonical`."""
     if not text:
         return Refusal(name, where, _NO_MOLECULE if modality is Modality.MOLECULE else EMPTY)
     try:
-        canonical, folds = modality.rules.canonical(text, unknown=unknown, strict=strict, name=name)
+        canonical, folds = modality.rules.canonical(text, name=name, **letters)
     except AlphabetError as error:
         return Refusal(name, where, str(error))
     return Sequence(canonical, modality, name, description, folds)

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Unpack
 
 from biolect.bio import chemistry
-from biolect.bio.io.form import Refusal, Unknown, read_one
+from biolect.bio.io.form import Letters, Refusal, read_one
 from biolect.bio.sequence import Modality, Sequence
 from biolect.bio.smiles import SMILES
 from biolect.errors import InputError
@@ -27,23 +27,15 @@ _HEAD_BYTES = 1 << 14
 _STRUCTURE = re.compile(r"[()=#\[\]\d]")
 
 
-def read(
-    stream: BufferedReader, *, unknown: Unknown = "refuse", strict: bool = False, where: str = "input"
-) -> Iterator[Sequence | Refusal]:
-    """Read one molecule per line; a line without a name is named by its number, from 1.
-
-    Args:
-        unknown: `mask` reads letters outside SMILES as the unknown symbol.
-        strict: Refuse molecules that hold the unknown symbol.
-        where: Name of the input, for messages.
-    """
+def read(stream: BufferedReader, *, where: str = "input", **letters: Unpack[Letters]) -> Iterator[Sequence | Refusal]:
+    """Read one molecule per line of an input called `where`; a line without a name is named by its number, from 1."""
     for number, raw in enumerate(stream, 1):
         line = raw.decode("utf-8", errors="replace").rstrip("\r\n")
         if not line.strip() or (line[0] == "#") or (number == 1 and line.split()[0].lower() in _COLUMNS):
             continue
         # White space before a name means that the molecule is missing.
         text, _, name = ("", "", line.strip()) if line[0].isspace() else line.replace("\t", " ", 1).partition(" ")
-        yield read_one(text, Modality.MOLECULE, name.strip() or str(number), f"{where}:{number}", unknown=unknown, strict=strict)
+        yield read_one(text, Modality.MOLECULE, name.strip() or str(number), f"{where}:{number}", **letters)
 
 
 def smiles_column(columns: Iterable[str]) -> str | None:

@@ -7,11 +7,11 @@ import io
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from biolect.bio.io.detect import detect_stream
 from biolect.bio.io.fasta import guess_modality
-from biolect.bio.io.form import Format, Refusal, Unknown, read_one
+from biolect.bio.io.form import Format, Letters, Refusal, read_one
 from biolect.bio.io.smiles import smiles_column
 from biolect.bio.sequence import Modality, Sequence
 from biolect.errors import InputError
@@ -77,9 +77,8 @@ def read_sequences(
     *,
     column: str | None = None,
     among: Collection[Modality] = (),
-    unknown: Unknown = "refuse",
-    strict: bool = False,
     where: str = "",
+    **letters: Unpack[Letters],
 ) -> Iterator[Sequence | Refusal]:
     """Read one sequence per row; names come from a column `id` or `name`, or are row numbers from 1.
 
@@ -107,7 +106,23 @@ def read_sequences(
         if given is None:
             yield Refusal(name, place, f"Its column '{named}' is empty. Fill it in, or remove the row.")
         else:
-            yield read_one(text, modality, name, place, unknown=unknown, strict=strict)
+            yield read_one(text, modality, name, place, **letters)
+
+
+def read_groups(
+    source: str | Path, group: str, modality: Modality | None = None, *, column: str | None = None, **letters: Unpack[Letters]
+) -> Iterator[tuple[str, str, Sequence | Refusal]]:
+    """Read one sequence per row: its group, its place for messages, and itself, as `read_sequences` does.
+
+    Args:
+        group: Column that names the group of a row, without which the row is refused; empty: no groups.
+    """
+    names = read_table(source, [group])[group].to_list() if group else None
+    for row, record in enumerate(read_sequences(source, modality, column=column, **letters)):
+        place = f"{source}, row {row + 1}"
+        if names and names[row] is None and not isinstance(record, Refusal):
+            record = Refusal(record.name, place, f"Its column '{group}' is empty. Fill it in, or remove the row.")
+        yield str(names[row]) if names else "", place, record
 
 
 def read_usable(
