@@ -6,8 +6,6 @@ asked in `smiles`, and needs no toolkit.
 # RDKit says of few of its functions what they take and give.
 # pyright: basic
 
-from __future__ import annotations
-
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache

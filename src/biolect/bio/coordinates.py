@@ -1,7 +1,5 @@
 """Coordinate maps: exact, integer, invertible maps between the axes of one gene."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple

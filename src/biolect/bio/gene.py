@@ -1,7 +1,5 @@
 """Genes: one locus seen as DNA, transcript, coding sequence and protein, on one set of coordinates."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

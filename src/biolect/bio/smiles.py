@@ -9,8 +9,6 @@ symbols is a text that can be read, whether or not it is a molecule: what is che
 Source: OpenSMILES 1.0, with the bonds `~`, `->` and `<-` that toolkits add to it. Reactions (`>`) are not read.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """Where the pieces of a gene lie in its locus, and which shared gene coordinate each letter has."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 

@@ -5,8 +5,6 @@ read as selenocysteine, an edited transcript. A reason counts only if the annota
 again when the sequence is read under it; a reason that cannot be verified is no reason.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property

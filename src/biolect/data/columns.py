@@ -4,8 +4,6 @@ A column that counts another one holds where each entry begins there, and one en
 last one ends. Text is UTF-8.
 """
 
-from __future__ import annotations
-
 import mmap
 from pathlib import Path
 from typing import Any, NamedTuple

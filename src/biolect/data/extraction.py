@@ -3,8 +3,6 @@
 Thresholds and their evidence: docs/design/interleaved.md.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """Families: homologous sequences that belong into one context, as files give them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path

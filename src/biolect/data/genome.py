@@ -6,8 +6,6 @@ trained on; where it has none, blocks are drawn. Then every stretch that held-ou
 with training is cut out of training, copies and repeats included.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -11,8 +11,6 @@ Source:
     BSM, arXiv 2410.11499, publishes no detector. Rules and measured thresholds: docs/design/interleaved.md.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Labelled tables: sequences with something to predict, checked, and split so that relatives stay together."""
 
-from __future__ import annotations
-
 import difflib
 import tempfile
 from collections import Counter

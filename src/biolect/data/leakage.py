@@ -4,8 +4,6 @@ Clusters are made by comparing pairs; this looks instead at each held-out member
 that is trained on, with other words, so a mistake there shows here.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b

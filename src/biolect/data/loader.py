@@ -1,7 +1,5 @@
 """The loader: from a cursor to a batch. Its whole state is one integer."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Protocol
 

@@ -4,8 +4,6 @@ A document that quotes several sequences says that they belong together; the wor
 the sequences stay, in their order.
 """
 
-from __future__ import annotations
-
 import html
 import json
 import re

@@ -4,8 +4,6 @@ Counts per block are fixed by the weights; only their order is drawn. So documen
 without its predecessors, and resuming is arithmetic.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple

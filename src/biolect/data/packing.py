@@ -1,7 +1,5 @@
 """Packing: whole segments into the rows of a batch."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 

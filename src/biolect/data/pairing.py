@@ -4,8 +4,6 @@ Nothing about pairs, crops or orders is stored; it is decided when a document is
 serves every arm of a study.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Literal, Self
 

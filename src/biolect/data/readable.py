@@ -1,7 +1,5 @@
 """Whether a model can read all that a corpus holds, asked before anything is trained."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

@@ -4,8 +4,6 @@ Records of one gene are found by its name in annotated inputs, or in a table of 
 which accessions belong to which gene.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path

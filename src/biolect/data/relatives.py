@@ -3,8 +3,6 @@
 Clusters say who may not be parted by a split; this says why, row by row, so that a biologist can look at the pair.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -6,8 +6,6 @@ and reads nothing, so it costs the same for a plasmid and for a kingdom. Members
 one cluster and one split. The columns are listed in `columns.py`.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack

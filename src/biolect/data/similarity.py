@@ -7,8 +7,6 @@ share such an element are compared.
 Source: prefix filtering, 10.1145/1242572.1242591.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 

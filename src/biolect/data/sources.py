@@ -4,8 +4,6 @@ Nothing about windows, pairs, crops or orders is stored; it is decided when a do
 corpus serves every arm of a study. Views of one gene are put together in `pairing`.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 

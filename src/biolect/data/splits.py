@@ -4,8 +4,6 @@ Two groups are in one cluster when they share enough words of nucleotides (eithe
 proteins, are one string, have one name, or overlap on a genome record; and so on transitively.
 """
 
-from __future__ import annotations
-
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b

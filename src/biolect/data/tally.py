@@ -1,7 +1,5 @@
 """What was read, kept, refused and checked while a corpus was made."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Losses, always in float32."""
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor

@@ -5,8 +5,6 @@ order), how often two slow codons follow each other (codons in their order), and
 (the protein). What is measured is their sum and noise.
 """
 
-from __future__ import annotations
-
 import json
 from itertools import product
 from pathlib import Path

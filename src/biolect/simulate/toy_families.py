@@ -5,8 +5,6 @@ that replace each other; members lose and gain residues here and there. So a mem
 itself, and much once other members were read: the more, the better the profile is known.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -7,8 +7,6 @@ family is known, and wholly once its gene is. Genes lie on both strands; the bac
 ribosome binding sites and alternative starts, the eukaryote untranslated ends and introns.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

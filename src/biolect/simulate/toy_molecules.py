@@ -6,8 +6,6 @@ domain is known, and how far is known exactly. Molecules are written one way onl
 construction: every substituent hangs on a carbon by a single bond.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass

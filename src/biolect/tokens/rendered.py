@@ -1,7 +1,5 @@
 """A document written out in tokens: what data hands to objectives and readers."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The tokenizer of molecules: SMILES symbols of one or more letters to token ids and back."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

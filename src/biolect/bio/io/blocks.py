@@ -6,8 +6,6 @@ that maps letters and deletes white space, and only records in which some letter
 (folded or illegal) are looked at twice.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from io import BufferedReader

@@ -1,7 +1,5 @@
 """Which format a file has: by its content first, by its name only where the content cannot tell."""
 
-from __future__ import annotations
-
 import re
 from io import BufferedReader
 from pathlib import PurePath

@@ -4,8 +4,6 @@ Blank lines, white space inside lines, Windows line ends and comment lines (`;`,
 header are read over. Everything else that is not a letter of the alphabet refuses its record.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable, Iterator
 from io import BufferedReader

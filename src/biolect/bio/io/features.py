@@ -1,7 +1,5 @@
 """Features of annotation files in one form, whichever parser read them, and the genes made of them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 

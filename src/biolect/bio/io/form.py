@@ -1,7 +1,5 @@
 """The one form in which every reader hands on what it read, and what it would not read."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypedDict, Unpack

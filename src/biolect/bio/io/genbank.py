@@ -3,8 +3,6 @@
 Read with gb-io; a record that it does not read (another dialect, a false length) is read with Biopython.
 """
 
-from __future__ import annotations
-
 import io
 import re
 import warnings

@@ -5,8 +5,6 @@ matched by name, coordinates that cannot be those of the FASTA are refused, and 
 transl_table is read with code 1, as the format has it, whatever its contig is called.
 """
 
-from __future__ import annotations
-
 import io
 import re
 from collections.abc import Iterator, Mapping

@@ -5,8 +5,6 @@ Blank lines and lines that begin with `#` are read over; so is a first line that
 `check_molecules`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from io import BufferedReader
