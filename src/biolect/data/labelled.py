@@ -3,8 +3,7 @@
 import difflib
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +20,7 @@ from biolect.bio.sequence import Sequence as Record
 from biolect.config import Config
 from biolect.data.document import View
 from biolect.data.shards import SPLITS, MemberStore, MemberWriter
-from biolect.data.splits import Clustering, cluster, split
+from biolect.data.splits import Clustering, cluster, drawn
 from biolect.errors import InputError, LeakageError
 from biolect.tokens.vocabulary import Vocabulary
 
@@ -192,8 +191,7 @@ def split_codes(path: str, column: str | None, words: Sequence[Any]) -> NDArray[
 def drawn_splits(records: Sequence[Record], clusters: NDArray[np.int32], fractions: dict[str, float], seed: int) -> NDArray[np.uint8]:
     """Return a split for every record, whole clusters each, until shares of residues are reached."""
     _, labels = np.unique(clusters, return_inverse=True)
-    with _store(records) as store:
-        return split([store], [labels.astype(np.int32)], fractions, seed)[0]
+    return drawn(labels, [len(record) for record in records], map(canonical, records), fractions, seed)
 
 
 def clusters_of(records: Sequence[Record], proteins: Sequence[Record] = ()) -> NDArray[np.int32]:
@@ -202,22 +200,16 @@ def clusters_of(records: Sequence[Record], proteins: Sequence[Record] = ()) -> N
     Args:
         proteins: Their translations, one each or none at all; relatives in protein are relatives, too.
     """
-    with _store(records, proteins) as store:
-        return cluster([store], Clustering())[0]
-
-
-@contextmanager
-def _store(records: Sequence[Record], proteins: Sequence[Record] = ()) -> Iterator[MemberStore]:
-    """Give a member store of records for as long as a block lasts; they are named by their residues, so names link equals only."""
     joint = Vocabulary.joint()
     with tempfile.TemporaryDirectory() as folder:
         with MemberWriter(Path(folder) / "records", joint) as writer:
             for index, record in enumerate(records):
+                # Named by its residues, so that names link equals only.
                 writer.begin_group(canonical(record))
                 writer.add(joint.encode(record), record.modality, View.RECORD)
                 for protein in proteins[index : index + 1]:
                     writer.add(joint.encode(protein), protein.modality, View.PROTEIN)
-        yield MemberStore.open(Path(folder) / "records")
+        return cluster([MemberStore.open(Path(folder) / "records")], Clustering())[0]
 
 
 def canonical(record: Record) -> str:

@@ -26,7 +26,7 @@ from biolect.bio.sequence import Sequence as Record
 from biolect.data.document import View
 from biolect.data.shards import SPLITS, MemberWriter
 from biolect.data.similarity import components, in_common, similar_pairs
-from biolect.data.splits import draw, name_keys
+from biolect.data.splits import drawn
 from biolect.data.tally import Tally, cluster_facts
 from biolect.errors import InputError
 from biolect.files import open_input
@@ -132,7 +132,7 @@ def write_molecules(folder: Path, found: Molecules, options: PrepareOptions) -> 
     tokens = [vocabulary.encode(record) for record in found.records]
     series = components(len(tokens), similar_pairs(found.features, options.clustering.tanimoto))
     if not options.domain:
-        splits = _drawn(series, [len(ids) for ids in tokens], list(found.keys), options)
+        splits = drawn(series, [len(ids) for ids in tokens], found.keys, options.fractions, options.seed)
         groups = [("", [index], int(splits[index]), int(series[index])) for index in range(len(tokens))]
         removed = {}
     else:
@@ -150,15 +150,6 @@ def write_molecules(folder: Path, found: Molecules, options: PrepareOptions) -> 
     }
 
 
-def _drawn(labels: NDArray[np.int32], weights: Sequence[int], names: Sequence[str], options: PrepareOptions) -> NDArray[np.uint8]:
-    """Return a split for every item, whole clusters in an order that does not depend on that of the items."""
-    count = int(labels.max(initial=-1)) + 1
-    keys = np.full(count, np.iinfo(np.uint64).max, dtype=np.uint64)
-    np.minimum.at(keys, labels, name_keys(names, options.seed))
-    totals = np.bincount(labels, weights=np.asarray(weights, dtype=np.float64), minlength=count).astype(np.float64)
-    return draw(keys, totals, options.fractions)[labels]
-
-
 def _split_domains(
     found: Molecules, tokens: Sequence[NDArray[np.uint8]], series: NDArray[np.int32], options: PrepareOptions
 ) -> tuple[list[tuple[str, list[int], int, int]], dict[str, Any]]:
@@ -167,7 +158,7 @@ def _split_domains(
     members = [np.fromiter(found.domains[name], dtype=np.int64) for name in names]
     labels = _domain_clusters([np.unique(series[one]) for one in members], options.clustering.domain_overlap)
     weights = [sum(len(tokens[i]) for i in one.tolist()) for one in members]
-    splits = _drawn(labels, weights, names, options)
+    splits = drawn(labels, weights, names, options.fractions, options.seed)
     seen: set[int] = set()
     removed: dict[str, int] = dict.fromkeys(SPLITS[1:], 0)
     emptied = 0

@@ -77,13 +77,25 @@ def split(
     labels = np.concatenate(list(clusters))
     count = int(labels.max(initial=-1)) + 1
     weights = np.stack([np.bincount(c, weights=s.residues_by_group(), minlength=count) for s, c in zip(stores, clusters, strict=True)])
-    keys = np.full(count, np.iinfo(np.uint64).max, dtype=np.uint64)
-    np.minimum.at(keys, labels, np.concatenate([name_keys(_names(store), seed) for store in stores]))
+    keys = _cluster_keys(labels, (store.name_of(group) for store in stores for group in range(store.num_groups)), seed)
     chosen = np.zeros(count, dtype=np.uint8)
     for stratum in range(len(stores)):
         own = np.flatnonzero((weights.argmax(0) == stratum) & (weights.sum(0) > 0))
         chosen[own] = draw(keys[own], weights.sum(0)[own], fractions)
     return np.split(chosen[labels], _offsets(stores)[1:])
+
+
+def drawn(
+    labels: NDArray[np.integer], weights: Sequence[int], names: Iterable[str], fractions: dict[str, float], seed: int
+) -> NDArray[np.uint8]:
+    """Return the split of every item, whole clusters in an order that does not depend on that of the items."""
+    return draw(_cluster_keys(labels, names, seed), np.bincount(labels, weights=np.asarray(weights, dtype=np.float64)), fractions)[labels]
+
+
+def _cluster_keys(labels: NDArray[np.integer], names: Iterable[str], seed: int) -> NDArray[np.uint64]:
+    keys = np.full(int(labels.max(initial=-1)) + 1, np.iinfo(np.uint64).max, dtype=np.uint64)
+    np.minimum.at(keys, labels, name_keys(names, seed))
+    return keys
 
 
 def draw(keys: NDArray[np.uint64], weights: NDArray[np.float64], fractions: dict[str, float]) -> NDArray[np.uint8]:
@@ -174,10 +186,6 @@ def _offsets(stores: Sequence[MemberStore]) -> list[int]:
 
 def _key(text: bytes) -> int:
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
-
-
-def _names(store: MemberStore) -> Iterator[str]:
-    return (store.name_of(group) for group in range(store.num_groups))
 
 
 def _keys(store: MemberStore) -> Iterator[tuple[int, int]]:
