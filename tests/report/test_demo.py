@@ -1,6 +1,7 @@
 import pytest
 
-from biolect.report.demo import _against_markov, _learned, judged, told
+from biolect.report.demo import _against_markov, _learned
+from biolect.report.page import judged, told
 
 
 def translation(own: float, alone: float, foreign: float, spread: float) -> dict:

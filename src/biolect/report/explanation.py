@@ -8,14 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biolect.figures.panels import bars, heat_maps, lines
-from biolect.report.fusion import judged, told
-from biolect.report.page import Section, write_page
+from biolect.report.page import Section, judged, said, told, write_page
 
-INTRO = (
-    "Shapley values say what each stream adds, averaged over all orders in which streams could be added; they sum to the answer minus "
-    "that without any stream. Shares of codons come from integrated gradients and sum to the answer minus that for empty vectors. "
-    "They explain the model, not biology: a model that is wrong is explained just as well. Read the section on faithfulness first."
-)
 _SHOWN = 15
 
 
@@ -28,15 +22,13 @@ def write_report(output: Path, found: Mapping[str, Any], shares: Mapping[str, ND
     """
     faith = found["faithfulness"]
     unit = "change of log probability (nats)" if found["unit"] == "nats" else f"change of {found['target']}"
-    words = judged(faith["interval"], "moves more", "moves less", "does not move more")
-    findings = [
-        f"Deleting the codons with the largest shares, the answer {words} than when codons are deleted at random: "
-        f"area between both curves {told(faith['gap'], faith['interval'])} (in {found['unit']}, over the share of codons deleted).",
-        *(f"{name}: mean absolute Shapley value {told(one['shapley'], one['interval'])}." for name, one in found["modalities"].items()),
-    ]
+    gap = (faith["gap"], *faith["interval"])
+    words = judged(gap, "moves more", "moves less", "does not move more")
+    findings = [said("explanation.deleted", words=words, gap=told(gap, 3), unit=found["unit"])]
+    worth = {name: (one["shapley"], *one["interval"]) for name, one in found["modalities"].items()}
+    findings += [f"{name}: mean absolute Shapley value {told(one, 3)}." for name, one in worth.items()]
     deleted = {name: [(faith["fractions"], faith[name])] for name in ("by share", "at random")}
     streams = list(found["modalities"])
-    worth = {"Shapley": [(one["shapley"], *one["interval"]) for one in found["modalities"].values()]}
     profile = {name: [(np.linspace(0, 100, len(values)).tolist(), values)] for name, values in found["profile"].items()}
     rows = [("codon", "residue", "count", "mean share", *streams)]
     rows += [
@@ -55,7 +47,7 @@ def write_report(output: Path, found: Mapping[str, Any], shares: Mapping[str, ND
             "modalities",
             "Modalities",
             f"The model is '{found['arm']}', asked about {found['records']:,} records.",
-            bars(streams, worth, f"Mean absolute {unit}", "Stream"),
+            bars(streams, {"Shapley": list(worth.values())}, f"Mean absolute {unit}", "Stream"),
             "Shapley values with intervals over records.",
         ),
         Section("patterns", "Codons of the genetic code", f"The {_SHOWN} with the largest mean shares.", rows=rows),
@@ -68,7 +60,7 @@ def write_report(output: Path, found: Mapping[str, Any], shares: Mapping[str, ND
         ),
         *_maps(shares, streams, unit),
     ]
-    write_page(output / "report.html", f"Why the model predicts {found['target']} as it does", INTRO, findings, parts)
+    write_page(output / "report.html", f"Why the model predicts {found['target']} as it does", said("explanation.intro"), findings, parts)
 
 
 def _maps(shares: Mapping[str, NDArray[np.float64]], streams: list[str], unit: str) -> list[Section]:

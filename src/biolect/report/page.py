@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from biolect.figures.style import save
 from biolect.files import atomic_path
@@ -35,6 +38,27 @@ class Section:
     caption: str = ""
     rows: Sequence[Sequence[str]] = ()
     letters: str = ""
+
+
+def said(part: str, **values: Any) -> str:
+    """Return the words of a part of a page, as they stand in `words.yaml`, with values put in."""
+    return _words()[part].format(**values)
+
+
+@cache
+def _words() -> dict[str, str]:
+    return yaml.safe_load((resources.files("biolect.report") / "words.yaml").read_text(encoding="utf-8"))
+
+
+def told(estimate: Sequence[float], digits: int = 2) -> str:
+    """Return a value with its interval in brackets."""
+    value, low, high = (f"{number:.{digits}f}" for number in estimate)
+    return f"{value} [{low}, {high}]"
+
+
+def judged(estimate: Sequence[float], above: str, below: str, unclear: str) -> str:
+    """Return the words that the interval of a difference allows."""
+    return above if estimate[1] > 0 else below if estimate[2] < 0 else unclear
 
 
 def write_page(path: Path, title: str, intro: str, findings: Sequence[str], sections: Sequence[Section]) -> dict[str, list[str]]:
