@@ -80,6 +80,10 @@ class Common:
     quiet: bool = False
     skip_bad: bool = False
 
+    def given(self, *names: str) -> dict[str, Any]:
+        """Return some of the flags by name, without those that were left open."""
+        return {name: value for name in names if (value := getattr(self, name)) not in (None, "auto")}
+
     def need_model(self) -> str:
         """Return the model's address. Raises ConfigError if there is none."""
         if self.model is None:
@@ -161,8 +165,7 @@ class Common:
 
     def _place(self, usual: Literal["float32", "bfloat16"]) -> dict[str, Any]:
         placement = (replace(self, dtype=usual) if self.dtype == "auto" else self).placement()
-        budget = {} if self.batch_tokens is None else {"batch_tokens": self.batch_tokens}
-        return {"device": placement.device, "dtype": placement.dtype} | budget
+        return {"device": placement.device, "dtype": placement.dtype} | self.given("batch_tokens")
 
     @contextmanager
     def progress(self, label: str, total: float | None = None) -> Iterator[Callable[[float], None]]:

@@ -49,19 +49,12 @@ def finetune(
     from biolect.train.tuner import FinetuneConfig
 
     output = common.need_folder(resumes=True)
-    columns = asdict(table) | ({} if common.seed is None else {"seed": common.seed})
-    flags = {
-        "seed": common.seed,
-        "lora": lora,
-        "batch_tokens": common.batch_tokens,
-        "dtype": None if common.dtype == "auto" else common.dtype,
-    }
-    asked = {"data": data, "model": common.need_model(), "columns": columns, "strands": strands}
-    config = FinetuneConfig.from_dict(asked | {key: value for key, value in flags.items() if value is not None}).override(assignments)
+    asked = {"data": data, "model": common.need_model(), "columns": asdict(table) | common.given("seed"), "strands": strands, "lora": lora}
+    config = FinetuneConfig.from_dict(asked | common.given("seed", "batch_tokens", "dtype")).override(assignments)
     if common.dry_run:
         return finish({"would_run": config.to_dict(), "would_write": output}, common=common)
     common.placement()
-    where = {"resume": common.resume, "overwrite": common.overwrite, "device": common.device, "allow_leakage": allow_leakage}
+    how = common.given("resume", "overwrite", "device")
     with common.progress("finetune") as advance:
-        result = run(config, output, **where, advance=advance)
+        result = run(config, output, **how, allow_leakage=allow_leakage, advance=advance)
     return finish(result, result.pop("refused"), common)

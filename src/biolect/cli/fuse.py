@@ -79,7 +79,7 @@ def fuse(
     output = common.need_folder(resumes=True)
     named = {} if encoders is None else {"encoders": _parted(encoders)}
     stands = asdict(columns)
-    asked = stands | {"kind": stands.pop("task")} | ({} if common.seed is None else {"seed": common.seed})
+    asked = stands | {"kind": stands.pop("task")} | common.given("seed")
     config = (mrna_fusion if recipe == "paper" else mrna_fusion_tiny)(
         table, columns.target, columns=asked, fuser=fuser, seeds=seeds, **named
     ).override(assignments)
@@ -87,7 +87,7 @@ def fuse(
         return finish({"would_run": config.to_dict(), "would_write": output}, common=common)
     placement = common.placement()
     choice = Choice(device=placement.device, accepts_licence=allow.accept_licence)
-    where = {"resume": common.resume, "overwrite": common.overwrite, "allow_leakage": allow.allow_leakage, "threads": placement.threads}
+    where = common.given("resume", "overwrite") | {"allow_leakage": allow.allow_leakage, "threads": placement.threads}
     with common.progress("embed") as embedded, common.progress("steps") as steps:
         result = run(config, output, choice=choice, **where, advance={"embedded": embedded, "steps": steps})
     write_report(output, result, read_curves(output), columns.target)

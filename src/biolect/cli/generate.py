@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from biolect.bio.sequence import Modality
+from biolect.bio.sequence import Sequence as BioSequence
 from biolect.cli.common import DEFAULTS, POSITIVE, WHOLE, Common, finish, say
 from biolect.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from biolect.bio.sequence import Modality
-    from biolect.bio.sequence import Sequence as BioSequence
     from biolect.infer.generate import Generation
     from biolect.infer.reader import Reader
 
@@ -85,7 +85,6 @@ def generate(
         count: How many samples.
     """
     from biolect.bio.io import smiles, write_fasta, write_smiles
-    from biolect.bio.sequence import Modality
     from biolect.infer.generate import Sampling, quality
     from biolect.infer.prompt_file import read_prompt
 
@@ -128,8 +127,6 @@ def generate(
 
 def _chosen(reader: Reader, modality: str | None) -> Modality:
     """Return what to draw: what was asked for, the only modality that the model reads, or protein."""
-    from biolect.bio.sequence import Modality
-
     read = list(filter(reader.model.vocabulary.reads, Modality))
     return Modality(modality or (read[0] if len(read) == 1 else "protein"))
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from biolect.bio.sequence import Modality
 from biolect.cli.common import DEFAULTS, Common, finish
-from biolect.errors import CheckpointError, InputError
-from biolect.files import sha256
+from biolect.errors import InputError
+from biolect.files import read_json, sha256
 
 if TYPE_CHECKING:
     from biolect.bio.io import Refusal
     from biolect.models.language_model import LanguageModel
-
-RESIDUES = tuple(Modality)
 
 
 def info(thing: str | None = None, *, common: Common = DEFAULTS) -> int:
@@ -69,15 +66,8 @@ def _folder(folder: Path) -> dict[str, Any]:
     if (folder / "corpus.json").is_file():
         return _corpus(folder)
     if (folder / "run.json").is_file():
-        return {"kind": "output", **_read_json(folder / "run.json")}
+        return {"kind": "output", **read_json(folder / "run.json")}
     raise InputError(f"'{folder}' is no model, run or corpus. Pass a folder that biolect wrote, or a file inside it.")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"'{path}' is damaged: {error}. Copy the folder again, whole.") from None
 
 
 def _model(folder: Path) -> dict[str, Any]:
@@ -123,7 +113,7 @@ def _run(folder: Path) -> dict[str, Any]:
 
     config = resolve(str(folder))
     record = folder / "run.json"
-    done = _read_json(record) if record.is_file() else {}
+    done = read_json(record) if record.is_file() else {}
     state = {"finished": True, **done.get("report", {})} if done else {"finished": False}
     return {"kind": "run", "recipe": config.name, **_shape(config.model, config.context_tokens), **state}
 
@@ -132,7 +122,7 @@ def _finetuned(folder: Path) -> dict[str, Any]:
     from biolect.infer.predict import Finetuned
 
     task = Finetuned.load(folder).task
-    return _model(folder / "model") | {"kind": "finetuned", "task": task.to_dict(), **_read_json(folder / "run.json").get("report", {})}
+    return _model(folder / "model") | {"kind": "finetuned", "task": task.to_dict(), **read_json(folder / "run.json").get("report", {})}
 
 
 def _corpus(folder: Path) -> dict[str, Any]:
@@ -143,7 +133,7 @@ def _corpus(folder: Path) -> dict[str, Any]:
         name: {
             "groups": store.num_groups,
             "members": store.num_members,
-            "tokens": {str(m): store.total_tokens(m) for m in RESIDUES if store.total_tokens(m) or m is not Modality.MOLECULE},
+            "tokens": {str(m): store.total_tokens(m) for m in Modality if store.total_tokens(m) or m is not Modality.MOLECULE},
         }
         for name, store in corpus.collections.items()
     }
@@ -158,7 +148,7 @@ def _file(path: Path, refused: list[Refusal]) -> dict[str, Any]:
     facts: dict[str, Any] = {"kind": "file", "format": str(format_name), "bytes": path.stat().st_size, "sha256": sha256(path)}
     if format_name in (io.Format.GFF3, io.Format.GTF, io.Format.TEXT):
         return facts
-    residues = dict.fromkeys(map(str, RESIDUES), 0)
+    residues = dict.fromkeys(map(str, Modality), 0)
     records = 0
     for record in io.read_records(path):
         if isinstance(record, io.Refusal):

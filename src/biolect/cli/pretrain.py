@@ -24,20 +24,13 @@ def pretrain(
     output = common.need_folder(resumes=True)
     config = resolve(recipe)
     config = config.scaled(tokens) if tokens is not None else config
-    flags = {"seed": common.seed, "batch_tokens": common.batch_tokens, "dtype": None if common.dtype == "auto" else common.dtype}
-    config = config.override([*(f"{key}={value}" for key, value in flags.items() if value is not None), *assignments])
+    flags = common.given("seed", "batch_tokens", "dtype")
+    config = config.override([*(f"{key}={value}" for key, value in flags.items()), *assignments])
     if common.dry_run:
         return finish({"would_run": config.to_dict(), "parameters": config.model.build().num_parameters}, common=common)
     precision = training_dtype(config.dtype, choose(common.device).device)
     replace(common, dtype="bfloat16" if precision == "bfloat16" else "float32").placement()
+    how = common.given("resume", "overwrite", "device")
     with common.progress(f"pretrain {config.name}", config.total_tokens) as advance:
-        result = run(
-            config,
-            output,
-            resume=common.resume,
-            overwrite=common.overwrite,
-            device=common.device,
-            allow_leakage=allow_leakage,
-            advance=advance,
-        )
+        result = run(config, output, **how, allow_leakage=allow_leakage, advance=advance)
     return finish(result, common=common)

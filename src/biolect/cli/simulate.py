@@ -1,6 +1,6 @@
 """`biolect simulate`: toy data with known truth, in the formats of the real thing."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from biolect.cli.common import DEFAULTS, WHOLE, Common, finish
 
@@ -31,17 +31,13 @@ def simulate(
     folder = common.need_folder()
     if common.dry_run:
         return finish({"files": [], "would_write": folder}, common=common)
+    sizes: dict[str, Any] = {
+        "genomes": {"genes": genes, "families": families},
+        "expression": {"genes": genes, "families": families},
+        "molecules": {"domains": domains, "members": members},
+        "families": {"families": families, "members": members},
+    }[what]
     seed = common.seed or 0
-    if what == "genomes":
-        simulate.genomes(folder, seed=seed, num_genes=genes, num_families=families)
-        files.write_run_json(folder, seed=seed, kind=what, genes=genes, families=families)
-    elif what == "expression":
-        simulate.expression(folder, seed=seed, num_genes=genes, num_families=families)
-        files.write_run_json(folder, seed=seed, kind=what, genes=genes, families=families)
-    elif what == "molecules":
-        simulate.molecules(folder, seed=seed, num_domains=domains, num_members=members)
-        files.write_run_json(folder, seed=seed, kind=what, domains=domains, members=members)
-    else:
-        simulate.families(folder, seed=seed, num_families=families, num_members=members)
-        files.write_run_json(folder, seed=seed, kind=what, families=families, members=members)
+    getattr(simulate, what)(folder, seed=seed, **{f"num_{name}": size for name, size in sizes.items()})
+    files.write_run_json(folder, seed=seed, kind=what, **sizes)
     return finish({"files": sorted(folder.iterdir())}, common=common)

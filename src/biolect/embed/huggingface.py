@@ -62,7 +62,8 @@ class HuggingFaceEncoder(TokenEncoder):
     @cached_property
     def digest(self) -> str:
         """Sha256 over weights, tokenizer, config and everything that was chosen."""
-        return weights_digest(self.model, self.model.config.to_json_string(), sorted(self.tokenizer.get_vocab().items()), self.chosen)
+        known = sorted(self.tokenizer.get_vocab().items())
+        return weights_digest(self.model.state_dict(), self.model.config.to_json_string(), known, self.chosen)
 
     def _spelling(self, modality: Modality) -> tuple[str, bool] | None:
         """Return what stands between letters, and whether T and U are exchanged, so that each has a token; None if nothing helps."""

@@ -92,7 +92,7 @@ class FamilyEncoder(TokenEncoder):
     def digest(self) -> str:
         """Sha256 over weights, their precision, vocabulary and everything that was chosen."""
         own = self.family.name, self.family.vocabulary, (*self.chosen, self.window_unit)
-        return weights_digest(self.model, self.model.config.to_yaml(), *own)
+        return weights_digest(self.model.state_dict(), self.model.config.to_yaml(), *own)
 
     @cached_property
     def _ids(self) -> dict[str, int]:

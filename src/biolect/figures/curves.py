@@ -45,14 +45,8 @@ def learning_curves(
         left.plot([t / unit for t in curve.tokens], curve.values, color=_color(modality, index), marker="o", markersize=3, label=modality)
     for index, ((modality, member), curve) in enumerate(by_member.items()):
         label = f"{modality}, {_MEMBER_WORDS[member]}"
-        right.plot(
-            [t / unit for t in curve.tokens],
-            curve.values,
-            color=_color(modality, index),
-            linestyle=MEMBER_LINES[member],
-            marker=".",
-            label=label,
-        )
+        tokens, style = [t / unit for t in curve.tokens], MEMBER_LINES[member]
+        right.plot(tokens, curve.values, color=_color(modality, index), linestyle=style, marker=".", label=label)
     for panel, heading in ((left, "alone"), (right, "by place in the document")):
         _phases(panel, {name: end / unit for name, end in phase_ends.items()})
         panel.set_xlabel(f"Tokens seen ({word})" if word else "Tokens seen")

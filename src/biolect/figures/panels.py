@@ -36,18 +36,10 @@ def bars(groups: Sequence[str], series: Mapping[str, Sequence[Estimate]], quanti
         panel.bar(places, value, 0.92 * width, color=_FILLS[index % len(_FILLS)], label=name, edgecolor="#444444")
         panel.errorbar(places, value, np.abs([value - low, high - value]), fmt="none", ecolor="#333333", capsize=3, linewidth=1)
         for place, top, number in zip(places, np.maximum(value, high), value, strict=True):
-            panel.annotate(
-                f"{number:.2f}" if abs(number) >= 0.1 else f"{number:.2g}",
-                (place, top),
-                (0, 2),
-                textcoords="offset points",
-                ha="center",
-                fontsize=8,
-            )
+            text = f"{number:.2f}" if abs(number) >= 0.1 else f"{number:.2g}"
+            panel.annotate(text, (place, top), (0, 2), textcoords="offset points", ha="center", fontsize=8)
     panel.set_xticks(np.arange(len(groups)), list(groups))
-    panel.set_xlabel(grouping)
-    panel.set_ylabel(quantity)
-    panel.set_ylim(0, 1.1 * panel.get_ylim()[1])
+    panel.set(xlabel=grouping, ylabel=quantity, ylim=(0, 1.1 * panel.get_ylim()[1]))
     figure.legend(loc="outside upper center", ncols=len(series), frameon=False, fontsize=8)
     return figure
 
@@ -80,8 +72,7 @@ def heat_maps(
         panel.set_xticks([i for i, name in enumerate(columns) if name], [name for name in columns if name], fontsize=7, rotation=90)
         panel.set_yticks(range(len(rows)), list(rows), fontsize=7)
         panel.set_title(title, fontsize=10)
-        panel.set_xlabel(labels[0])
-        panel.set_ylabel(labels[1])
+        panel.set(xlabel=labels[0], ylabel=labels[1])
         panel.grid(visible=False)
         figure.colorbar(image, ax=panel, label=labels[2], pad=0.01)
     return figure
@@ -121,8 +112,7 @@ def cloud(x: NDArray[np.floating], y: NDArray[np.floating], labels: tuple[str, s
     panel.plot(x, y, ".", color=OTHERS[0], alpha=0.5, markersize=4)
     ends = [min(x.min(), y.min()), max(x.max(), y.max())]
     panel.plot(ends, ends, color="#333333", linestyle=":", linewidth=1)
-    panel.set_xlabel(labels[0])
-    panel.set_ylabel(labels[1])
+    panel.set(xlabel=labels[0], ylabel=labels[1])
     panel.set_title(title, fontsize=10)
     return figure
 
@@ -138,7 +128,6 @@ def lines(curves: Mapping[str, Sequence[tuple[Sequence[float], Sequence[float]]]
     for index, (name, several) in enumerate(curves.items()):
         for number, (x, y) in enumerate(several):
             panel.plot(x, y, color=f"C{index % 10}", linewidth=1, alpha=0.8, label=name if number == 0 else None)
-    panel.set_xlabel(labels[0])
-    panel.set_ylabel(labels[1])
+    panel.set(xlabel=labels[0], ylabel=labels[1])
     panel.legend(frameon=False, fontsize=7, ncols=2)
     return figure

@@ -22,14 +22,8 @@ def prompt_curves(numbers: Sequence[int], curves: Mapping[str, Mapping[str, Sequ
     for panel, (rule, conditions) in zip(panels, curves.items(), strict=False):
         for color, (condition, points) in zip((*COLORS.values(), *OTHERS), conditions.items(), strict=False):
             panel.plot(range(len(numbers)), [value for value, _ in points], color=color, marker="o", markersize=3, label=condition)
-            panel.fill_between(
-                range(len(numbers)),
-                [low for _, (low, _) in points],
-                [high for _, (_, high) in points],
-                color=color,
-                alpha=0.12,
-                linewidth=0,
-            )
+            low, high = zip(*(interval for _, interval in points), strict=True)
+            panel.fill_between(range(len(numbers)), low, high, color=color, alpha=0.12, linewidth=0)
         panel.axhline(0.5, color="#999999", linewidth=0.8, linestyle=":")
         panel.set_xticks(range(len(numbers)), [str(number) for number in numbers])
         panel.set_xlabel("Demonstrations")

@@ -1,6 +1,5 @@
 """Downloads that survive broken transfers and never leave a damaged file under its final name."""
 
-import hashlib
 import http.client
 import os
 import socket
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from biolect.errors import DownloadError
 from biolect.files.reading import BLOCK_BYTES
-from biolect.files.writing import atomic_path, sha256
+from biolect.files.writing import atomic_path, file_digest, sha256
 
 _BUSY = (429, 500, 502, 503, 504)
 _BROKEN = (http.client.HTTPException, ConnectionError, TimeoutError)
@@ -138,15 +137,10 @@ def _persist(transfer: _Transfer, retries: int, pause_seconds: float) -> None:
 
 
 def _verified(path: Path, what: str, sha256_expected: str | None, md5_expected: str | None, advice: str) -> str:
-    digest = sha256(path)
-    if sha256_expected and digest != sha256_expected.lower():
-        raise DownloadError(f"{what} is damaged or another version: sha256 is {digest}, but {sha256_expected} was expected. {advice}")
-    if md5_expected:
-        with open(path, "rb") as stream:
-            found = hashlib.file_digest(stream, "md5").hexdigest()
-        if found != md5_expected.lower():
-            raise DownloadError(f"{what} is damaged or another version: md5 is {found}, but {md5_expected} was expected. {advice}")
-    return digest
+    for kind, expected in (("sha256", sha256_expected), ("md5", md5_expected)):
+        if expected and (found := file_digest(path, kind)) != expected.lower():
+            raise DownloadError(f"{what} is damaged or another version: {kind} is {found}, but {expected} was expected. {advice}")
+    return sha256(path)
 
 
 @contextmanager

@@ -1,13 +1,14 @@
 """Reading: plain or gzip by content, from a path or from standard input."""
 
 import io
+import json
 import os
 import sys
 import zlib
 from pathlib import Path
 from typing import Any, cast
 
-from biolect.errors import InputError
+from biolect.errors import CheckpointError, InputError
 
 BLOCK_BYTES = 1 << 18
 """Bytes read at once: small enough that several passes over a block stay in the cache."""
@@ -122,6 +123,14 @@ def open_input(path: str | Path, *, text: bool = True) -> io.BufferedReader:
         stream.close()
         raise
     return stream
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return plain data by name, as it was written. Raises CheckpointError if the file is damaged."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"'{path}' is damaged: {error}. Copy the folder again, whole.") from None
 
 
 def check_text(head: bytes, name: str) -> None:

@@ -126,5 +126,10 @@ def sha256(path: str | Path) -> str:
     if path.is_dir():
         lines = [f"{p.relative_to(path).as_posix()} {sha256(p)}" for p in sorted(path.rglob("*")) if p.is_file()]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return file_digest(path, "sha256")
+
+
+def file_digest(path: Path, kind: str) -> str:
+    """Return a digest of a file's bytes as hex, by the name of its algorithm."""
     with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hashlib.file_digest(stream, kind).hexdigest()

@@ -3,15 +3,12 @@
 One safetensors file: the state, the logits after it, the prompt's own tokens, and which model read it.
 """
 
-import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from biolect.bio.sequence import Modality
 from biolect.data.document import Member
@@ -20,6 +17,7 @@ from biolect.files import atomic_path, open_input
 from biolect.infer.prompt import Context, Prompt
 from biolect.infer.reader import Reader
 from biolect.models import checkpoint
+from biolect.models.language_model import weights_digest
 
 ENDING = ".safetensors"
 _KEY, _DIGEST = "biolect context", "sha256"
@@ -49,7 +47,7 @@ def save_context(path: Path | str, reader: Reader, prompt: Prompt, names: list[s
     }
     text = json.dumps(facts)
     with atomic_path(path) as temporary:
-        checkpoint.write_tensors(temporary, tensors, {_KEY: text, _DIGEST: _digest(text, tensors)})
+        checkpoint.write_tensors(temporary, tensors, {_KEY: text, _DIGEST: weights_digest(tensors, text)})
 
 
 def load_context(path: Path | str, reader: Reader) -> tuple[Prompt, list[str]]:
@@ -63,7 +61,7 @@ def load_context(path: Path | str, reader: Reader) -> tuple[Prompt, list[str]]:
     tensors, metadata = checkpoint.read_tensors(Path(path)), checkpoint.read_metadata(Path(path))
     if _KEY not in metadata:
         raise CheckpointError(f"'{path}' is no saved context. Give one that --save-context wrote, or a file of records.")
-    if metadata.get(_DIGEST) != _digest(metadata[_KEY], tensors):
+    if metadata.get(_DIGEST) != weights_digest(tensors, metadata[_KEY]):
         raise CheckpointError(f"'{path}' is damaged: what it holds is not what was saved. Copy it again, whole.")
     facts = json.loads(metadata[_KEY])
     if facts["model"] != reader.model.digest(reader.grammar.to_yaml()):
@@ -78,12 +76,3 @@ def load_context(path: Path | str, reader: Reader) -> tuple[Prompt, list[str]]:
     logits = tensors.pop("logits").to(reader.model.device)
     state = reader.model.backbone.state_of({name.removeprefix("state/"): tensor for name, tensor in tensors.items()})
     return replace(prompt, read=Context(state, logits, prompt.num_tokens(reader.grammar))), facts["names"]
-
-
-def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
-    """Return the sha256 over facts and tensors: a state with wrong bits goes on to wrong numbers without a sign of it."""
-    summed = hashlib.sha256(text.encode())
-    for name, tensor in sorted(tensors.items()):
-        summed.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        summed.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return summed.hexdigest()

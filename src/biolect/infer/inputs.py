@@ -30,14 +30,9 @@ _SIDES = {"cds": View.CDS, "locus": View.LOCUS, "transcript": View.TRANSCRIPT, "
 
 def view_of(reader: Reader, gene: Gene, view: View) -> Member:
     """Return one side of a gene as a member; on shared gene coordinates where the gene's map is exact."""
-    sequences = {
-        View.CDS: lambda: gene.coding_sequence,
-        View.LOCUS: lambda: gene.locus,
-        View.TRANSCRIPT: lambda: gene.transcript,
-        View.PROTEIN: lambda: gene.protein,
-    }
+    sequence: Sequence = gene.coding_sequence if view is View.CDS else getattr(gene, view.value)
     runs = () if why_not_paired(gene) else gene.coordinates(view.value)  # pyright: ignore[reportArgumentType] -- genes have no view record
-    return reader.member(sequences[view](), runs, view)
+    return reader.member(sequence, runs, view)
 
 
 def read_queries(reader: Reader, path: str, given: str | None = None) -> Iterator[Query | Refusal]:
@@ -95,9 +90,8 @@ def _gene_queries(reader: Reader, path: str, side: View) -> Iterator[Query | Ref
             if len(partner) and len(member):
                 yield Query(record.name, member, partner, path)
             else:
-                yield Refusal(
-                    record.name, path, f"The gene has no {asked if len(partner) else side} to read. Leave it out, or score it alone."
-                )
+                missing = asked if len(partner) else side
+                yield Refusal(record.name, path, f"The gene has no {missing} to read. Leave it out, or score it alone.")
 
 
 def _table_queries(reader: Reader, path: str, given: str) -> Iterator[Query | Refusal]:

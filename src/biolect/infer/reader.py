@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import torch
@@ -26,22 +26,13 @@ from biolect.infer.prompt import Context, Prompt, write
 from biolect.models import checkpoint
 from biolect.models.language_model import LanguageModel
 from biolect.models.resolve import resolve
+from biolect.objectives.infill import Infilled
 from biolect.objectives.loss import token_losses
 from biolect.tokens.rendered import Rendered
 from biolect.values import Segment
 
 BATCH_TOKENS = 4_096
 Strands = Literal["one", "both"]
-
-
-class Written(Protocol):
-    """A document to be read: token ids and where they stand."""
-
-    @property
-    def token_ids(self) -> NDArray[np.uint8]: ...  # noqa: D102
-
-    @property
-    def positions(self) -> NDArray[np.int32]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -129,7 +120,7 @@ class Reader:
         return replace(prompt, read=self.prefill(self.write(prompt), prompt.num_tokens(self.grammar)))
 
     @torch.inference_mode()
-    def prefill(self, rendered: Written, num_tokens: int, start: Context | None = None) -> Context:
+    def prefill(self, rendered: Rendered | Infilled, num_tokens: int, start: Context | None = None) -> Context:
         """Read the first tokens of a written document once, to be reused.
 
         Args:

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from biolect.errors import CheckpointError
-from biolect.files import atomic_path, sha256
+from biolect.files import atomic_path, read_json, sha256
 from biolect.models.language_model import LanguageModel
 from biolect.tokens.vocabulary import Vocabulary
 
@@ -83,7 +83,7 @@ def load(folder: Path | str, *, device: torch.device | str = "cpu", dtype: torch
 def read_facts(folder: Path) -> dict[str, Any]:
     """Return the provenance of a model folder; empty where none was written."""
     path = Path(folder) / "provenance.json"
-    return _read_json(path) if path.is_file() else {}
+    return read_json(path) if path.is_file() else {}
 
 
 def check_vocabulary(folder: Path, vocabulary: Vocabulary) -> None:
@@ -95,19 +95,12 @@ def check_vocabulary(folder: Path, vocabulary: Vocabulary) -> None:
     path = folder / "vocabulary.json"
     if not path.is_file():
         raise CheckpointError(f"'{folder}' lacks vocabulary.json, so its token ids cannot be trusted. Copy the folder again, whole.")
-    found = _read_json(path)
+    found = read_json(path)
     if found.get("digest") != vocabulary.digest:
         raise CheckpointError(
             f"This checkpoint was trained with vocabulary '{found.get('name')}' ({len(found.get('tokens', ()))} tokens); the model has "
             f"'{vocabulary.name}' ({len(vocabulary)}). Give it what was made with its own vocabulary."
         )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f"'{path}' is damaged: {error}. Copy the folder again, whole.") from None
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
@@ -184,7 +177,7 @@ def read_outside(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     tensors: dict[str, Tensor] = {}
     for part in parts:
         tensors |= read_tensors(part)
-    return _read_json(folder / "config.json"), tensors or read_pickled(folder / "pytorch_model.bin")
+    return read_json(folder / "config.json"), tensors or read_pickled(folder / "pytorch_model.bin")
 
 
 def _plain_card(model: LanguageModel, facts: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ of theirs mixes the two before the head, so this is the same network without tha
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Literal, Self
 
 import numpy as np
@@ -34,12 +35,12 @@ from biolect.models.xlstm import XLSTM
 from biolect.tokens.vocabulary import Vocabulary
 
 
-def weights_digest(model: nn.Module, *words: object) -> str:
-    """Return the sha256 over words, weights and their names."""
+def weights_digest(weights: Mapping[str, Tensor], *words: object) -> str:
+    """Return the sha256 over words, tensors and their names: wrong bits go on to wrong numbers without a sign of it."""
     summed = hashlib.sha256("".join(map(str, words)).encode())
-    for name, weight in sorted(model.state_dict().items()):
+    for name, weight in sorted(weights.items()):
         summed.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
-        summed.update(weight.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+        summed.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return summed.hexdigest()
 
 
@@ -104,7 +105,7 @@ class LanguageModel(nn.Module):
 
     def digest(self, *words: object) -> str:
         """Return the sha256 over config, vocabulary, weights and further words; equal digests mean equal answers."""
-        return weights_digest(self, self.config.to_yaml(), self.vocabulary.digest, *words)
+        return weights_digest(self.state_dict(), self.config.to_yaml(), self.vocabulary.digest, *words)
 
     @property
     def device(self) -> torch.device:

@@ -5,7 +5,6 @@ feed-forward and everything else the paper leaves open are ours. The published s
 budgets only if a step holds twice the stated batch; the tokens are taken as true.
 """
 
-from collections.abc import Mapping
 from typing import Literal
 
 from biolect.errors import ConfigError
@@ -25,13 +24,12 @@ _PASSES = {"nano": 1, "micro": 4, "mini": 8, "110m": 128, "270m": 64}
 _CONTEXT = 1_024
 
 
-def bsm(size: str, arm: Literal["published", "tuned"] = "published", corpora: Mapping[str, str] | None = None) -> RunConfig:
+def bsm(size: str, arm: Literal["published", "tuned"] = "published") -> RunConfig:
     """Return the three rounds in full, 271.9 billion tokens; `scaled` makes them shorter.
 
     Args:
         size: nano, micro, mini, 110m or 270m.
         arm: Learning rates as published, or 30 times that.
-        corpora: Folders by name; without them the run cannot start until they are set.
 
     Raises:
         ConfigError: If there is no such size.
@@ -57,7 +55,7 @@ def bsm(size: str, arm: Literal["published", "tuned"] = "published", corpora: Ma
     return RunConfig(
         name=f"bsm-{size}",
         model=LanguageModel.Config(backbone=backbone),
-        corpora=Folders(folders=dict(corpora or {})),
+        corpora=Folders(),
         phases=phases,
         unique_tokens=UNIQUE_TOKENS,
         context_tokens=_CONTEXT,
@@ -69,12 +67,12 @@ def bsm(size: str, arm: Literal["published", "tuned"] = "published", corpora: Ma
     )
 
 
-def bsm_small(size: Literal["nano", "micro", "mini"], corpora: Mapping[str, str] | None = None) -> RunConfig:
+def bsm_small(size: Literal["nano", "micro", "mini"]) -> RunConfig:
     """Return a size of ours on the tuned arm, over as many tokens as such a model is worth.
 
     Shares of rounds and repetition of sources are those of the full run.
     """
-    return bsm(size, "tuned", corpora).scaled({"nano": 20_000_000, "micro": 4 * BILLION, "mini": 4 * BILLION}[size])
+    return bsm(size, "tuned").scaled({"nano": 20_000_000, "micro": 4 * BILLION, "mini": 4 * BILLION}[size])
 
 
 def bsm_tiny() -> RunConfig:

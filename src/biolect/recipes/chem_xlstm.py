@@ -6,7 +6,6 @@ published runs end by patience. Molecules of a domain are joined by a separator 
 published model uses the dot that also stands between the parts of a salt.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from biolect.data.document import Grammar
@@ -32,13 +31,12 @@ def _run(name: str, backbone: XLSTM.Config, mixture: dict[str, float], tokens: i
     )
 
 
-def chem_xlstm(in_context: bool = False, corpora: Mapping[str, str] | None = None) -> RunConfig:
+def chem_xlstm(in_context: bool = False) -> RunConfig:
     """Return a run of the published size.
 
     Args:
         in_context: Domains, their molecules in an order of its own every time: rows of 2,048 tokens, 32 to a step.
             Otherwise molecules alone: 20 passes over 1.9 million, some 1,024 of them to a step.
-        corpora: Folders by name; without them the run cannot start until they are set.
     """
     rows, context = (32, 2_048) if in_context else (512, 100)
     tokens = 1_000_000_000 if in_context else 20 * 1_900_000 * MOLECULE_TOKENS
@@ -49,7 +47,7 @@ def chem_xlstm(in_context: bool = False, corpora: Mapping[str, str] | None = Non
         {"domains" if in_context else "single": 1.0},
         tokens,
         {"learning_rate": (1e-3, 0.0), "warmup_tokens": warmup},
-        corpora=Folders(folders=dict(corpora or {})),
+        corpora=Folders(),
         context_tokens=context,
         batch_tokens=rows * context,
         accumulation=4 if in_context else 1,

@@ -5,7 +5,6 @@ Source: arXiv:2411.04165; sizes and settings after the published scripts, which 
 test split, and random letters come from the whole vocabulary; here they do not.
 """
 
-from collections.abc import Mapping
 from typing import Literal
 
 from biolect.data.document import Grammar
@@ -25,12 +24,11 @@ both`, post-hoc conjoining); `shared` reads both with the same weights; `causal`
 _STEP_TOKENS, _STEPS, _PASSES = 1 << 20, 10_000, 8
 
 
-def dna_xlstm(size: str, arm: Arm = "augmented", corpora: Mapping[str, str] | None = None, context_tokens: int = 1_024) -> RunConfig:
+def dna_xlstm(size: str, arm: Arm = "augmented", context_tokens: int = 1_024) -> RunConfig:
     """Return the published run, 10.5 billion tokens; `scaled` makes it shorter.
 
     Args:
         size: 500k, 2m or 4m.
-        corpora: Folders by name; without them the run cannot start until they are set.
         context_tokens: 1,024, or 32,768 for the long variant.
 
     Raises:
@@ -41,7 +39,7 @@ def dna_xlstm(size: str, arm: Arm = "augmented", corpora: Mapping[str, str] | No
         XLSTM.Config.named(f"dna-{size}"),
         arm,
         _STEPS * _STEP_TOKENS,
-        corpora=Folders(folders=dict(corpora or {})),
+        corpora=Folders(),
         context_tokens=context_tokens,
         batch_tokens=_STEP_TOKENS,
         accumulation=_PASSES,

@@ -6,8 +6,6 @@ the larger model doubles), it is read off them. Ours are the number of tokens pe
 last (published: 2^17, growing to 2^21), weight decay of matrices only, and families instead of clusters.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from biolect.data.document import Grammar
@@ -28,12 +26,11 @@ _GROWTH = {
 """Contexts, and after how many million tokens each ends."""
 
 
-def prot_xlstm(size: str, corpora: Mapping[str, str] | None = None) -> RunConfig:
+def prot_xlstm(size: str) -> RunConfig:
     """Return a published run in full; `scaled` makes it shorter.
 
     Args:
         size: 26m or 102m.
-        corpora: Folders of families by name; without them the run cannot start until they are set.
 
     Raises:
         ConfigError: If there is no such size.
@@ -46,7 +43,7 @@ def prot_xlstm(size: str, corpora: Mapping[str, str] | None = None) -> RunConfig
     return RunConfig(
         name=f"prot-xlstm-{size}",
         model=LanguageModel.Config(vocabulary=VOCABULARY, backbone=backbone),
-        corpora=Folders(folders=dict(corpora or {})),
+        corpora=Folders(),
         phases=tuple(phases),
         grammar=GRAMMAR,
         objective=Infill.Config(),

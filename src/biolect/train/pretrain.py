@@ -8,17 +8,18 @@ learning_curves.png, learning_curves.svg
 run.json             what was run, where, on what
 """
 
-from __future__ import annotations
-
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from biolect.config import Config
+from biolect.devices import DeviceName, choose
 from biolect.errors import BiolectError, ConfigError
+from biolect.figures.curves import Curve, learning_curves
+from biolect.figures.style import save
 from biolect.files import atomic_path, write_run_json
 from biolect.models import checkpoint
 from biolect.models.compiled import compile_blocks
@@ -29,10 +30,6 @@ from biolect.train.curriculum import RunConfig
 from biolect.train.log import LossTable, MetricsLog
 from biolect.train.loop import Trainer, whole_model
 from biolect.train.runtime import Runtime, stop_signals
-
-if TYPE_CHECKING:
-    from biolect.devices import DeviceName
-    from biolect.figures.curves import Curve
 
 CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
@@ -69,8 +66,6 @@ def pretrain(
         LeakageError: If the corpora leak.
         KeyboardInterrupt: If interrupted; the state is saved.
     """
-    from biolect.devices import choose
-
     output = Path(output)
     runtime = Runtime(choose(device).device, config.dtype)
     if runtime.is_main:
@@ -213,9 +208,6 @@ def report(config: RunConfig, output: Path, position: Position, tokens_per_secon
 
 def _publish(config: RunConfig, output: Path, model: LanguageModel, result: Mapping[str, Any]) -> None:
     """Write the final model, the figure and the account of the run."""
-    from biolect.figures.curves import learning_curves
-    from biolect.figures.style import save
-
     facts = {"recipe": config.name, **{name: result[name] for name in ("tokens", "steps", "bits_per_residue")}}
     checkpoint.save(model, output / MODEL, facts | config.reading_facts)
     alone, by_member, ends = curves(MetricsLog(output / METRICS).read("valid"))
@@ -227,8 +219,6 @@ def _publish(config: RunConfig, output: Path, model: LanguageModel, result: Mapp
 
 def curves(lines: list[dict[str, Any]]) -> tuple[dict[str, Curve], dict[tuple[str, int], Curve], dict[str, float]]:
     """Return validation lines as the values that `figures.curves.learning_curves` draws."""
-    from biolect.figures.curves import Curve
-
     alone: dict[str, list[tuple[float, float]]] = {}
     joined: dict[tuple[str, int], list[tuple[float, float]]] = {}
     for line in lines:
