@@ -217,7 +217,7 @@ def measure(one: Drawn, reference: Drawn, what: str, seeds: NDArray[np.int64], c
             continue
         values, there = (x[np.isfinite(x)] for x in (one.traits[kind or what][rows], reference.traits[kind or what]))
         if len(values):
-            found.append(metrics.ks(values, there).statistic if how == "KS" else float(values.mean()))
+            found.append(metrics.ks(values, there) if how == "KS" else float(values.mean()))
     return float(np.mean(found)) if found else float("nan")
 
 

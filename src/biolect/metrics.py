@@ -18,13 +18,6 @@ class Interval(NamedTuple):
     high: float
 
 
-class Comparison(NamedTuple):
-    """Two-sample Kolmogorov-Smirnov: the largest gap between two distributions, and its p-value."""
-
-    statistic: float
-    p_value: float
-
-
 def bits_per_residue(nats: float, num_residues: float) -> float:
     """Return bits per residue; NaN over no residues.
 
@@ -65,10 +58,10 @@ def auroc(is_positive: ArrayLike, scores: ArrayLike) -> float:
     return float((stats.rankdata(values)[positive].sum() - count * (count + 1) / 2) / (count * others))
 
 
-def ks(first: ArrayLike, second: ArrayLike) -> Comparison:
-    """Compare two samples by the Kolmogorov-Smirnov statistic; 0 is equal, 1 is disjoint."""
+def ks(first: ArrayLike, second: ArrayLike) -> float:
+    """Return the Kolmogorov-Smirnov statistic of two samples, the largest gap between their distributions; 0 is equal, 1 is disjoint."""
     result: Any = stats.ks_2samp(np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64))
-    return Comparison(float(result.statistic), float(result.pvalue))
+    return float(result.statistic)
 
 
 def bootstrap_interval(

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from biolect.errors import ShapeError
-from biolect.fusion.fusers import Concatenation, CrossAttention, GatedAttention, _averaged, drop_streams, mean_entropy, shuffled_partners
+from biolect.fusion.fusers import Concatenation, CrossAttention, GatedAttention, _averaged, drop_streams, mean_entropy
 from biolect.fusion.heads import AttentionPool, FusionModel, Linear, Perceptron, TextCNN
 
 INPUTS = {"dna": 7, "rna": 5, "protein": 3}
@@ -166,15 +166,6 @@ def test_streams_are_dropped_at_a_rate_and_never_all_of_them():
     # Of three, one eighth would lose all and gets one back: 1/2 + 1/8 * 1/3.
     assert dropped["dna"][1_000:, 0].float().mean().item() == pytest.approx(0.5 + 1 / 24, abs=0.05)
     assert all(torch.equal(drop_streams(masks, 0.0, torch.Generator())[name], masks[name]) for name in masks)
-
-
-def test_shuffled_partners_keep_one_stream_in_place():
-    streams, masks = batch()
-
-    moved, marks = shuffled_partners(streams, masks, "rna", torch.tensor([1, 2, 0]))
-
-    assert torch.equal(moved["rna"], streams["rna"]) and torch.equal(moved["dna"], streams["dna"][[1, 2, 0]])
-    assert torch.equal(marks["dna"], masks["dna"][[1, 2, 0]])
 
 
 def test_streams_of_another_name_are_refused():

@@ -5,7 +5,7 @@ import pytest
 
 from biolect import metrics
 from biolect.errors import ShapeError
-from biolect.fusion.late import MeanFusion, Stacking, mean_of_chances, out_of_fold
+from biolect.fusion.late import MeanFusion, Stacking, out_of_fold
 
 
 def test_the_mean_is_taken_in_standard_units_and_given_in_units_of_the_target():
@@ -40,7 +40,6 @@ def test_classes_are_stacked_by_their_probabilities():
     stacked = Stacking.fit(members[:, :150], np.eye(3)[codes[:150]])
 
     assert (stacked(members[:, 150:]).argmax(1) == codes[150:]).mean() > 0.9
-    assert mean_of_chances(members).sum(1) == pytest.approx(1)
 
 
 def test_no_record_is_predicted_by_a_model_that_saw_its_fold():

@@ -45,7 +45,9 @@ def test_a_batch_is_padded_and_masked_where_an_encoder_says_nothing(streams: Cod
 
 
 def test_answers_do_not_depend_on_what_else_is_asked_nor_on_the_order(streams: CodonStreams):
-    model = FusionModel.Config(fuser=GatedAttention.Config.narrow(streams.widths), head=TextCNN.Config(channels=4), outputs=2).build(seed=1)
+    model = FusionModel.Config(
+        fuser=GatedAttention.Config(inputs=streams.widths, width=64, gate_width=16), head=TextCNN.Config(channels=4), outputs=2
+    ).build(seed=1)
     together = outputs_of(model, streams)
 
     alone = np.concatenate([outputs_of(model, streams, np.array([i])).outputs for i in range(len(LENGTHS))])

@@ -129,15 +129,9 @@ class Encoder(ABC):
     @property
     def description(self) -> dict[str, object]:
         """Return what is kept beside embeddings: plain data."""
-        licence = self.licence and self.licence.name
-        special = list(self.special_tokens)
-        facts = {
-            "licence": licence,
-            "limit_tokens": self.limit_tokens,
-            "special_tokens": special,
-            "modalities": list(map(str, self.modalities)),
-        }
-        return {"digest": self.digest, "axis": self.axis, "pool": self.pool, "width": self.width} | facts
+        facts = {name: getattr(self, name) for name in ("digest", "axis", "pool", "width", "limit_tokens")}
+        facts["licence"] = self.licence and self.licence.name
+        return facts | {"special_tokens": list(self.special_tokens), "modalities": list(map(str, self.modalities))}
 
     def check_modality(self, modality: Modality) -> None:
         """Raise AlphabetError for a modality that is not read: the wrong encoder for the file, not a bad record."""

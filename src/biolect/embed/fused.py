@@ -18,6 +18,7 @@ import pydantic
 import torch
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
+from scipy.special import softmax
 from torch import Tensor
 
 from biolect.bio.genetic_code import GeneticCode
@@ -238,8 +239,7 @@ def in_units(outputs: NDArray[np.float64], task: FusedTask) -> NDArray[np.float6
     """Return a head's outputs as probabilities of classes, or in the unit of the target."""
     if not task.labels:
         return outputs * task.deviation + task.mean
-    chances = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
-    return chances / chances.sum(axis=-1, keepdims=True)
+    return softmax(outputs, axis=-1)
 
 
 def _write_member(folder: Path, member: Member) -> None:

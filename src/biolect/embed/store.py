@@ -14,7 +14,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -227,12 +227,8 @@ def write_pooled(store: EmbeddingStore, rows: Sequence[tuple[str, str]], path: P
         [("id", pyarrow.string()), ("sequence_sha256", pyarrow.string()), ("vector", pyarrow.list_(pyarrow.float32(), width))]
     )
     with atomic_path(path) as temporary, parquet.ParquetWriter(temporary, kinds) as writer:
-        for some in _pieces(rows, 8_192):
+        for start in range(0, max(1, len(rows)), 8_192):
+            some = rows[start : start + 8_192]
             vectors = np.concatenate([store[digest] for _, digest in some]).ravel() if some else np.zeros(0, np.float32)
             columns = [[name for name, _ in some], [digest for _, digest in some], pyarrow.FixedSizeListArray.from_arrays(vectors, width)]
             writer.write_table(pyarrow.table(columns, schema=kinds))
-
-
-def _pieces(rows: Sequence[tuple[str, str]], size: int) -> Iterator[Sequence[tuple[str, str]]]:
-    for start in range(0, max(1, len(rows)), size):
-        yield rows[start : start + size]

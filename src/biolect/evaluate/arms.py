@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -160,10 +160,7 @@ class Runs:
             tensors = {"outputs": torch.from_numpy(found.outputs)}
             tensors |= {} if found.weights is None else {"weights": torch.from_numpy(found.weights)}
             tensors |= {f"model.{name}": value for name, value in fitted.model.state_dict().items()}
-            path.parent.mkdir(parents=True, exist_ok=True)
-            facts = {"curve": json.dumps(fitted.curve), "best_step": str(fitted.best_step)}
-            with atomic_path(path) as temporary:
-                checkpoint.write_tensors(temporary, tensors, facts)
+            _write(path, tensors, {"curve": json.dumps(fitted.curve), "best_step": str(fitted.best_step)})
             self.log.write("arm", step=fitted.best_step, arm=arm.name, seed=seed, valid_loss=min(look["valid"] for look in fitted.curve))
         try:
             tensors, facts = checkpoint.read_tensors(path), checkpoint.read_metadata(path)
@@ -190,16 +187,15 @@ class Runs:
                 return outputs_of(fitted.model, streams, training[asked]).outputs
 
             found = out_of_fold(fit_predict, grouped_folds(clusters, _FOLDS, seed=0))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_path(path) as temporary:
-                checkpoint.write_tensors(temporary, {"outputs": torch.from_numpy(found)})
+            _write(path, {"outputs": torch.from_numpy(found)}, {})
         return in_units(checkpoint.read_tensors(path)["outputs"].numpy(), self.task())
 
     def publish(self, arm: str, parts: list[Arm], late: MeanFusion | None) -> FusedModel:
         """Write the trained model that validation likes best into the run folder."""
         self.published = arm
         members = tuple(
-            Member(part.streams, tuple(one.model for one in self.fitted[part.name]), CodonStreams({}, *self._scale(part))) for part in parts
+            Member(part.streams, tuple(one.model for one in self.fitted[part.name]), replace(self.streams.named(part.streams), vectors={}))
+            for part in parts
         )
         units = {} if late is None else {"centers": tuple(late.centers.tolist()), "scales": tuple(late.scales.tolist())}
         task = self.task(arm=arm, digests=self.digests, members=tuple(dict(part.streams) for part in parts), **units)
@@ -207,9 +203,11 @@ class Runs:
         model.save(self.folder)
         return model
 
-    def _scale(self, arm: Arm) -> tuple[Mapping[str, NDArray[np.float32]], Mapping[str, NDArray[np.float32]]]:
-        read = self.streams.named(arm.streams)
-        return read.centers, read.scales
+
+def _write(path: Path, tensors: dict[str, torch.Tensor], facts: dict[str, str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        checkpoint.write_tensors(temporary, tensors, facts)
 
 
 def check_inputs(folder: Path, table: str, encoders: Mapping[str, CodonEncoder]) -> dict[str, str]:

@@ -44,7 +44,7 @@ def compare(
         "hmm_score": [hmm_scores(some, rows) for some in (generated, natural)],
     }
     return {
-        name: {"ks": metrics.ks(ours, theirs).statistic, "pearson": _correlation(ours, np.asarray(perplexities))}
+        name: {"ks": metrics.ks(ours, theirs), "pearson": _correlation(ours, np.asarray(perplexities))}
         for name, (ours, theirs) in measured.items()
     }
 

@@ -30,7 +30,7 @@ from biolect.evaluate.composition import Baselines, composition, lookup
 from biolect.evaluate.pooled import MOST_ROWS, gaussian_process, pooled, ridge
 from biolect.evaluate.tables import translated
 from biolect.files import write_json, write_run_json
-from biolect.fusion.late import MeanFusion, Stacking, mean_of_chances
+from biolect.fusion.late import MeanFusion, Stacking
 from biolect.fusion.streams import CodonStreams
 from biolect.train.log import MetricsLog
 from biolect.train.pretrain import METRICS, claim
@@ -138,11 +138,8 @@ def _add_pooled(data: Labelled, streams: CodonStreams, said: Said) -> None:
 def _late(data: Labelled, parts: NDArray[np.float64]) -> tuple[MeanFusion | None, NDArray[np.float64]]:
     """Return late fusion of arms by seeds by records by outputs, and what it says, seed by seed; its units are those of all seeds."""
     if data.labels:
-        return None, np.stack([mean_of_chances(part) for part in parts.swapaxes(0, 1)])
-    valid, train = data.of("valid"), data.targets[data.of("train")]
-    means = parts[..., 0].mean(axis=1)
-    scales = means[:, valid].std(axis=1)
-    late = MeanFusion(means[:, valid].mean(axis=1), np.where(scales > 0, scales, 1), float(train.mean()), float(train.std()))
+        return None, parts.mean(axis=0)
+    late = MeanFusion.fit(parts[:, :, data.of("valid"), 0].mean(axis=1), data.targets[data.of("train")])
     return late, np.stack([late(part[..., 0])[:, None] for part in parts.swapaxes(0, 1)])
 
 

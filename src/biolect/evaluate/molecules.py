@@ -103,7 +103,7 @@ class MoleculeSet:
     def distances(self, reference: MoleculeSet) -> dict[str, float]:
         """Kolmogorov-Smirnov statistics of molecular weight and log P: the largest gap between the two distributions."""
         names = ("ks_molecular_weight", "ks_log_p")
-        return {name: metrics.ks(self.descriptors[:, i], reference.descriptors[:, i]).statistic for i, name in enumerate(names)}
+        return {name: metrics.ks(self.descriptors[:, i], reference.descriptors[:, i]) for i, name in enumerate(names)}
 
     def frechet(self, reference: MoleculeSet) -> float:
         """Frechet ChemNet distance of the valid molecules, repeats included, to the reference. See `chemnet_distance`."""

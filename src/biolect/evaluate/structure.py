@@ -67,14 +67,15 @@ def around(chain: Record, before: int, after: int) -> NDArray[np.float64]:
 def _right(values: Sequence[NDArray[np.float64]], states: Sequence[NDArray[np.int64]], folds: NDArray[np.int64]) -> list[int]:
     """Return how many residues of each chain are right, by a ridge that was fitted on the other folds."""
     from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
     right = [0] * len(states)
     for fold in range(FOLDS):
         seen = np.flatnonzero(folds != fold).tolist()
         train = np.concatenate([values[i] for i in seen])
-        center, scale = train.mean(axis=0), np.maximum(train.std(axis=0), 1e-6)
         wanted = np.eye(3)[np.concatenate([states[i] for i in seen])]
-        fitted: Any = Ridge(_PENALTY).fit((train - center) / scale, wanted)
+        fitted: Any = make_pipeline(StandardScaler(), Ridge(_PENALTY)).fit(train, wanted)
         for i in np.flatnonzero(folds == fold).tolist():
-            right[i] = int((fitted.predict((values[i] - center) / scale).argmax(axis=1) == states[i]).sum())
+            right[i] = int((fitted.predict(values[i]).argmax(axis=1) == states[i]).sum())
     return right

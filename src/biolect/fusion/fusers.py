@@ -23,6 +23,7 @@ from biolect.errors import ShapeError
 
 Streams = Mapping[str, Float[Tensor, "B P _"]]
 Masks = Mapping[str, Bool[Tensor, "B P"]]
+Weighted = tuple[Float[Tensor, "B P D"], Float[Tensor, "B E"] | None]
 
 _LEAST_WEIGHT = 1e-8
 
@@ -74,9 +75,7 @@ class Fuser(nn.Module, ABC):
         return Fused(values * mask.unsqueeze(-1), mask, weights, entropy)
 
     @abstractmethod
-    def fuse(
-        self, streams: list[Float[Tensor, "B P _"]], kept: Bool[Tensor, "B E P"]
-    ) -> tuple[Float[Tensor, "B P D"], Float[Tensor, "B E"] | None]:
+    def fuse(self, streams: list[Float[Tensor, "B P _"]], kept: Bool[Tensor, "B E P"]) -> Weighted:
         """Return fused values, and weights of the streams where there are any; streams are zero where they are masked."""
 
 
@@ -99,9 +98,7 @@ class Concatenation(Fuser):
         super().__init__(config.inputs, sum(widths.values()))
         self.project = nn.ModuleDict({n: nn.Linear(config.inputs[n], widths[n]) for n in self.names if n in config.projected})
 
-    def fuse(
-        self, streams: list[Float[Tensor, "B P _"]], kept: Bool[Tensor, "B E P"]
-    ) -> tuple[Float[Tensor, "B P D"], Float[Tensor, "B E"] | None]:
+    def fuse(self, streams: list[Float[Tensor, "B P _"]], kept: Bool[Tensor, "B E P"]) -> Weighted:
         """Return streams side by side, by name."""
         parts = [
             self.project[name](x).tanh() * kept[:, i, :, None] if name in self.project else x
@@ -121,7 +118,7 @@ class GatedAttention(Fuser):
     """
 
     class Config(Fuser.Config):
-        """The paper's sizes; `narrow` for small tables."""
+        """The paper's sizes."""
 
         kind: Literal["mil"] = "mil"
         width: int = pydantic.Field(default=600, gt=0)
@@ -129,11 +126,6 @@ class GatedAttention(Fuser):
         temperature: float = pydantic.Field(default=1.0, gt=0)
         least_temperature: float = pydantic.Field(default=0.02, gt=0)
         most_temperature: float = pydantic.Field(default=20.0, gt=0)
-
-        @classmethod
-        def narrow(cls, inputs: dict[str, int]) -> GatedAttention.Config:
-            """Return sizes for a table of a few thousand rows."""
-            return cls(inputs=inputs, width=64, gate_width=16)
 
         def build(self) -> GatedAttention:
             """Return the fuser."""
@@ -155,9 +147,7 @@ class GatedAttention(Fuser):
         # Straight through: the value is clamped, the gradient is not.
         return free + (free.clamp(*self.limits) - free).detach()
 
-    def fuse(
-        self, streams: list[Float[Tensor, "B P _"]], kept: Bool[Tensor, "B E P"]
-    ) -> tuple[Float[Tensor, "B P D"], Float[Tensor, "B E"] | None]:
+    def fuse(self, streams: list[Float[Tensor, "B P _"]], kept: Bool[Tensor, "B E P"]) -> Weighted:
         """Return the weighted sum of projected streams; absent ones have weight 0."""
         parts = [self.project[name](x).tanh() * kept[:, i, :, None] for i, (name, x) in enumerate(zip(self.names, streams, strict=True))]
         means = [part.sum(1) / kept[:, i].sum(1, keepdim=True).clamp_min(1) for i, part in enumerate(parts)]
@@ -177,7 +167,7 @@ class CrossAttention(Fuser):
     """
 
     class Config(Fuser.Config):
-        """The paper's sizes; `narrow` for small tables.
+        """The paper's sizes.
 
         Attributes:
             marks_streams: Add a learned vector to each projected stream, so that attention knows whose a codon is.
@@ -197,11 +187,6 @@ class CrossAttention(Fuser):
                 raise ValueError(f"width = {self.width} is not divisible by heads = {self.heads}. Choose a multiple.")
             return self
 
-        @classmethod
-        def narrow(cls, inputs: dict[str, int]) -> CrossAttention.Config:
-            """Return sizes for a table of a few thousand rows."""
-            return cls(inputs=inputs, width=64, dropout=0.0, key_codons=16)
-
         def build(self) -> CrossAttention:
             """Return the fuser."""
             return CrossAttention(self)
@@ -219,9 +204,7 @@ class CrossAttention(Fuser):
         marks = torch.zeros(len(self.names), config.width)
         self.marks = nn.Parameter(marks) if config.marks_streams else None
 
-    def fuse(
-        self, streams: list[Float[Tensor, "B P _"]], kept: Bool[Tensor, "B E P"]
-    ) -> tuple[Float[Tensor, "B P D"], Float[Tensor, "B E"] | None]:
+    def fuse(self, streams: list[Float[Tensor, "B P _"]], kept: Bool[Tensor, "B E P"]) -> Weighted:
         """Return joined streams; masked codons are no keys, and absent streams count in no mean."""
         parts = [self.project[name](x).tanh() for name, x in zip(self.names, streams, strict=True)]
         if self.marks is not None:
@@ -269,11 +252,3 @@ def drop_streams(masks: Masks, rate: float, generator: torch.Generator) -> dict[
     draws = torch.rand(present.shape, generator=generator).to(present.device).masked_fill(~present, -1)
     stays = draws >= torch.minimum(torch.full_like(draws[:, :1], rate), draws.max(1, keepdim=True).values)
     return {name: masks[name] & stays[:, i, None] for i, name in enumerate(names)}
-
-
-def shuffled_partners(streams: Streams, masks: Masks, kept: str, order: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return streams in which all but one come from other rows: a control with as many weights and nothing to fuse."""
-    return (
-        {name: x if name == kept else x[order] for name, x in streams.items()},
-        {name: x if name == kept else x[order] for name, x in masks.items()},
-    )

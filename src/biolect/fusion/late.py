@@ -31,8 +31,8 @@ class MeanFusion:
     deviation: float
 
     @classmethod
-    def fit(cls, predictions: Float[np.ndarray, "M N"], targets: Float[np.ndarray, " N"]) -> MeanFusion:
-        """Take the units from records that members were not trained on, and that nothing is judged on."""
+    def fit(cls, predictions: Float[np.ndarray, "M N"], targets: Float[np.ndarray, " K"]) -> MeanFusion:
+        """Take the members' units from records that they were not trained on and nothing is judged on, those of the target from others."""
         scales = predictions.std(axis=1)
         return cls(predictions.mean(axis=1), np.where(scales > 0, scales, 1), float(targets.mean()), float(targets.std()))
 
@@ -62,11 +62,6 @@ class Stacking:
     def __call__(self, predictions: Float[np.ndarray, "M N K"]) -> Float[np.ndarray, "N K"]:
         """Return fused predictions; of classes, scores whose largest is the guess."""
         return _columns(predictions) @ self.weights + self.intercept
-
-
-def mean_of_chances(probabilities: Float[np.ndarray, "M N K"]) -> Float[np.ndarray, "N K"]:
-    """Return the mean of class probabilities."""
-    return probabilities.mean(axis=0)
 
 
 def out_of_fold(

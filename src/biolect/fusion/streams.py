@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,33 +53,32 @@ class CodonStreams:
         """Width of every stream."""
         return {name: len(center) for name, center in self.centers.items()}
 
-    @property
+    @cached_property
     def lengths(self) -> NDArray[np.int64]:
         """Codons of every record."""
         return np.array([len(one) for one in next(iter(self.vectors.values()))])
 
     def named(self, sources: Mapping[str, str]) -> CodonStreams:
         """Return streams under other names; one source may stand under several, which is a control with more weights only."""
-        return CodonStreams(
-            {name: self.vectors[source] for name, source in sources.items()},
-            {name: self.centers[source] for name, source in sources.items()},
-            {name: self.scales[source] for name, source in sources.items()},
-        )
+
+        def renamed(part: Mapping[str, Any]) -> dict[str, Any]:
+            return {name: part[source] for name, source in sources.items()}
+
+        return CodonStreams(renamed(self.vectors), renamed(self.centers), renamed(self.scales))
 
     def shuffled(self, kept: str, seed: int) -> CodonStreams:
         """Return streams in which all but one come from other records, cut or repeated to the length: nothing to fuse."""
         order, lengths = np.random.default_rng(seed).permutation(len(self.lengths)), self.lengths
-        return replace(
-            self,
-            vectors={
-                name: found if name == kept else [np.resize(found[j], (n, found[j].shape[1])) for j, n in zip(order, lengths, strict=True)]
-                for name, found in self.vectors.items()
-            },
-        )
+        foreign = {
+            name: [np.resize(found[j], (n, found[j].shape[1])) for j, n in zip(order, lengths, strict=True)]
+            for name, found in self.vectors.items()
+            if name != kept
+        }
+        return replace(self, vectors={**self.vectors, **foreign})
 
     def batch(self, chosen: Sequence[int]) -> tuple[dict[str, Float[Tensor, "B P _"]], dict[str, Bool[Tensor, "B P"]]]:
         """Return scaled vectors and masks of some records, padded to the longest of them."""
-        longest = max(int(self.lengths_of(chosen).max()), 1)
+        longest = max(int(self.lengths[chosen].max()), 1)
         streams, masks = {}, {}
         for name, found in self.vectors.items():
             rows = torch.zeros(len(chosen), longest, self.widths[name])
@@ -88,11 +89,6 @@ class CodonStreams:
             streams[name] = scaled * masks[name].unsqueeze(-1)
         return streams, masks
 
-    def lengths_of(self, chosen: Sequence[int]) -> NDArray[np.int64]:
-        """Codons of some records."""
-        first = next(iter(self.vectors.values()))
-        return np.array([len(first[index]) for index in chosen])
-
     def batches(self, chosen: NDArray[np.int64], size: int, rng: np.random.Generator | None = None) -> Iterator[NDArray[np.int64]]:
         """Yield records in batches of like lengths; with a generator in random order, drawn anew."""
         order = chosen if rng is None else rng.permutation(chosen)
@@ -100,7 +96,7 @@ class CodonStreams:
         pieces: list[NDArray[np.int64]] = []
         for start in range(0, len(order), pool):
             some = order[start : start + pool]
-            some = some[np.argsort(self.lengths_of(some.tolist()), kind="stable")]
+            some = some[np.argsort(self.lengths[some], kind="stable")]
             pieces += [some[i : i + size] for i in range(0, len(some), size)]
         for index in range(len(pieces)) if rng is None else rng.permutation(len(pieces)):
             yield pieces[index]
@@ -120,13 +116,7 @@ class Outputs:
 
 
 @torch.inference_mode()
-def outputs_of(
-    model: FusionModel,
-    streams: CodonStreams,
-    chosen: NDArray[np.int64] | None = None,
-    *,
-    batch_records: int = 64,
-) -> Outputs:
+def outputs_of(model: FusionModel, streams: CodonStreams, chosen: NDArray[np.int64] | None = None, *, batch_records: int = 64) -> Outputs:
     """Ask a model about records, all if none are chosen; what else is asked changes an answer by rounding only."""
     model.eval()
     chosen = np.arange(len(streams.lengths)) if chosen is None else chosen
