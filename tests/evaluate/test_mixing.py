@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from biolect.evaluate.baselines import Markov
-from biolect.evaluate.mixing import ContextMixing
+from biolect.evaluate.baselines import ContextMixing, Markov
 
 COMPLEMENT = np.array([3, 2, 1, 0])
 

@@ -11,7 +11,7 @@ import pytest
 
 from biolect.bio import chemistry
 from biolect.data.corpus import PrepareOptions, prepare
-from biolect.evaluate import chemnet, molecules
+from biolect.evaluate import molecules
 from biolect.evaluate.molecules import MoleculeSet, molecules_of, quality
 from biolect.simulate import draw_domains
 
@@ -76,8 +76,8 @@ def test_frechet_distance_of_normal_samples_is_that_of_the_formula() -> None:
     c, d = np.cov(a.T), np.cov(b.T)
     expected = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(c + d - 2 * np.real(sqrtm(c @ d)))
 
-    assert chemnet.frechet(a, b) == pytest.approx(expected, rel=1e-9)
-    assert chemnet.frechet(a, a) == pytest.approx(0, abs=1e-9)
+    assert molecules.frechet(a, b) == pytest.approx(expected, rel=1e-9)
+    assert molecules.frechet(a, a) == pytest.approx(0, abs=1e-9)
 
 
 def test_activations_are_those_of_the_published_port() -> None:
@@ -92,7 +92,7 @@ def test_activations_are_those_of_the_published_port() -> None:
         rows = np.stack([SmilesDataset([text], canonize=False)[0] for text in texts])
         expected = theirs.model(torch.from_numpy(rows).transpose(1, 2).float()).numpy()
 
-    assert chemnet.activations(texts) == pytest.approx(expected, abs=1e-5)
+    assert molecules.activations(texts) == pytest.approx(expected, abs=1e-5)
 
 
 def test_sets_of_one_world_are_nearer_than_sets_of_two() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from biolect import metrics
-from biolect.evaluate.replicates import replicates
+from biolect.evaluate.audit import replicates
 
 
 def test_each_row_is_predicted_by_the_other_rows_of_its_sequence():

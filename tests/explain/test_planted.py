@@ -5,8 +5,15 @@ from itertools import permutations
 import pytest
 import torch
 
-from biolect.explain.codons import codon_occlusion, deletion_curve, integrated_gradients
-from biolect.explain.modalities import modality_occlusion, modality_permutation, modality_shapley, without
+from biolect.explain.attribution import (
+    codon_occlusion,
+    deletion_curve,
+    integrated_gradients,
+    modality_occlusion,
+    modality_permutation,
+    modality_shapley,
+    without,
+)
 from biolect.fusion.fusers import Concatenation, GatedAttention, drop_streams
 from biolect.fusion.heads import FusionModel, Perceptron, TextCNN, masked_mean
 

@@ -39,13 +39,13 @@ class CodonEncoder(Encoder):
         inner.check_modality(view)
         self.inner, self.view, self.code = inner, view, code or GeneticCode.by_id(1)
         self.mode: Mode = mode
-        self.licence, self.limit_tokens, self.special_tokens = inner.licence, inner.limit_tokens, inner.special_tokens
+        self.width, self.licence, self.limit_tokens, self.special_tokens = (
+            inner.width,
+            inner.licence,
+            inner.limit_tokens,
+            inner.special_tokens,
+        )
         self.spans_count: SpanAxis = "residue" if view is Modality.PROTEIN else "nucleotide"
-
-    @property
-    def width(self) -> int:
-        """Numbers in a vector."""
-        return self.inner.width
 
     @property
     def digest(self) -> str:

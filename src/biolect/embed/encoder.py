@@ -64,6 +64,12 @@ class Choice:
 DEFAULT = Choice()
 
 
+def out_of_frame(sequence: BioSequence) -> str:
+    """Return why a sequence is not whole codons, as a sentence; empty if it is."""
+    fault = f"'{sequence.name}' has {len(sequence)} nucleotides, which is not a whole number of codons."
+    return f"{fault} Select the coding sequence first, for example with coding_sequence()." if len(sequence) % 3 else ""
+
+
 class Encoder(ABC):
     """Sequences to embeddings. Invariant: an embedding depends on its own sequence alone, up to rounding.
 
@@ -73,20 +79,17 @@ class Encoder(ABC):
         modalities: What it reads.
         licence: Of the weights; None where there are none, or their folder does not say.
         limit_tokens: What it reads at once, special tokens included; longer sequences are read in windows. None: no limit.
+        width: Numbers in a vector.
         special_tokens: Names of those around the tokens of a sequence, in their order.
     """
 
     axis: Axis
     pool: Pool
     modalities: tuple[Modality, ...]
+    width: int
     licence: Licence | None = None
     limit_tokens: int | None = None
     special_tokens: tuple[str, ...] = ()
-
-    @property
-    @abstractmethod
-    def width(self) -> int:
-        """Numbers in a vector."""
 
     @property
     @abstractmethod
@@ -122,14 +125,15 @@ class Encoder(ABC):
             out.append(self.placed(sequence, np.repeat(made.vectors, times, axis=0)))
         return out
 
-    @abstractmethod
     def count_tokens(self, sequences: Sequence[BioSequence]) -> tuple[int, int]:
         """Return how many tokens `encode` computes for sequences, and how many of them are no padding."""
+        total = sum(len(self.spans(sequence)) for sequence in sequences)
+        return total, total
 
     @property
     def description(self) -> dict[str, object]:
         """Return what is kept beside embeddings: plain data."""
-        facts = {name: getattr(self, name) for name in ("digest", "axis", "pool", "width", "limit_tokens")}
+        facts: dict[str, object] = {name: getattr(self, name) for name in ("digest", "axis", "pool", "width", "limit_tokens")}
         facts["licence"] = self.licence and self.licence.name
         return facts | {"special_tokens": list(self.special_tokens), "modalities": list(map(str, self.modalities))}
 
@@ -162,12 +166,7 @@ class Encoder(ABC):
         if is_protein or self.axis == "residue":
             own = "residue" if is_protein else "nucleotide"
             return f"'{sequence.name}' is {sequence.modality}, which has no {self.axis} axis. Use --axis {own} or --axis sequence."
-        if len(sequence) % 3:
-            return (
-                f"'{sequence.name}' has {len(sequence)} nucleotides, which is not a whole number of codons. "
-                "Select the coding sequence first, for example with coding_sequence()."
-            )
-        return ""
+        return out_of_frame(sequence)
 
     def placed(self, sequence: BioSequence, vectors: Float[np.ndarray, "T D"]) -> Embedding:
         """Bring one vector per residue to the axis. Raises FrameError if there is no such axis."""

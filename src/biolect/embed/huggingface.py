@@ -38,6 +38,7 @@ class HuggingFaceEncoder(TokenEncoder):
             raise CheckpointError("The config of this model does not say how many layers it has and how wide they are. It cannot be read.")
         super().__init__(choice, int(model.config.num_hidden_layers))
         self.model, self.tokenizer, self.licence = model.to(choice.device, choice.dtype).eval(), tokenizer, licence
+        self.width = int(model.config.hidden_size)
         spellings = {m: self._spelling(m) for m in (Modality.DNA, Modality.RNA, Modality.PROTEIN)}
         self._spellings = {modality: found for modality, found in spellings.items() if found}
         self.modalities = tuple(self._spellings)
@@ -53,11 +54,6 @@ class HuggingFaceEncoder(TokenEncoder):
         # Some tables of positions keep two rows for padding.
         limits = (tokenizer.model_max_length, int(getattr(model.config, "max_position_embeddings", 1 << 30)) - 2)
         self.limit_tokens = limit if (limit := min(limits)) < 1 << 24 else None
-
-    @property
-    def width(self) -> int:
-        """Width of the hidden states."""
-        return int(self.model.config.hidden_size)
 
     @cached_property
     def digest(self) -> str:

@@ -42,6 +42,7 @@ class NativeEncoder(TokenEncoder):
     ) -> None:
         self.model, self.grammar, self.limit_tokens = model, grammar or Grammar(), context_tokens
         super().__init__(choice, len(self._blocks))
+        self.width = model.backbone.width
         self.modalities = tuple(filter(model.vocabulary.reads, Modality))
         self.reads_both_sides = not model.config.is_causal
         roles = model.vocabulary.roles
@@ -62,11 +63,6 @@ class NativeEncoder(TokenEncoder):
         blocks = self.model.backbone.blocks
         assert isinstance(blocks, torch.nn.ModuleList)
         return blocks
-
-    @property
-    def width(self) -> int:
-        """Width of the backbone."""
-        return self.model.backbone.width
 
     @cached_property
     def digest(self) -> str:

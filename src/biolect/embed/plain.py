@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 
 from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as BioSequence
-from biolect.embed.encoder import Encoder, Pool
+from biolect.embed.encoder import Encoder, Pool, out_of_frame
 from biolect.errors import AlphabetError, ConfigError
 from biolect.values import Axis, TokenEmbedding
 
@@ -31,7 +31,8 @@ class PlainEncoder(Encoder):
     def digest(self) -> str:
         """Sha256 over everything that was chosen."""
         chosen = (type(self).__name__, self.modalities, self.width, self.axis, self.pool if self.axis == "sequence" else "")
-        return hashlib.sha256(f"{chosen} {vars(self)}".encode()).hexdigest()
+        own = {name: value for name, value in vars(self).items() if name != "width"}
+        return hashlib.sha256(f"{chosen} {own}".encode()).hexdigest()
 
     def tokens(self, sequences: Sequence[BioSequence]) -> list[TokenEmbedding]:
         """Return the vectors of all tokens; see `Encoder.tokens`."""
@@ -44,22 +45,13 @@ class PlainEncoder(Encoder):
         starts = np.arange(0, len(sequence), self.token_residues)
         return np.stack([starts, starts + self.token_residues], axis=1)
 
-    def count_tokens(self, sequences: Sequence[BioSequence]) -> tuple[int, int]:
-        """Return the number of tokens; nothing is padded."""
-        total = sum(len(sequence) // self.token_residues for sequence in sequences)
-        return total, total
-
 
 class OneHotEncoder(PlainEncoder):
     """A one in the place of the residue, in the order of the modality's alphabet."""
 
     def __init__(self, modality: Modality, *, axis: Axis = "sequence", pool: Pool = "mean") -> None:
         self.modalities, self.axis, self.pool = (modality,), axis, pool
-
-    @property
-    def width(self) -> int:
-        """Letters of the alphabet."""
-        return len(self.modalities[0].alphabet)
+        self.width = len(modality.alphabet)
 
     def vectors(self, sequence: BioSequence) -> Float[np.ndarray, "T D"]:
         """Return one row per residue."""
@@ -77,27 +69,18 @@ class CodonFrequencyEncoder(PlainEncoder):
 
     token_residues = 3
     modalities = (Modality.DNA, Modality.RNA)
+    width = 64
 
     def __init__(self, window_codons: int = 21, *, axis: Axis = "sequence", pool: Pool = "mean") -> None:
         if window_codons < 1 or not window_codons % 2:
             raise ConfigError(f"window_codons = {window_codons} is no odd number above 0. Take 21, or 1 for the codon itself.")
         self.window_codons, self.axis, self.pool = window_codons, axis, pool
 
-    @property
-    def width(self) -> int:
-        """One number a codon."""
-        return 64
-
     def unreadable(self, sequence: BioSequence) -> str:
         """Return why a sequence is not whole codons, as a sentence; see `Encoder.unreadable`."""
         if reason := super().unreadable(sequence):
             return reason
-        odd = len(sequence) % 3
-        return (
-            f"'{sequence.name}' has {len(sequence)} nucleotides, which is not a whole number of codons. Select the coding sequence."
-            if odd
-            else ""
-        )
+        return out_of_frame(sequence)
 
     def vectors(self, sequence: BioSequence) -> Float[np.ndarray, "T D"]:
         """Return one row per codon."""

@@ -79,14 +79,10 @@ class FamilyEncoder(TokenEncoder):
             )
         super().__init__(choice, model.config.layers)
         self.model, self.family = model.compute_in(choice.dtype).to(choice.device).eval(), family
+        self.width = model.width
         self.modalities, self.licence, self.limit_tokens = family.modalities, family.licence, family.limit_tokens
         self.special_tokens, self.window_unit = (*family.before, *family.behind), family.window_unit
         self.packs = self.model.device.type == "cpu"
-
-    @property
-    def width(self) -> int:
-        """Width of the model."""
-        return self.model.width
 
     @cached_property
     def digest(self) -> str:

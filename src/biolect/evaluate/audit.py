@@ -6,6 +6,7 @@ length and composition get when relatives are kept apart.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,6 @@ from biolect.data.relatives import KINDS, Relatives, relatives
 from biolect.data.shards import SPLITS
 from biolect.evaluate.composition import Baselines, composition, grouped_folds, judge, lookup
 from biolect.evaluate.judging import Panel
-from biolect.evaluate.replicates import replicates
 from biolect.evaluate.tables import AuditConfig, Table, read
 from biolect.fusion.late import out_of_fold
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _EXAMPLES = 3
 _LEAST_ROWS = 20
+_LEAST_SEQUENCES = 50
+"""Fewer repeated sequences say nothing about noise: those of yeast, 26 subtelomeric genes, are all hardly expressed."""
 
 
 def audit(
@@ -48,22 +50,10 @@ def audit(
 
     table = read(config)
     found = relatives(table.records, table.proteins)
-    result: dict[str, Any] = {
-        "rows": len(table.records),
-        "reading": table.reading,
-        "funnel": table.funnel,
-        "leakage": leakage(table, found),
-        "conflicts": None,
-        "ceiling": None,
-        "baselines": {},
-        "refused": table.refused,
-    }
-    columns: dict[str, Any] = {
-        "row": [row + 1 for row in table.rows],
-        "id": [record.name for record in table.records],
-        "cluster": found.clusters,
-    }
-    everyone = np.ones(len(table.records), dtype=bool)
+    result: dict[str, Any] = {"rows": len(table.records), "reading": table.reading, "funnel": table.funnel, "refused": table.refused}
+    result |= {"leakage": leakage(table, found), "conflicts": None, "ceiling": None, "baselines": {}}
+    everyone, names = np.ones(len(table.records), dtype=bool), [record.name for record in table.records]
+    columns: dict[str, Any] = {"row": [row + 1 for row in table.rows], "id": names, "cluster": found.clusters}
     columns["relative"] = [KINDS[kind] if kind >= 0 else "" for kind in found.kinds(everyone, everyone).tolist()]
     if len(table.targets):
         noise = replicates(table.targets, found.sequences, found.clusters, len(table.labels))
@@ -157,6 +147,43 @@ def _add_split(
         for key, kept in (("split", np.ones(len(test), dtype=bool)), ("split_clean", clean)):
             if kept.sum() >= _LEAST_ROWS:
                 values[name][key] = _valued(table, found_here[kept], test[kept], found.clusters, draws)
+
+
+def replicates(
+    targets: NDArray[np.float64], sequences: NDArray[np.integer], clusters: NDArray[np.integer], num_classes: int
+) -> dict[str, Any]:
+    """Return how labels of repeated sequences disagree, and the ceiling that follows.
+
+    The ceiling is what one gets who predicts every row of a repeated sequence by its other rows: the mean, or the most
+    frequent class. A perfect model of the sequence may be better, as it averages over more; one that is much better has
+    seen labels.
+
+    Returns:
+        `repeated_sequences` and their `rows`; `conflicting` sequences, whose labels are not all equal; `spread`, the standard
+        deviation within a sequence over that of all rows (of classes, the share of rows that are not of their sequence's
+        most frequent one); `ceiling` and its `interval`, None where fewer than 50 sequences are repeated.
+    """
+    _, labels, counts = np.unique(sequences, return_inverse=True, return_counts=True)
+    rows = np.flatnonzero(counts[labels] > 1)
+    own, values = labels[rows], targets[rows]
+    wanted = np.eye(num_classes)[values.astype(int)] if num_classes else values[:, None]
+    sums = np.stack([np.bincount(own, weights=column, minlength=len(counts)) for column in wanted.T], axis=1)
+    others = (sums[own] - wanted) / np.maximum(counts[own] - 1, 1)[:, None]
+    repeated = np.unique(own)
+    differs = [len(set(values[own == one].tolist())) > 1 for one in repeated.tolist()]
+    result: dict[str, Any] = {"repeated_sequences": len(repeated), "rows": len(rows), "conflicting": sum(differs)}
+    if not len(rows):
+        return result | {"spread": None, "ceiling": None, "interval": None}
+    if num_classes:
+        result["spread"] = float(1 - sums[repeated].max(axis=1).sum() / len(rows))
+    else:
+        residuals = values - (sums[own, 0] / counts[own])
+        within = math.sqrt(float((residuals**2).sum()) / max(len(rows) - len(repeated), 1))
+        result["spread"] = within / (float(targets.std()) or 1.0)
+    if len(repeated) < _LEAST_SEQUENCES:
+        return result | {"ceiling": None, "interval": None}
+    ceiling = Panel("", "", clusters[rows], draws=500).add("", "reference", lambda i: judge(values[i], others[i])).facts()
+    return result | {"ceiling": ceiling["value"], "interval": ceiling["interval"]}
 
 
 def best_of(values: dict[str, dict[str, Any]]) -> str:

@@ -61,9 +61,10 @@ def in_context(question: Question) -> Outcome:
     others = [(gene[: 3 * codons], protein[:codons]) for gene, protein in spelled(question, pairs.others)]
     renamed = str.maketrans(_PROTEIN, "".join(rng.permutation(list(_PROTEIN)).tolist()))
     items = dogma.items_of(asked, question.generator(3))
+    translated = [(gene, protein.translate(renamed)) for gene, protein in others]
     families = [
         Family("genetic code", items, others),
-        Family("synthetic code", [i._replace(protein=i.protein.translate(renamed)) for i in items], _renamed(others, renamed)),
+        Family("synthetic code", [i._replace(protein=i.protein.translate(renamed)) for i in items], translated),
     ]
     outcome = Outcome("auroc", [], notes=["A value is the mean over both rules; look at each by itself."])
     numbers = sorted({0, 1, 2, 4, _fitting(question, others, codons)})
@@ -74,10 +75,6 @@ def in_context(question: Question) -> Outcome:
     outcome.facts = {"codons": codons, "demonstrations": numbers} | _verdicts(outcome)
     outcome.figure = _figure(outcome, numbers)
     return outcome
-
-
-def _renamed(pairs: Pairs, renamed: dict[int, int]) -> Pairs:
-    return [(gene, protein.translate(renamed)) for gene, protein in pairs]
 
 
 def _fitting(question: Question, pairs: Pairs, codons: int) -> int:
@@ -167,12 +164,8 @@ def _verdicts(outcome: Outcome) -> dict[str, object]:
         ours = next(arm for (kind, _), arm in arms.items() if kind == "model")
         lows = [metrics.central(ours.drawn - arm.drawn).low for (kind, _), arm in arms.items() if kind == "baseline"]
         beats[panel.part] = min(lows) > 0
-    if not beats["synthetic code"]:
-        return {"beats_every_control": beats, "verdict": "assay insensitive at this scale"}
-    return {
-        "beats_every_control": beats,
-        "verdict": "in-context learning" if beats["genetic code"] else "no in-context learning beyond what is known",
-    }
+    learned = "in-context learning" if beats["genetic code"] else "no in-context learning beyond what is known"
+    return {"beats_every_control": beats, "verdict": learned if beats["synthetic code"] else "assay insensitive at this scale"}
 
 
 def _figure(outcome: Outcome, numbers: Sequence[int]) -> Figure:

@@ -45,16 +45,12 @@ class Source(NamedTuple):
     of: str = ""
 
 
+_ECOLI = "interactions/ppi_ecoli_proteins.faa.gz"
 SOURCES = {
     "rna-protein": Source(
         "interactions/rpi_pairs.tsv.gz", "interactions/rpi_proteins.faa.gz", "interactions/rpi_rnas.fa.gz", Modality.RNA, "RPI2241"
     ),
-    "protein-protein": Source(
-        "interactions/ppi_ecoli_pairs.tsv.gz",
-        "interactions/ppi_ecoli_proteins.faa.gz",
-        "interactions/ppi_ecoli_proteins.faa.gz",
-        Modality.PROTEIN,
-    ),
+    "protein-protein": Source("interactions/ppi_ecoli_pairs.tsv.gz", _ECOLI, _ECOLI, Modality.PROTEIN),
 }
 
 
@@ -89,10 +85,8 @@ def interactions(source: Source, question: Question) -> Outcome:
                 continue
             found = {name: ridge(values, targets, train, 2)[test] for name, values in joined.items()}
             share = targets[train].mean()
-            found |= {
-                "most frequent answer": np.tile([1 - share, share], (len(test), 1)),
-                "names only": _by_names(owners, targets, train, test),
-            }
+            found["most frequent answer"] = np.tile([1 - share, share], (len(test), 1))
+            found["names only"] = _by_names(owners, targets, train, test)
             found |= dict(zip(("composition, ridge", "composition, forest"), composed.predict(train, test).swapaxes(0, 1)[:2], strict=True))
             for name, values in found.items():
                 said.setdefault(name, np.full((len(rows), 2), np.nan))[test] = values

@@ -17,9 +17,8 @@ from biolect.bio.io.form import Refusal
 from biolect.bio.sequence import Modality
 from biolect.data.document import Member
 from biolect.errors import InputError
-from biolect.evaluate.baselines import best_markov
+from biolect.evaluate.baselines import ContextMixing, best_markov
 from biolect.evaluate.judging import Kind, Outcome, Panel
-from biolect.evaluate.mixing import ContextMixing
 from biolect.evaluate.question import Letters, Pairs, Question, spelled
 from biolect.infer.generate import Sampling, generate
 from biolect.infer.prompt import Prompt

@@ -7,24 +7,32 @@ synthetic accessibility score is left out: its table comes as a pickle, which is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
 
 from biolect import metrics
 from biolect.bio import chemistry
 from biolect.bio.io import Refusal, read_records
 from biolect.bio.sequence import Modality
 from biolect.data.corpus import Corpus
-from biolect.evaluate.chemnet import chemnet_distance
+from biolect.errors import MissingDependencyError, ShapeError
 
 BITS = 1_024
 CIRCLE = 0.7
 _ROWS = 1_024
+_SYMBOLS = "C N O H F Cl P B Br S I Si # ( ) + - 1 2 3 4 5 6 7 8 = [ ] @ c n o s X .".split()
+_PLACES = {symbol: place for place, symbol in enumerate(_SYMBOLS)}
+_LENGTH = 350
 
 
 @dataclass(frozen=True)
@@ -46,10 +54,7 @@ class MoleculeSet:
     @cached_property
     def distinct(self) -> dict[str, Any]:
         """The valid molecules, each once, by canonical SMILES."""
-        found: dict[str, Any] = {}
-        for text, molecule in self.valid:
-            found.setdefault(text, molecule)
-        return found
+        return dict(self.valid)
 
     @property
     def validity(self) -> float:
@@ -148,3 +153,73 @@ def quality(texts: Sequence[str], training: MoleculeSet | None = None, reference
     if reference is not None and len(found.valid) > 1 and len(reference.valid) > 1:
         report |= {"frechet_chemnet": found.frechet(reference), **found.distances(reference)}
     return report
+
+
+@lru_cache(maxsize=1)
+def _layers() -> list[Any]:
+    spec = find_spec("fcd_torch")
+    if spec is None or spec.origin is None:
+        raise MissingDependencyError(
+            "The Frechet ChemNet distance needs the weights of fcd_torch, which is in the extra 'chem'. Install biolect[chem]."
+        )
+    path = Path(spec.origin).with_name("ChemNet_v0.13_pretrained.pt")
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _one_hot(texts: Sequence[str]) -> Tensor:
+    """Write SMILES as the network was trained on them: unknown symbols as X, a dot at the end, ones scaled down."""
+    out = torch.zeros(len(texts), len(_SYMBOLS), _LENGTH)
+    for row, text in enumerate(texts):
+        # A text ends at its first dot, so that of a salt only the first part counts.
+        symbols = re.findall(".[ril]|.", text.partition(".")[0])[: _LENGTH - 1]
+        places = [_PLACES.get(symbol, _PLACES["X"]) for symbol in symbols] + [_PLACES["."]]
+        out[row, places, torch.arange(len(places))] = 1 / len(_SYMBOLS)
+    return out
+
+
+@torch.inference_mode()
+def activations(texts: Sequence[str]) -> np.ndarray:
+    """Return what the last layer but one says of every canonical SMILES, one row of 512 each."""
+    rows = []
+    for first in range(0, len(texts), _ROWS):
+        x = _one_hot(texts[first : first + _ROWS])
+        for weights, settings, _ in (parts for kind, parts in _layers() if kind == "Conv1d"):
+            step = settings["stride"]
+            need = settings["kernel_size"] - (x.shape[2] % step or step)
+            padded = functional.pad(x, (need // 2, need - need // 2))
+            x = functional.selu(functional.conv1d(padded, weights["weight"], weights.get("bias"), stride=step))
+        x = x.transpose(1, 2)
+        for weights, settings, other in (parts for kind, parts in _layers() if kind == "LSTM"):
+            layer = torch.nn.LSTM(**settings)
+            layer.load_state_dict(weights)
+            x = layer(x.flip(1) if other["reverse"] else x)[0]
+        rows.append(x[:, -1].numpy())
+    return np.concatenate(rows).astype(np.float64)
+
+
+def chemnet_distance(first: Sequence[str], second: Sequence[str]) -> float:
+    """Return the Frechet ChemNet distance of two sets of canonical SMILES: how far apart they are for a network of bioactivities.
+
+    The network's weights come with the package fcd_torch (MIT, extra `chem`); they are read as tensors only, and nothing of
+    that package runs. The distance is that of the normal distributions around the network's activations.
+
+    Source: 10.1021/acs.jcim.8b00234.
+
+    Raises:
+        ShapeError: If a set has fewer than two molecules.
+        MissingDependencyError: If the weights are not there.
+    """
+    if min(len(first), len(second)) < 2:
+        raise ShapeError(f"The Frechet ChemNet distance needs two molecules on either side, not {len(first)} and {len(second)}.")
+    return frechet(activations(first), activations(second))
+
+
+def frechet(first: np.ndarray, second: np.ndarray) -> float:
+    """Return |m - n|^2 + tr(C + D - 2 (C D)^(1/2)) for means and covariances of two samples of vectors."""
+    a, b = np.cov(first.T), np.cov(second.T)
+    values, vectors = np.linalg.eigh(a)
+    root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
+    # C D and its symmetric form have the same eigenvalues.
+    mixed = np.sqrt(np.linalg.eigvalsh(root @ b @ root).clip(min=0)).sum()
+    gap = first.mean(axis=0) - second.mean(axis=0)
+    return float(gap @ gap + np.trace(a) + np.trace(b) - 2 * mixed)

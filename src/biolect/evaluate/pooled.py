@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from biolect.evaluate.composition import chances_of
 from biolect.fusion.streams import CodonStreams
 
 MOST_ROWS = 500
@@ -50,9 +51,7 @@ def ridge(
         fitted: Any = make_pipeline(StandardScaler(), model).fit(features[training], targets[training])
     if not num_classes:
         return np.asarray(fitted.predict(features), dtype=np.float64)[:, None]
-    chances = np.zeros((len(features), num_classes))
-    chances[:, np.asarray(fitted.classes_, dtype=np.int64)] = fitted.predict_proba(features)
-    return chances
+    return chances_of(fitted, features, num_classes)
 
 
 def gaussian_process(

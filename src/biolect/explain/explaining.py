@@ -9,9 +9,8 @@ results.json      what `explain` returns
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,10 +22,8 @@ from biolect import metrics
 from biolect.bio.io.tables import read_table, write_table
 from biolect.bio.sequence import Sequence as Record
 from biolect.embed.fused import FusedModel, embedded
-from biolect.explain.codons import deletion_curve, integrated_gradients
-from biolect.explain.modalities import modality_occlusion, modality_shapley
+from biolect.explain.attribution import deletion_curve, integrated_gradients, modality_occlusion, modality_shapley
 from biolect.files import write_json
-from biolect.fusion.align import CodonGrid
 from biolect.fusion.fusers import Masks, Streams
 
 FRACTIONS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
@@ -35,9 +32,8 @@ BINS = 20
 _BATCH_RECORDS = 16
 
 
-@dataclass
-class Explained:
-    """What was found, record by record.
+class Explained(NamedTuple):
+    """What was found.
 
     Attributes:
         shapley, occlusion: Records by streams in alphabetical order.
@@ -46,10 +42,10 @@ class Explained:
     """
 
     streams: list[str]
-    shapley: list[NDArray[np.float64]] = field(default_factory=list)
-    occlusion: list[NDArray[np.float64]] = field(default_factory=list)
-    codons: list[NDArray[np.float64]] = field(default_factory=list)
-    curves: dict[str, list[NDArray[np.float64]]] = field(default_factory=lambda: {"by share": [], "at random": []})
+    shapley: NDArray[np.float64]
+    occlusion: NDArray[np.float64]
+    codons: list[NDArray[np.float64]]
+    curves: dict[str, NDArray[np.float64]]
 
 
 def explain(
@@ -87,16 +83,12 @@ def explain(
         for index, one in zip(some.tolist(), _batch(model, values, masks, steps, generator), strict=True):
             found[index] = one
         advance(len(some))
-    explained = Explained(names)
-    for index in range(len(records)):
-        shapley, occlusion, shares, by_share, at_random = found[index]
-        explained.shapley.append(shapley)
-        explained.occlusion.append(occlusion)
-        explained.codons.append(shares[: streams.lengths[index]])
-        explained.curves["by share"].append(by_share)
-        explained.curves["at random"].append(at_random)
+    shapley, occlusion, shares, *curves = zip(*(found[index] for index in range(len(records))), strict=True)
+    codons = [own[:length] for own, length in zip(shares, streams.lengths, strict=True)]
+    losses = {"by share": np.stack(curves[0]), "at random": np.stack(curves[1])}
+    explained = Explained(names, np.stack(shapley), np.stack(occlusion), codons, losses)
     grids = [next(iter(model.encoders.values())).grid(record) for record in records]
-    letters = [_codons(record, grid) for record, grid in zip(records, grids, strict=True)]
+    letters = [[r.residues[i : i + 3] for i in range(g.start, g.start + 3 * g.num_codons, 3)] for r, g in zip(records, grids, strict=True)]
     patterns = _tables(records, letters, [grid.protein for grid in grids], explained, output)
     result = report(explained, patterns) | {"records": len(records), "arm": model.task.arm, "target": model.task.target}
     result["unit"] = "nats" if model.task.labels else f"units of {model.task.target}"
@@ -129,10 +121,6 @@ def _batch(
         yield tuple(one.detach().double().numpy() for one in row)
 
 
-def _codons(record: Record, grid: CodonGrid) -> list[str]:
-    return [record.residues[start : start + 3] for start in range(grid.start, grid.start + 3 * grid.num_codons, 3)]
-
-
 def _tables(
     records: Sequence[Record], letters: Sequence[Sequence[str]], proteins: Sequence[str], found: Explained, output: Path
 ) -> list[dict[str, Any]]:
@@ -143,8 +131,8 @@ def _tables(
     modalities = {
         "id": [record.name for record in records for _ in found.streams],
         "stream": found.streams * len(records),
-        "shapley": np.concatenate(found.shapley),
-        "occlusion": np.concatenate(found.occlusion),
+        "shapley": found.shapley.ravel(),
+        "occlusion": found.occlusion.ravel(),
     }
     write_table(output / "modalities.csv", polars.DataFrame(modalities))
     shares = np.concatenate(found.codons)
@@ -170,8 +158,7 @@ def _tables(
 
 def report(found: Explained, patterns: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what was found over all records, as plain data."""
-    shapley, occlusion = np.abs(np.stack(found.shapley)), np.abs(np.stack(found.occlusion))
-    curves = {name: np.stack(rows) for name, rows in found.curves.items()}
+    shapley, occlusion, curves = np.abs(found.shapley), np.abs(found.occlusion), found.curves
     gaps = np.asarray(np.trapezoid(curves["by share"] - curves["at random"], FRACTIONS, axis=1))
     items = np.arange(len(shapley))
 
