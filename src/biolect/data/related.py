@@ -6,11 +6,9 @@ which accessions belong to which gene.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from biolect.bio.sequence import Modality
 from biolect.data.document import Member, View
@@ -24,15 +22,12 @@ _MOST_MEMBERS = 24
 
 
 class Link(NamedTuple):
-    """One row of the table: accessions are empty where the row has none; the interval is 0-based, half-open."""
+    """An accession of a gene, whole or an interval of it (0-based, half-open; empty where the table gives none)."""
 
     gene_id: str
-    rna: str
-    protein: str
-    genomic: str
-    start: int
-    stop: int
-    strand: int
+    accession: str
+    interval: tuple[int, int] | None = None
+    strand: int = 1
 
 
 def is_link_table(path: Path | str) -> bool:
@@ -58,11 +53,11 @@ def read_links(path: Path | str) -> Iterator[Link]:
                 continue
             if len(cells) != _COLUMNS:
                 raise InputError(f"Line {number} (1-based) of '{path}' has {len(cells)} columns; gene2accession has {_COLUMNS}.")
-            _, gene, _, rna, _, protein, _, genomic, _, start, end, strand, *_ = [
-                "" if cell == "-" else cell for cell in cells[:11]
-            ] + cells[11:]
-            interval = (int(start), int(end) + 1) if start.isdigit() and end.isdigit() else (0, 0)
-            yield Link(gene, rna, protein, genomic, *interval, -1 if strand == "-" else 1)
+            gene, rna, protein, genomic, start, end = ("" if cells[i] == "-" else cells[i] for i in (1, 3, 5, 7, 9, 10))
+            yield from (Link(gene, accession) for accession in (rna, protein) if accession)
+            if genomic:
+                interval = (int(start), int(end) + 1) if start.isdigit() and end.isdigit() else (0, 0)
+                yield Link(gene, genomic, interval, -1 if cells[11] == "-" else 1)
 
 
 def write_same_genes(writer: MemberWriter, genes: MemberStore, same_gene: Mapping[str, Sequence[int]]) -> None:
@@ -82,24 +77,22 @@ def write_linked(writer: MemberWriter, tables: Iterable[Path], stores: Sequence[
     """
     found = {store.name_of(group): (store, group) for store in stores for group in range(store.num_groups)}
     missing: set[str] = set()
-    by_gene: dict[str, dict[tuple[str, int, int], int]] = defaultdict(dict)
-    for table in tables:
-        for link in read_links(table):
-            for accession, start, stop in ((link.rna, 0, 0), (link.protein, 0, 0), (link.genomic, link.start, link.stop)):
-                if accession and accession not in found:
-                    missing.add(accession)
-                elif accession and (stop or accession != link.genomic):
-                    by_gene[link.gene_id][accession, start, stop] = link.strand if stop else 1
-    for gene, rows in by_gene.items():
-        _write(writer, f"GeneID:{gene}", (_cut(*found[name], start, stop, strand) for (name, start, stop), strand in rows.items()))
+    by_gene: dict[str, dict[Link, None]] = defaultdict(dict)
+    for link in chain.from_iterable(map(read_links, tables)):
+        if link.accession not in found:
+            missing.add(link.accession)
+        elif link.interval != (0, 0):
+            by_gene[link.gene_id][link] = None
+    for gene, links in by_gene.items():
+        _write(writer, f"GeneID:{gene}", (_cut(*found[link.accession], link) for link in links))
     return len(missing)
 
 
-def _cut(store: MemberStore, group: int, start: int, stop: int, strand: int) -> Member:
+def _cut(store: MemberStore, group: int, link: Link) -> Member:
     member = store.group(group)[0]
-    if stop:
-        member = member.slice(start, stop)
-    if strand < 0 and member.modality is not Modality.PROTEIN:
+    if link.interval:
+        member = member.slice(*link.interval)
+    if link.strand < 0 and member.modality is not Modality.PROTEIN:
         return Member(reverse_complement(member.token_ids), member.modality)
     return member
 
@@ -114,5 +107,4 @@ def _write(writer: MemberWriter, name: str, members: Iterable[Member]) -> None:
         return
     writer.begin_group(name)
     for member in list(different.values())[:_MOST_MEMBERS]:
-        tokens: NDArray[np.uint8] = member.token_ids
-        writer.add(tokens, member.modality, View.RECORD)
+        writer.add(member.token_ids, member.modality, View.RECORD)

@@ -89,7 +89,7 @@ def drawn(
     labels: NDArray[np.integer], weights: Sequence[int], names: Iterable[str], fractions: dict[str, float], seed: int
 ) -> NDArray[np.uint8]:
     """Return the split of every item, whole clusters in an order that does not depend on that of the items."""
-    return draw(_cluster_keys(labels, names, seed), np.bincount(labels, weights=np.asarray(weights, dtype=np.float64)), fractions)[labels]
+    return draw(_cluster_keys(labels, names, seed), np.bincount(labels, weights=weights).astype(np.float64), fractions)[labels]
 
 
 def _cluster_keys(labels: NDArray[np.integer], names: Iterable[str], seed: int) -> NDArray[np.uint64]:

@@ -17,7 +17,6 @@ from biolect.bio.alphabet import ILLEGAL
 from biolect.bio.sequence import Modality, Sequence
 from biolect.bio.smiles import SMILES
 from biolect.errors import AlphabetError, ConfigError
-from biolect.tokens.tokenizer import SmilesTokenizer
 
 SPECIAL_INDEX = len(Modality)
 """Stands where a modality index would, for tokens that are no residue."""
@@ -196,16 +195,16 @@ class Vocabulary:
         return AlphabetError(f"Vocabulary '{self.name}' has no {modality} residues. It has those of {there}.")
 
     @cached_property
-    def _smiles(self) -> SmilesTokenizer | None:
-        if any(symbol not in self._ids for symbol in SMILES.symbols):
-            return None
-        return SmilesTokenizer(self._ids | {SMILES.unknown: self.unknown})
+    def _symbols(self) -> dict[str, int]:
+        """Id of every symbol of SMILES, the unknown one last; empty where it has not all of them."""
+        ids = {symbol: self._ids[symbol] for symbol in SMILES.symbols if symbol in self._ids}
+        return ids | {SMILES.unknown: self.unknown} if len(ids) == len(SMILES.symbols) else {}
 
     @property
-    def _molecules(self) -> SmilesTokenizer:
-        if self._smiles is None:
+    def _molecules(self) -> dict[str, int]:
+        if not self._symbols:
             raise self._lacks(Modality.MOLECULE)
-        return self._smiles
+        return self._symbols
 
     @cached_property
     def _residue_tables(self) -> dict[Modality, NDArray[np.uint8]]:
@@ -218,13 +217,14 @@ class Vocabulary:
     def residue_ids(self, modality: Modality) -> NDArray[np.uint8]:
         """Return the ids a residue of the modality can have, ascending."""
         if modality is Modality.MOLECULE:
-            return self._molecules.symbol_ids
+            # All that say something: not the unknown one.
+            return np.array(sorted(self._molecules[symbol] for symbol in SMILES.symbols), dtype=np.uint8)
         table = self.residue_table(modality)
         return np.unique(table[table != ILLEGAL])
 
     def reads(self, modality: Modality) -> bool:
         """Whether it has residues of a modality."""
-        return modality in self._residue_tables or (modality is Modality.MOLECULE and self._smiles is not None)
+        return modality in self._residue_tables or (modality is Modality.MOLECULE and bool(self._symbols))
 
     def standard_ids(self, modality: Modality) -> NDArray[np.uint8]:
         """Return the ids of the residues that are certain, in order of their letters: 4 nucleotides or 20 amino acids."""
@@ -247,7 +247,9 @@ class Vocabulary:
             AlphabetError: If the vocabulary lacks the modality, or one of the letters.
         """
         if sequence.modality is Modality.MOLECULE:
-            return self._molecules.encode(sequence.residues)
+            symbols, parts = self._molecules, sequence.residues.split(SMILES.unknown)
+            found = [symbols[symbol] for part in parts for symbol in (*SMILES.split(part), SMILES.unknown)]
+            return np.array(found[:-1], dtype=np.uint8)
         # Translating is faster than indexing where sequences are short.
         ids = sequence.residues.encode("ascii").translate(self.residue_table(sequence.modality).tobytes())
         if ILLEGAL in ids:
@@ -265,7 +267,9 @@ class Vocabulary:
             AlphabetError: If an id is no residue of the modality.
         """
         if modality is Modality.MOLECULE:
-            text, index = self._molecules.decode(token_ids)
+            symbols = {number: symbol for symbol, number in self._molecules.items()}
+            found = [symbols.get(number) for number in np.asarray(token_ids).tolist()]
+            text, index = "".join(symbol or "" for symbol in found), found.index(None) if None in found else -1
         else:
             letters = self._letters[modality][np.minimum(np.asarray(token_ids, dtype=np.int64), ILLEGAL)]
             text, index = letters.tobytes().decode("latin-1"), int(np.argmax(letters == ILLEGAL)) if ILLEGAL in letters else -1

@@ -7,7 +7,9 @@ transl_table is read with code 1, as the format has it, whatever its contig is c
 
 import io
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
@@ -55,12 +57,9 @@ class _Annotation:
     """A whole GFF3 or GTF file: contigs by name, and what is known of each parent by its id."""
 
     def __init__(self) -> None:
-        self.contigs: dict[str, _Contig] = {}
+        self.contigs: dict[str, _Contig] = defaultdict(_Contig)
         self.nodes: dict[str, Mapping[str, str]] = {}
         self.refused: list[tuple[int, str]] = []
-
-    def contig(self, name: str) -> _Contig:
-        return self.contigs.setdefault(name, _Contig())
 
     def read(self, stream: BinaryIO) -> BinaryIO | None:
         """Read lines up to the end, or up to an embedded FASTA, which is returned."""
@@ -73,7 +72,7 @@ class _Annotation:
             try:
                 if line.startswith("##sequence-region"):
                     _, name, start, stop = line.split()
-                    self.contig(name).bounds = (int(start) - 1, int(stop))
+                    self.contigs[name].bounds = (int(start) - 1, int(stop))
                 elif line.strip() and not line.startswith("#"):
                     self._line(line.split("\t"))
             except ValueError:
@@ -87,12 +86,10 @@ class _Annotation:
         if kind not in _PARTS and "ID=" not in text and not text.startswith("gene_id"):
             return
         says = _attributes(text)
-        contig = self.contig(unquote(name))
+        contig = self.contigs[unquote(name)]
         if kind in _PARTS:
-            parents = (
-                says["transcript_id"] if "Parent" not in says and "ID" not in says and "transcript_id" in says else says.get("Parent", "")
-            )
-            for parent in parents.split(","):
+            is_gtf = "Parent" not in says and "ID" not in says
+            for parent in says.get("transcript_id" if is_gtf else "Parent", "").split(","):
                 contig.rows.setdefault(parent, []).append(_Row(kind, span, phase, says))
             return
         if kind == "region" and span.start == 0 and not contig.region:
@@ -134,31 +131,30 @@ def read_gff(
         InputError: If there is no FASTA, or it shares no contig with the annotation.
     """
     annotation = _Annotation()
-    with open_input(path) as stream:
+    with open_input(path) as stream, ExitStack() as opened:
         embedded = annotation.read(stream)
         yield from (Refusal("", f"{path}:{number}", reason) for number, reason in annotation.refused)
-        if fasta is None and embedded is None:
+        letters = embedded if fasta is None else opened.enter_context(open_input(fasta))
+        if letters is None:
             raise InputError(
                 f"'{path}' has annotation but no sequence. Put its FASTA beside it under the same name, ending in .fa, or give both."
             )
-        if fasta is None and embedded is not None:
-            yield from _all(annotation, embedded, str(path), str(path), proteins or {})
-            return
-    with open_input(cast(str, fasta)) as stream:
-        yield from _all(annotation, stream, str(path), str(fasta), proteins or {})
+        yield from _all(annotation, letters, str(path), str(fasta or path), proteins or {})
 
 
 def _all(
     annotation: _Annotation, stream: BinaryIO, where: str, fasta: str, proteins: Mapping[str, str]
 ) -> Iterator[Sequence | Gene | Refusal]:
     lengths: dict[str, int] = {}
-    for name, description, letters in _letters(stream, fasta):
+    for header, text, _ in raw_records(cast(io.BufferedReader, stream), fasta):
+        name, _, description = header.decode("utf-8", errors="replace").strip().partition(" ")
+        letters = text.translate(None, WHITE).upper().replace(b"U", b"T")
         lengths.setdefault(name, len(letters))
         says = annotation.contigs.get(name, _Contig())
         molecule = says.region.get("mol_type", "")
         modality = Modality.RNA if "RNA" in molecule else Modality.DNA
         is_circular = says.region.get("Is_circular", "").lower() == "true"
-        contig = Contig(name, letters, is_circular, modality, description, is_messenger=molecule == "mRNA")
+        contig = Contig(name, letters, is_circular, modality, description.strip(), is_messenger=molecule == "mRNA")
         try:
             yield contig.sequence
         except AlphabetError as error:
@@ -179,13 +175,6 @@ def _all(
         raise InputError(_strangers(annotation, list(annotated), where, lengths, fasta))
     for name in annotated.keys() - lengths.keys():
         yield Refusal(name, where, f"'{fasta}' has no contig of this name; {annotated[name]} coding sequences on it were not read.")
-
-
-def _letters(stream: BinaryIO, where: str) -> Iterator[tuple[str, str, bytes]]:
-    """Yield name, description and upper-case DNA letters of FASTA records."""
-    for header, text, _ in raw_records(cast(io.BufferedReader, stream), where):
-        name, _, description = header.decode("utf-8", errors="replace").strip().partition(" ")
-        yield name, description.strip(), text.translate(None, WHITE).upper().replace(b"U", b"T")
 
 
 def _strangers(annotation: _Annotation, annotated: list[str], where: str, lengths: Mapping[str, int], fasta: str) -> str:
