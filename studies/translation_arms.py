@@ -9,7 +9,8 @@ import numpy as np
 from biolect.bio.coordinates import Run, compress
 from biolect.bio.sequence import Modality
 from biolect.data.document import Document, Grammar, Member, View
-from biolect.data.pairing import Pairing, PairSource, Source
+from biolect.data.pairing import Pairing, PairSource
+from biolect.data.sources import Source
 
 FLANK = 60
 """Most unknown letters before the first codon, in the arms that have them."""

@@ -13,8 +13,9 @@ from biolect.bio.coordinates import Run, compress
 from biolect.bio.genetic_code import GeneticCode
 from biolect.bio.sequence import Modality, Sequence
 from biolect.data.document import Document, Grammar, Member, View
-from biolect.data.pairing import Pairing, PairSource, truncated
+from biolect.data.pairing import Pairing, PairSource
 from biolect.data.shards import MemberStore, MemberWriter
+from biolect.data.sources import truncated
 from biolect.errors import ConfigError
 from biolect.tokens.vocabulary import Vocabulary
 

@@ -1,6 +1,7 @@
 """The loader: from a cursor to a batch. Its whole state is one integer."""
 
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Protocol
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from biolect.data.document import Grammar, Room
 from biolect.data.mixture import Mixture
 from biolect.data.packing import Rows
-from biolect.data.pairing import Source
+from biolect.data.sources import Source
 from biolect.errors import ConfigError
 from biolect.tokens.rendered import Rendered
 from biolect.tokens.vocabulary import Vocabulary
@@ -32,6 +33,7 @@ class Finish(Protocol):
     def __call__(self, rendered: Rendered, rng: np.random.Generator) -> Segment: ...  # noqa: D102
 
 
+@dataclass(eq=False)
 class Loader:
     """Draws documents, writes them out, packs them.
 
@@ -39,30 +41,21 @@ class Loader:
     so any rank of any run can compute any batch. A document that no row has room for opens the next batch.
     """
 
-    def __init__(
-        self,
-        sources: Mapping[str, Source],
-        weights: Mapping[str, float],
-        grammar: Grammar,
-        vocabulary: Vocabulary,
-        finish: Finish,
-        *,
-        context_tokens: int,
-        num_rows: int,
-        seed: int,
-    ) -> None:
-        shortest = SHORTEST_CONTEXT + 3 * finish.added_member_tokens
-        if context_tokens < shortest:
-            raise ConfigError(f"context_tokens = {context_tokens} is too short for a document of two members. Use {shortest} or more.")
-        sizes = {name: len(source) for name, source in sources.items()}
-        self.mixture = Mixture(weights, sizes, seed)
-        self.sources = sources
-        self.grammar = grammar
-        self.vocabulary = vocabulary
-        self.finish = finish
-        self.context_tokens = context_tokens
-        self.num_rows = num_rows
-        self.seed = seed
+    sources: Mapping[str, Source]
+    weights: Mapping[str, float]
+    grammar: Grammar
+    vocabulary: Vocabulary
+    finish: Finish
+    _: KW_ONLY
+    context_tokens: int
+    num_rows: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        shortest = SHORTEST_CONTEXT + 3 * self.finish.added_member_tokens
+        if self.context_tokens < shortest:
+            raise ConfigError(f"context_tokens = {self.context_tokens} is too short for a document of two members. Use {shortest} or more.")
+        self.mixture = Mixture(self.weights, {name: len(source) for name, source in self.sources.items()}, self.seed)
 
     def segment(self, index: int) -> Segment:
         """Return the segment at an index of the mixture, 0-based."""

@@ -70,7 +70,7 @@ def read_text_documents(path: Path | str) -> Iterator[TextDocument]:
         opening = stream.readline()
         first = _json_object(opening)
         if first is not None and "cells" not in first:
-            yield from _json_lines(path, opening, stream)
+            yield from _json_lines(path, chain([opening], stream))
             return
         text = _decode(path, opening + stream.read())
     name = path.name.removesuffix(".gz")
@@ -93,20 +93,17 @@ def _json_object(line: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _json_lines(path: Path, opening: bytes, rest: Iterable[bytes]) -> Iterator[TextDocument]:
-    number = 0
-    for lines in ([opening], rest):
-        for line in lines:
-            number += 1
-            if not line.strip():
-                continue
-            record = _json_object(line)
-            if record is None or not isinstance(record.get("text"), str):
-                raise InputError(
-                    f"Line {number} (1-based) of '{path}' is not a JSON object with a 'text' string. "
-                    'Write one document per line, as {"text": ...}.'
-                )
-            yield TextDocument(str(record.get("id", f"{path.name.removesuffix('.gz')}:{number}")), record["text"])
+def _json_lines(path: Path, lines: Iterable[bytes]) -> Iterator[TextDocument]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        record = _json_object(line)
+        if record is None or not isinstance(record.get("text"), str):
+            raise InputError(
+                f"Line {number} (1-based) of '{path}' is not a JSON object with a 'text' string. "
+                'Write one document per line, as {"text": ...}.'
+            )
+        yield TextDocument(str(record.get("id", f"{path.name.removesuffix('.gz')}:{number}")), record["text"])
 
 
 def _decode(path: Path, raw: bytes) -> str:

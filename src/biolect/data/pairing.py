@@ -14,10 +14,8 @@ from biolect.bio.sequence import Modality
 from biolect.config import Config
 from biolect.data.document import Document, Member, Overhead, View
 from biolect.data.shards import MemberStore
-from biolect.data.sources import GroupSource, SingleSource, Source, document_weights, truncated
+from biolect.data.sources import Source, truncated
 from biolect.errors import ConfigError
-
-__all__ = ["GroupSource", "PairSource", "Pairing", "SingleSource", "Source", "document_weights", "longest_start", "truncated"]
 
 _VIEW_OF = {Modality.DNA: View.CDS, Modality.RNA: View.TRANSCRIPT, Modality.PROTEIN: View.PROTEIN}
 _CANDIDATES = 64
@@ -99,7 +97,7 @@ class PairSource(Source):
         views = self.views_of(int(self.groups[item]))
         chosen = self._modalities(views, rng)
         if rng.random() < self.pairing.truncated_share or not all(member.runs for member in views.values()):
-            members = [views[self._dna_view(views, rng)] if m is Modality.DNA else views[_VIEW_OF[m]] for m in chosen]
+            members = [views[_VIEW_OF[m]] if m is not Modality.DNA else self._dna_view(views, rng) for m in chosen]
             is_start = True
         else:
             members, is_start = self._crop(views, chosen, rng, room - grammar.overhead(len(chosen)))
@@ -138,9 +136,8 @@ class PairSource(Source):
         count = 3 if len(have) == 3 and rng.random() < self.pairing.three_share else 2
         return [have[i] for i in rng.permutation(len(have))[:count]]
 
-    def _dna_view(self, views: dict[View, Member], rng: np.random.Generator) -> View:
-        drawn = self._drawn_view(rng)
-        return View.LOCUS if drawn > 0 and View.LOCUS in views else View.CDS
+    def _dna_view(self, views: dict[View, Member], rng: np.random.Generator) -> Member:
+        return views[View.CDS] if self._drawn_view(rng) == 0 else views.get(View.LOCUS, views[View.CDS])
 
     def _drawn_view(self, rng: np.random.Generator) -> int:
         return int(rng.choice(3, p=np.array(self.pairing.dna_views) / sum(self.pairing.dna_views)))

@@ -6,6 +6,7 @@ corpus serves every arm of a study. Views of one gene are put together in `pairi
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,7 @@ def document_weights(sources: Mapping[str, Source], shares: Mapping[str, float],
     return {name: share / sources[name].mean_tokens(room, grammar) for name, share in shares.items()}
 
 
+@dataclass(eq=False)
 class SingleSource(Source):
     """Members alone, one to a document; long ones in windows.
 
@@ -71,21 +73,19 @@ class SingleSource(Source):
         window: Residues per window of a long member.
     """
 
-    def __init__(
-        self,
-        store: MemberStore,
-        split: str,
-        modality: Modality,
-        *,
-        views: tuple[View, ...] = (),
-        reverse_complement: float = 0.5,
-        window: int = 1_020,
-    ) -> None:
-        self.store, self.modality, self.window, self.reverse_complement = store, modality, window, reverse_complement
-        members = store.members_in([split], [modality])
-        shown = np.isin(store.column("view")[members], [view.index for view in views or VIEWS])
-        self.members = members[shown & (store.lengths[members] > 0)]
-        self.windows = np.cumsum(-(-store.lengths[self.members] // window))
+    store: MemberStore
+    split: str
+    modality: Modality
+    _: KW_ONLY
+    views: tuple[View, ...] = ()
+    reverse_complement: float = 0.5
+    window: int = 1_020
+
+    def __post_init__(self) -> None:
+        members, lengths = self.store.members_in([self.split], [self.modality]), self.store.lengths
+        shown = np.isin(self.store.column("view")[members], [view.index for view in self.views or VIEWS])
+        self.members = members[shown & (lengths[members] > 0)]
+        self.windows = np.cumsum(-(-lengths[self.members] // self.window))
 
     def __len__(self) -> int:
         """Windows of all members."""
