@@ -158,21 +158,9 @@ def _on_one_strand(
 
 
 def edit_distance(first: str, second: str) -> int:
-    """Return the fewest substitutions, insertions and deletions that make one text of another.
+    """Return the fewest substitutions, insertions and deletions that make one text of another."""
+    from Bio.Align import PairwiseAligner
 
-    Source: Myers, 10.1145/316542.316550, in the form of Hyyro; a column of the table is one whole number.
-    """
-    places: dict[str, int] = {}
-    for i, letter in enumerate(first):
-        places[letter] = places.get(letter, 0) | 1 << i
-    all_ones, last = (1 << len(first)) - 1, 1 << len(first) >> 1
-    up, down, distance = all_ones, 0, len(first)
-    for letter in second:
-        equal = places.get(letter, 0)
-        across = (((equal & up) + up) ^ up) | equal
-        equal |= down
-        more, less = down | ~(across | up) & all_ones, up & across
-        distance += bool(more & last) - bool(less & last)
-        more, less = more << 1 | 1, less << 1
-        up, down = (less | ~(equal | more)) & all_ones, more & equal & all_ones
-    return distance if first else len(second)
+    if not (first and second):
+        return len(first or second)
+    return -int(PairwiseAligner(match_score=0, mismatch_score=-1, gap_score=-1).score(first, second))

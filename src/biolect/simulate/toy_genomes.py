@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,7 +162,7 @@ def genomes(folder: Path | str, *, seed: int = 0, num_genes: int = 200, num_fami
     header = ("organism", "gene", "family", "strand", "start", "stop", "num_introns", "protein")
     truth = {"seed": seed, "codon_bits": {organism.name: organism.codon_bits for organism in both}}
     texts = {
-        "bacterium.gbk": "".join(_genbank(bacterium)),
+        "bacterium.gbk": _genbank(bacterium),
         "eukaryote.fa": f">{eukaryote.name} simulated chromosome\n" + "".join(f"{line}\n" for line in _chunks(eukaryote.dna, 70)),
         "eukaryote.gff3": "".join(_gff3(eukaryote)),
         "truth.tsv": "".join("\t".join(map(str, row)) + "\n" for row in (header, *rows)),
@@ -224,25 +224,26 @@ def _places(parts: Sequence[tuple[Kind, str]], kinds: set[str], origin: int, tot
     return tuple((origin + start, origin + stop) for start, stop in merged)
 
 
-def _genbank(organism: Organism) -> Iterator[str]:
+def _genbank(organism: Organism) -> str:
     """Write one record in the flat-file form of the archives."""
-    accession = organism.name.upper()
-    yield f"LOCUS       {accession:<16} {len(organism.dna):>11} bp    DNA     linear   SYN 01-JAN-2000\n"
-    yield f"DEFINITION  Simulated {organism.name}.\nACCESSION   {accession}\nVERSION     {accession}.1\nKEYWORDS    .\n"
-    yield f"SOURCE      simulated\n  ORGANISM  Simulated {organism.name}\n            Unclassified.\n"
-    yield f"FEATURES             Location/Qualifiers\n     source          1..{len(organism.dna)}\n"
-    yield f'                     /organism="Simulated {organism.name}"\n                     /mol_type="genomic DNA"\n'
+    from Bio.Seq import Seq
+    from Bio.SeqFeature import SeqFeature, SimpleLocation
+    from Bio.SeqRecord import SeqRecord
+
+    name = organism.name.upper()
+    says: dict[str, Any] = {
+        "molecule_type": "DNA",
+        "data_file_division": "SYN",
+        "organism": f"Simulated {organism.name}",
+        "source": "simulated",
+    }
+    record = SeqRecord(Seq(organism.dna), f"{name}.1", name, f"Simulated {organism.name}.", annotations=says)
     for gene in organism.genes:
-        start, stop = gene.span
-        location = f"{start + 1}..{stop}" if gene.strand > 0 else f"complement({start + 1}..{stop})"
-        yield f'     gene            {location}\n                     /locus_tag="{gene.name}"\n     CDS             {location}\n'
-        words = f'locus_tag="{gene.name}"', "codon_start=1", f"transl_table={organism.code.id}", f'product="family {gene.family} protein"'
-        yield "".join(f"                     /{word}\n" for word in (*words, f'protein_id="{gene.name}.1"'))
-        yield "".join(f"                     {line}\n" for line in _chunks(f'/translation="{gene.protein}"', 58))
-    yield "ORIGIN\n"
-    for start in range(0, len(organism.dna), 60):
-        yield f"{start + 1:>9} {' '.join(_chunks(organism.dna[start : start + 60].lower(), 10))}\n"
-    yield "//\n"
+        place = SimpleLocation(*gene.span, strand=gene.strand)
+        words = {"locus_tag": gene.name, "codon_start": 1, "transl_table": organism.code.id, "product": f"family {gene.family} protein"}
+        words |= {"protein_id": f"{gene.name}.1", "translation": gene.protein}
+        record.features += [SeqFeature(place, "gene", qualifiers={"locus_tag": gene.name}), SeqFeature(place, "CDS", qualifiers=words)]
+    return record.format("genbank")
 
 
 def _gff3(organism: Organism) -> Iterator[str]:
