@@ -199,7 +199,7 @@ def clear_of(token_ids: NDArray[np.uint8], forbidden: WordSet, words: Words) -> 
     """
     size = len(token_ids)
     hashed, places = words.hashes(token_ids)
-    hits = places[forbidden.find(hashed)[0]]
+    hits = places[np.isin(hashed, forbidden.words[forbidden.places_of(hashed)])]
     window = max(_WINDOW, int(40 / words.fraction))
     needed = max(1, int((window - words.length + 1) * words.fraction / 2))
     edges = np.zeros(size + 1, dtype=np.int64)

@@ -153,7 +153,7 @@ def _near_duplicates(stores: Stores) -> dict[str, Any]:
             asked = words.of(ids for _, ids in _members(stores, held_out, modalities))
             is_seen = asked.seen_in(words.stream(ids for _, ids in _members(stores, (seen,), modalities)))
             for name, ids in _members(stores, held_out, modalities) if is_seen.any() else ():
-                own = asked.find(distinct(words.hashes(ids)[0]))[1]
+                own = asked.places_of(distinct(words.hashes(ids)[0]))
                 share = is_seen[own].mean() if len(own) >= MIN_WORDS else 0.0
                 if share >= NEAR:
                     examples.append({"held_out": name, "seen_in": seen, "share": round(float(share), 3)})

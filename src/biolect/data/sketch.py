@@ -108,33 +108,22 @@ class WordSet:
 
     def __init__(self, words: NDArray[np.uint64]) -> None:
         self.words = distinct(words)
-        bits = min(max(8 * len(self.words), 1 << 10).bit_length(), 26)
-        # Most of what is not in the set ends at this table, which is far cheaper to ask than the sorted words.
-        self._mask = np.uint64((1 << bits) - 1)
-        self._seen = np.zeros(1 << bits, dtype=bool)
-        for bits in self._probes(self.words):
-            self._seen[bits] = True
 
     def __len__(self) -> int:
         return len(self.words)
 
-    def _probes(self, words: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        return words & self._mask, words >> np.uint64(24) & self._mask
-
-    def find(self, words: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return which of some words are in the set (indices, ascending), and their places in `self.words`."""
-        first, second = self._probes(words)
-        maybe = np.flatnonzero(self._seen[first])
-        maybe = maybe[self._seen[second[maybe]]]
-        places = np.minimum(np.searchsorted(self.words, words[maybe]), max(len(self.words) - 1, 0))
-        found = self.words[places] == words[maybe] if len(maybe) else np.zeros(0, dtype=bool)
-        return maybe[found], places[found]
+    def places_of(self, words: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Return the places in `self.words` of those of some words that are in the set, ascending."""
+        # In order, they are found several times as fast: what is next lies near.
+        words = np.sort(words)
+        places = np.minimum(np.searchsorted(self.words, words), max(len(self.words) - 1, 0))
+        return places[self.words[places] == words] if len(self.words) else places[:0]
 
     def seen_in(self, stream: Iterable[NDArray[np.uint64]]) -> NDArray[np.bool_]:
         """Return which words of the set a stream of hashes brings."""
         is_seen = np.zeros(len(self), dtype=bool)
         for hashed in stream:
-            is_seen[self.find(hashed)[1]] = True
+            is_seen[self.places_of(hashed)] = True
         return is_seen
 
 
