@@ -215,23 +215,14 @@ def _owned(owners: list[int], parts: list[NDArray[np.uint8]]) -> tuple[NDArray[n
 
 
 def _joined(codes: NDArray[np.uint64], length: int, bits: int, *, backwards: bool) -> NDArray[np.uint64]:
-    """Return one number per window of `length` letters, in about log2(length) passes."""
-
-    def join(left: NDArray[np.uint64], left_size: int, right: NDArray[np.uint64], right_size: int) -> NDArray[np.uint64]:
-        right = right[left_size:]
-        left = left[: len(right)]
-        right = right[: len(left)]
-        return left | right << np.uint64(bits * left_size) if backwards else left << np.uint64(bits * right_size) | right
-
-    result, size = codes[:0], 0
-    power, power_size = codes, 1
-    while length:
-        if length & 1:
-            result, size = (join(result, size, power, power_size) if size else power), size + power_size
-        length >>= 1
-        if length:
-            power, power_size = join(power, power_size, power, power_size), 2 * power_size
-    return result
+    """Return one number per window of `length` letters."""
+    count = len(codes) - length + 1
+    joined = np.zeros(count, dtype=np.uint64)
+    for place in range(length):
+        start = length - 1 - place if backwards else place
+        joined <<= np.uint64(bits)
+        joined |= codes[start : start + count]
+    return joined
 
 
 def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
