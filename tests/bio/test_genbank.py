@@ -10,6 +10,7 @@ from biolect.bio.io.form import Refusal
 from biolect.bio.io.genbank import read_genbank
 from biolect.bio.sequence import Modality, Sequence
 from biolect.errors import InputError
+from biolect.files import open_input
 from tests.bio.small import feature, flat_file, gene, read, refusals
 
 PLAIN = feature("CDS", "1..9", gene="x", translation="MA")
@@ -32,7 +33,8 @@ def test_packing_line_ends_and_release_headers_change_nothing(pack, tmp_path):
     path = tmp_path / "toy.gb"
     path.write_bytes(pack(flat_file("ATGGCTTAA", PLAIN) * 2))
 
-    found = list(read_genbank(path))
+    with open_input(path) as stream:
+        found = list(read_genbank(stream))
 
     assert [type(item) for item in found] == [Sequence, Gene] * 2
     assert found[1].check().status == "equal"  # pyright: ignore

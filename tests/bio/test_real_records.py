@@ -20,6 +20,7 @@ from biolect.bio.io.genbank import read_genbank
 from biolect.bio.io.gff import read_gff
 from biolect.bio.sequence import Sequence
 from biolect.errors import InputError
+from biolect.files import open_input
 
 # GenPept: their CDS features lie on proteins. Both are read as records without genes.
 PROTEIN_RECORDS = {"misc/NP_416719.gbwithparts.gz", "misc/protein_refseq2.gb.gz"}
@@ -42,7 +43,11 @@ def oracle(folder: Path) -> dict[str, list[dict[str, str]]]:
 def flat_files(folder: Path, room: str) -> dict[str, list[Sequence | Gene | Refusal]]:
     root = folder / "genbank"
     paths = sorted(p for p in (root / room).rglob("*.gz") if p.name.split(".")[-2] not in ("faa", "fna", "gff"))
-    return {str(path.relative_to(root)): list(read_genbank(path)) for path in paths}
+    found = {}
+    for path in paths:
+        with open_input(path) as stream:
+            found[str(path.relative_to(root))] = list(read_genbank(stream))
+    return found
 
 
 def genes_of(items: list[Sequence | Gene | Refusal]) -> Iterator[Gene]:

@@ -45,10 +45,7 @@ class Feature(NamedTuple):
     @property
     def name(self) -> str:
         """The most telling name that the qualifiers give; empty if they give none."""
-        for key in _NAMES:
-            if self.qualifiers.get(key):
-                return self.qualifiers[key]
-        return ""
+        return next((self.qualifiers[key] for key in _NAMES if self.qualifiers.get(key)), "")
 
 
 def make_gene(contig: Contig, coding: Feature, exons: tuple[Span, ...] = (), *, gene_id: str = "", transcript_id: str = "") -> Gene:

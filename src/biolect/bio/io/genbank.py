@@ -7,7 +7,6 @@ import io
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from biolect.bio.gene import Contig, Gene
@@ -22,20 +21,20 @@ _LOCUS, _EMBL = b"\nLOCUS", b"\nID   "
 _ANNOUNCED = re.compile(rb"(?:LOCUS|ID) [^\n]*?(\d+) (?:bp|aa|BP|AA)\b")
 
 
-def read_genbank(path: str | Path | BinaryIO) -> Iterator[Sequence | Gene | Refusal]:
+def read_genbank(stream: BinaryIO) -> Iterator[Sequence | Gene | Refusal]:
     """Yield each record's own sequence and then its genes, one per CDS feature.
 
     Features of protein records (GenPept) are not genes; of those only the sequence is given.
 
     Args:
-        path: GenBank or EMBL, gzip or not; or an open stream of plain bytes.
+        stream: GenBank or EMBL, unpacked.
 
     Raises:
         InputError: If the file holds no record at all.
     """
-    where = str(path) if isinstance(path, str | Path) else str(getattr(path, "name", "stream"))
+    where = str(getattr(stream, "name", "stream"))
     found = False
-    for text in _record_texts(path):
+    for text in _record_texts(stream):
         found = True
         try:
             contig, features, problems = _parse(text)
@@ -61,16 +60,10 @@ def read_genbank(path: str | Path | BinaryIO) -> Iterator[Sequence | Gene | Refu
         raise InputError(f"'{where}' holds no GenBank record: no line begins with LOCUS. Is it another format?")
 
 
-def _record_texts(path: str | Path | BinaryIO) -> Iterator[bytes]:
+def _record_texts(stream: BinaryIO) -> Iterator[bytes]:
     """Yield the text of one record after another, in memory that grows with the longest record only."""
-    if isinstance(path, str | Path):
-        from biolect.files import open_input
-
-        with open_input(path) as stream:
-            yield from _record_texts(stream)
-        return
     rest = b""
-    while block := path.read(_BLOCK_BYTES):
+    while block := stream.read(_BLOCK_BYTES):
         rest = rest + block if rest else block
         if b"\r" in rest:
             rest = rest.replace(b"\r\n", b"\n")
