@@ -11,9 +11,12 @@ import json
 import re
 import tempfile
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+import yaml
 
 from biolect.errors import ConfigError, DownloadError, InputError
 from biolect.files import download
@@ -37,18 +40,6 @@ class Named:
     about: str
 
 
-NAMED = {
-    "phix174": Named("NC_001422.1", "bacteriophage phiX174, 5 kb, 11 genes that overlap"),
-    "lambda": Named("NC_001416.1", "bacteriophage lambda, 49 kb"),
-    "sars-cov-2": Named("NC_045512.2", "SARS-CoV-2, 30 kb, with a ribosomal slippage"),
-    "human-mito": Named("NC_012920.1", "human mitochondrion, 17 kb, genetic code 2"),
-    "mycoplasma-genitalium": Named("GCF_000027325.1", "Mycoplasma genitalium G37, 0.6 Mb, genetic code 4"),
-    "ecoli-k12": Named("GCF_000005845.2", "Escherichia coli K-12 MG1655, 4.6 Mb"),
-    "bsubtilis-168": Named("GCF_000009045.1", "Bacillus subtilis 168, 4.2 Mb"),
-    "yeast-s288c": Named("GCF_000146045.2", "Saccharomyces cerevisiae S288C, 12 Mb, with introns"),
-}
-
-
 @dataclass(frozen=True)
 class Weights:
     """Weights of a published model.
@@ -59,27 +50,14 @@ class Weights:
     """
 
     address: str
-    files: tuple[str, ...]
+    files: list[str]
     licence: str
     reads: str
 
 
-_ESM2 = ("t6_8M", "t12_35M", "t30_150M", "t33_650M", "t36_3B", "t48_15B")
-_HUB = "https://huggingface.co/InstaDeepAI/{}/resolve/main/"
-WEIGHTS = {
-    f"esm2_{size}_UR50D": Weights("https://dl.fbaipublicfiles.com/fair-esm/models/", (f"esm2_{size}_UR50D.pt",), "MIT", "esm2:FILE")
-    for size in _ESM2
-}
-WEIGHTS["rna-fm"] = Weights("https://proj.cse.cuhk.edu.hk/rnafm/api/download?filename=", ("RNA-FM_pretrained.pth",), "MIT", "rna-fm:FILE")
-WEIGHTS |= {
-    (name := f"nucleotide-transformer-v2-{size}-multi-species"): Weights(
-        _HUB.format(name),
-        ("config.json", "vocab.txt", "model.safetensors"),
-        "CC BY-NC-SA 4.0 (not for commercial use)",
-        "nucleotide-transformer:FOLDER",
-    )
-    for size in ("50m", "100m", "250m", "500m")
-}
+_TABLES: dict[str, dict[str, Any]] = yaml.safe_load((resources.files("biolect") / "assets" / "catalogue.yaml").read_text(encoding="utf-8"))
+NAMED = {name: Named(**it) for name, it in _TABLES["data"].items()}
+WEIGHTS = {name: Weights(**it) for name, it in _TABLES["weights"].items()}
 
 
 @dataclass(frozen=True)
@@ -170,14 +148,8 @@ class Fetcher:
         return digests
 
     def _download(self, address: str, path: Path, md5: str | None = None, *, quietly: bool = False) -> str:
-        return download(
-            address,
-            path,
-            md5_expected=md5,
-            retries=self.retries,
-            pause_seconds=self.pause_seconds,
-            shows_progress=self.shows_progress and not quietly,
-        )
+        how: dict[str, Any] = {"retries": self.retries, "pause_seconds": self.pause_seconds}
+        return download(address, path, md5_expected=md5, shows_progress=self.shows_progress and not quietly, **how)
 
     def _text(self, address: str) -> str:
         with tempfile.TemporaryDirectory() as folder:

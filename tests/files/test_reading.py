@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from biolect.errors import InputError
-from biolect.files import BLOCK_BYTES, open_input
+from biolect.files.reading import BLOCK_BYTES, open_input
 
 TEXT = b"".join(b">r%d\nACGT\n" % i for i in range(40_000))
 NOISE = random.Random(5).randbytes(3 * BLOCK_BYTES).hex().encode()

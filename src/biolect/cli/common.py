@@ -183,12 +183,8 @@ class Common:
         from rich import progress as bars
         from rich.console import Console
 
-        columns = (
-            bars.TextColumn("{task.description}"),
-            bars.BarColumn(),
-            bars.TaskProgressColumn(show_speed=True),
-            bars.TimeRemainingColumn(elapsed_when_finished=True),
-        )
+        left = bars.TimeRemainingColumn(elapsed_when_finished=True)
+        columns = (bars.TextColumn("{task.description}"), bars.BarColumn(), bars.TaskProgressColumn(show_speed=True), left)
         with bars.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(label, total=total)
             yield lambda units: bar.update(task, advance=units)

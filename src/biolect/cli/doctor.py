@@ -72,11 +72,8 @@ def _machine() -> Iterator[Check]:
     memory = psutil.virtual_memory()
     yield "memory", memory.available > 2**30, f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free"
     disk = shutil.disk_usage(Path.cwd())
-    yield (
-        "disk",
-        disk.free / 1e9 >= NEEDED_GIGABYTES,
-        f"{disk.free / 1e9:.0f} GB free here; a demo with its environment takes {NEEDED_GIGABYTES:.0f}",
-    )
+    detail = f"{disk.free / 1e9:.0f} GB free here; a demo with its environment takes {NEEDED_GIGABYTES:.0f}"
+    yield "disk", disk.free / 1e9 >= NEEDED_GIGABYTES, detail
 
 
 def _extras() -> Iterator[Check]:

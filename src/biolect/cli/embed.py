@@ -56,11 +56,6 @@ def embed(
         weights = {"encoder_sha256": encoder.digest} | ({"licence": encoder.licence.name} if encoder.licence else {})
         files.write_run_json(output, inputs=inputs, weights=weights, layer=layer, seed=common.seed)
     refused = [replace(one, where=one.where or source) for one in done.refused]
-    result = {
-        "records": len(done.rows),
-        "axis": axis,
-        "width": encoder.width,
-        "sequences_per_second": done.num_computed / done.seconds,
-        "padding_fraction": done.padding_fraction,
-    }
+    rates = {"sequences_per_second": done.num_computed / done.seconds, "padding_fraction": done.padding_fraction}
+    result = {"records": len(done.rows), "axis": axis, "width": encoder.width} | rates
     return finish(result, refused, common)

@@ -57,17 +57,15 @@ def _named(name: str) -> dict[str, Any]:
 
 
 def _folder(folder: Path) -> dict[str, Any]:
-    if (folder / "model.safetensors").is_file():
-        return _model(folder)
-    if (folder / "head.yaml").is_file():
-        return _finetuned(folder)
-    if (folder / "metrics.jsonl").is_file():
-        return _run(folder)
-    if (folder / "corpus.json").is_file():
-        return _corpus(folder)
-    if (folder / "run.json").is_file():
-        return {"kind": "output", **read_json(folder / "run.json")}
+    kinds = {"model.safetensors": _model, "head.yaml": _finetuned, "metrics.jsonl": _run, "corpus.json": _corpus, "run.json": _output}
+    for name, describe in kinds.items():
+        if (folder / name).is_file():
+            return describe(folder)
     raise InputError(f"'{folder}' is no model, run or corpus. Pass a folder that biolect wrote, or a file inside it.")
+
+
+def _output(folder: Path) -> dict[str, Any]:
+    return {"kind": "output", **read_json(folder / "run.json")}
 
 
 def _model(folder: Path) -> dict[str, Any]:

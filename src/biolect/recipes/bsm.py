@@ -42,21 +42,15 @@ def bsm(size: str, arm: Literal["published", "tuned"] = "published") -> RunConfi
         ("R2", {"single": 120.0, "genes": 24.0, "related": 12.0}, (1e-5, 1e-7), 0),
         ("R3", {"genes": 1.3, "related": 1.3, "interleaved": 13.3}, (1e-6, 0.0), 50 * rows * _CONTEXT),
     )
-    phases = tuple(
-        Phase(
-            name=name,
-            mixture=mixture,
-            tokens=round(sum(mixture.values()) * BILLION),
-            learning_rate=(round(rates[0] * factor, 12), round(rates[1] * factor, 12)),
-            warmup_tokens=warmup,
-        )
-        for name, mixture, rates, warmup in rounds
-    )
+    phases: list[Phase] = []
+    for name, mixture, rates, warmup in rounds:
+        tokens, (first, last) = round(sum(mixture.values()) * BILLION), (round(rate * factor, 12) for rate in rates)
+        phases.append(Phase(name=name, mixture=mixture, tokens=tokens, learning_rate=(first, last), warmup_tokens=warmup))
     return RunConfig(
         name=f"bsm-{size}",
         model=LanguageModel.Config(backbone=backbone),
         corpora=Folders(),
-        phases=phases,
+        phases=tuple(phases),
         unique_tokens=UNIQUE_TOKENS,
         context_tokens=_CONTEXT,
         batch_tokens=rows * _CONTEXT,

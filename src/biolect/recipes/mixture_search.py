@@ -73,15 +73,8 @@ def annealing(base: RunConfig, phase: Phase, mix: Mix, steps: int, start_from: P
     name = "-".join([phase.name, *(f"{component}{weight:g}" for component, weight in mix.items())])
     short = Phase(name=phase.name, mixture=dict(mix), tokens=tokens, learning_rate=(phase.learning_rate[0], 0.0))
     unique = {component: max(1, round(count * tokens / phase.tokens)) for component, count in base.unique_tokens.items()}
-    return base.model_copy(
-        update={
-            "name": f"{base.name}/{name}",
-            "phases": (short,),
-            "unique_tokens": unique,
-            "start_from": str(start_from),
-            "evaluate_tokens": tokens,
-        }
-    )
+    changes = {"name": f"{base.name}/{name}", "phases": (short,), "unique_tokens": unique, "start_from": str(start_from)}
+    return base.model_copy(update=changes | {"evaluate_tokens": tokens})
 
 
 def criterion(report: Mapping[str, Any]) -> float:

@@ -74,13 +74,9 @@ def _training(output: Path, results: Facts) -> Section:
     figure.axes[0].set_ylim(0, 5)
     text = said("demo.training", found=found)
     rounds = list(ends)
-    rows = [
-        ("alone", *rounds, "Markov"),
-        *(
-            (name, *(f"{v['by_phase'][r]:.3f}" for r in rounds), f"{scores[name]['markov_valid']:.3f}")
-            for name, v in found["bits_per_residue"].items()
-        ),
-    ]
+    rows = [("alone", *rounds, "Markov")]
+    for name, bits in found["bits_per_residue"].items():
+        rows.append((name, *(f"{bits['by_phase'][one]:.3f}" for one in rounds), f"{scores[name]['markov_valid']:.3f}"))
     caption = "Validation loss over training. Left: records alone, dotted: Markov models. Right: members of gene documents, by place."
     return Section("pretrain", "Three rounds of training", text, figure, caption, rows)
 

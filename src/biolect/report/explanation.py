@@ -30,34 +30,19 @@ def write_report(output: Path, found: Mapping[str, Any], shares: Mapping[str, ND
     deleted = {name: [(faith["fractions"], faith[name])] for name in ("by share", "at random")}
     streams = list(found["modalities"])
     profile = {name: [(np.linspace(0, 100, len(values)).tolist(), values)] for name, values in found["profile"].items()}
-    rows = [("codon", "residue", "count", "mean share", *streams)]
-    rows += [
-        (one["codon"], one["residue"], f"{one['count']:,}", f"{one['share']:+.4f}", *(f"{one[name]:+.4f}" for name in streams))
-        for one in found["patterns"][:_SHOWN]
-    ]
+    rows: list[tuple[str, ...]] = [("codon", "residue", "count", "mean share", *streams)]
+    for one in found["patterns"][:_SHOWN]:
+        rows.append((one["codon"], one["residue"], f"{one['count']:,}", *(f"{one[name]:+.4f}" for name in ("share", *streams))))
+    moved = lines(deleted, ("Share of codons deleted", f"Mean absolute {unit}"))
+    added = bars(streams, {"Shapley": list(worth.values())}, f"Mean absolute {unit}", "Stream")
+    along = lines(profile, ("Position in the gene (%)", f"Mean absolute {unit} per codon"))
+    asked = f"The model is '{found['arm']}', asked about {found['records']:,} records."
+    cut = "Every gene is cut into stretches of equal length."
     parts = [
-        Section(
-            "faithfulness",
-            "Can it be believed?",
-            "If shares are right, deleting the codons with the largest ones moves the answer more than deleting others.",
-            lines(deleted, ("Share of codons deleted", f"Mean absolute {unit}")),
-            "Mean over records.",
-        ),
-        Section(
-            "modalities",
-            "Modalities",
-            f"The model is '{found['arm']}', asked about {found['records']:,} records.",
-            bars(streams, {"Shapley": list(worth.values())}, f"Mean absolute {unit}", "Stream"),
-            "Shapley values with intervals over records.",
-        ),
+        Section("faithfulness", "Can it be believed?", said("explanation.faithfulness"), moved, "Mean over records."),
+        Section("modalities", "Modalities", asked, added, "Shapley values with intervals over records."),
         Section("patterns", "Codons of the genetic code", f"The {_SHOWN} with the largest mean shares.", rows=rows),
-        Section(
-            "profile",
-            "Along the gene",
-            "Every gene is cut into stretches of equal length.",
-            lines(profile, ("Position in the gene (%)", f"Mean absolute {unit} per codon")),
-            "Mean absolute share of a codon, by stream.",
-        ),
+        Section("profile", "Along the gene", cut, along, "Mean absolute share of a codon, by stream."),
         *_maps(shares, streams, unit),
     ]
     write_page(output / "report.html", f"Why the model predicts {found['target']} as it does", said("explanation.intro"), findings, parts)

@@ -57,24 +57,13 @@ def _table(found: Facts) -> Section:
     estimates |= {f"{name} (baseline)": _estimate(one, "value") for name, one in best}
     colors = {name: COLORS[name.partition("-")[0]] for name in found["arms"] if name.partition("-")[0] in COLORS}
     figure = forest(estimates, f"{found['metric']} on test rows", colors, found["baselines"][found["composition"]]["value"])
-    head = ("arm", "valid", "test", "interval", "seeds", "trained weights")
-    rows = [
-        head,
-        *(
-            (
-                name,
-                f"{one['valid']:.3f}",
-                f"{one['test']:.3f}",
-                told(_estimate(one, "test"), 3).partition(" ")[2],
-                str(one["seeds"]),
-            )
-            + (f"{one['trained_weights']:,}" if "trained_weights" in one else "-",)
-            for name, one in found["arms"].items()
-        ),
-    ]
-    return Section(
-        "arms", "All arms", said("fusion.arms"), figure, "Test values with intervals. Dotted: the best composition baseline.", rows
-    )
+    rows: list[tuple[str, ...]] = [("arm", "valid", "test", "interval", "seeds", "trained weights")]
+    for name, one in found["arms"].items():
+        interval = told(_estimate(one, "test"), 3).partition(" ")[2]
+        weights = f"{one['trained_weights']:,}" if "trained_weights" in one else "-"
+        rows.append((name, f"{one['valid']:.3f}", f"{one['test']:.3f}", interval, str(one["seeds"]), weights))
+    caption = "Test values with intervals. Dotted: the best composition baseline."
+    return Section("arms", "All arms", said("fusion.arms"), figure, caption, rows)
 
 
 def _gains(found: Facts) -> Section | None:

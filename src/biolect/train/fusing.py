@@ -89,13 +89,13 @@ class Fit(Config):
             fuser = Concatenation.Config(inputs=inputs, projected=tuple(sorted(inputs)), projected_width=self.width)
         else:
             fuser = Concatenation.Config(inputs=inputs)
-        heads: dict[str, AnyHead] = {
-            "textcnn": TextCNN.Config(channels=self.channels),
-            "attention_pool": AttentionPool.Config(),
-            "linear": Linear.Config(),
-            "mlp": Perceptron.Config(),
+        heads: dict[str, Callable[[], AnyHead]] = {
+            "attention_pool": AttentionPool.Config,
+            "linear": Linear.Config,
+            "mlp": Perceptron.Config,
         }
-        return FusionModel.Config(fuser=fuser, head=heads[self.head], outputs=outputs)
+        head = TextCNN.Config(channels=self.channels) if self.head == "textcnn" else heads[self.head]()
+        return FusionModel.Config(fuser=fuser, head=head, outputs=outputs)
 
 
 @dataclass

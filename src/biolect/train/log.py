@@ -60,11 +60,8 @@ class Losses:
     @property
     def by_modality(self) -> dict[str, float]:
         """Bits per residue of each modality that occurs."""
-        return {
-            m.value: bits_per_residue(self.nats[:, m.index].sum(), self.counts[:, m.index].sum())
-            for m in MODALITIES
-            if self.counts[:, m.index].any()
-        }
+        sums = zip(MODALITIES, self.nats.sum(0), self.counts.sum(0), strict=False)
+        return {m.value: bits_per_residue(nats, count) for m, nats, count in sums if count}
 
     @property
     def by_member(self) -> dict[str, list[float | None]]:

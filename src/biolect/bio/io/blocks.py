@@ -18,7 +18,7 @@ from biolect.bio.alphabet import ILLEGAL, Folds
 from biolect.bio.io.form import EMPTY, Refusal, Unknown
 from biolect.bio.sequence import Modality
 from biolect.errors import AlphabetError, InputError
-from biolect.files import BLOCK_BYTES
+from biolect.files.reading import BLOCK_BYTES
 
 WHITE = b" \t\n\r\v\f"
 

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from biolect.bio.io.form import Format
 from biolect.bio.io.smiles import ENDINGS, looks_like_smiles
 from biolect.errors import InputError
-from biolect.files import check_text, open_input
+from biolect.files.reading import check_text, open_input
 
 _BEGINNINGS = (
     (Format.PARQUET, rb"PAR1"),
