@@ -41,7 +41,11 @@ def sequence_digest(sequence: BioSequence) -> str:
 
 
 class EmbeddingStore:
-    """A folder of embeddings of one encoder. Invariant: every vector in it was made by that encoder."""
+    """A folder of embeddings of one encoder. Invariant: every vector in it was made by that encoder.
+
+    Attributes:
+        shards: Name of the file with the vectors of every sequence, by its digest.
+    """
 
     def __init__(self, folder: Path, encoder: Encoder, *, per_token: bool = False) -> None:
         self.folder = folder
@@ -61,20 +65,16 @@ class EmbeddingStore:
         else:
             with atomic_path(path) as temporary:
                 temporary.write_text(json.dumps(described, indent=1))
-        self._shards: dict[str, str] = {}
+        self.shards: dict[str, str] = {}
         self._opened: dict[str, Any] = {}
         for shard in sorted(folder.glob("shard-*.safetensors")):
             self._note(shard.name)
 
     def __contains__(self, digest: object) -> bool:
-        return digest in self._shards
+        return digest in self.shards
 
     def __getitem__(self, digest: str) -> Float[np.ndarray, "P D"]:
-        return self._open(self._shards[digest]).get_tensor(digest)
-
-    def shard_of(self, digest: str) -> str:
-        """Return the name of the file that holds a sequence's vectors."""
-        return self._shards[digest]
+        return self._open(self.shards[digest]).get_tensor(digest)
 
     def add(self, vectors: Mapping[str, Float[np.ndarray, "P D"]]) -> None:
         """Write one more shard, vectors by sequence digest."""
@@ -92,7 +92,7 @@ class EmbeddingStore:
         return self._opened[name]
 
     def _note(self, name: str) -> None:
-        self._shards |= dict.fromkeys(self._open(name).keys(), name)
+        self.shards |= dict.fromkeys(self._open(name).keys(), name)
 
 
 @dataclass
@@ -172,9 +172,10 @@ def fill(
     waiting: dict[str, BioSequence] = {}
     size = 0
     for record in records:
-        reason = "" if isinstance(record, Refusal) else encoder.refusal(record)
-        if isinstance(record, Refusal) or reason:
-            done.refused.append(record if isinstance(record, Refusal) else Refusal(record.name, "", reason))
+        if not isinstance(record, Refusal) and (reason := encoder.refusal(record)):
+            record = Refusal(record.name, "", reason)
+        if isinstance(record, Refusal):
+            done.refused.append(record)
             continue
         digest = sequence_digest(record)
         done.rows.append((record.name, digest))
@@ -206,14 +207,9 @@ def write_index(store: EmbeddingStore, rows: Sequence[tuple[str, str]]) -> None:
     """Write which record's vectors are where, in the order of the input."""
     import polars
 
-    index = polars.DataFrame(
-        {
-            "id": [name for name, _ in rows],
-            "sequence_sha256": [digest for _, digest in rows],
-            "length": [len(store[digest]) for _, digest in rows],
-            "shard": [store.shard_of(digest) for _, digest in rows],
-        }
-    )
+    names, digests = [name for name, _ in rows], [digest for _, digest in rows]
+    lengths, shards = [len(store[digest]) for digest in digests], [store.shards[digest] for digest in digests]
+    index = polars.DataFrame({"id": names, "sequence_sha256": digests, "length": lengths, "shard": shards})
     with atomic_path(store.folder / _INDEX) as temporary:
         index.write_parquet(temporary)
 

@@ -93,16 +93,12 @@ def fusions(config: FusionConfig, best_single: str) -> list[Arm]:
     if len(streams) < 2 or config.fuser == "late":
         return []
     arms = [Arm(kind, kind, streams) for kind in _FUSERS if config.fuser in (kind, "all")]
-    if config.fuser != "all":
-        return arms
-    return [
-        *arms,
-        Arm("mil without entropy", "mil", streams, entropy=False, is_control=True),
-        Arm(
-            "one encoder several times", "concatenation", {f"{best_single}-{i}": best_single for i in range(len(streams))}, is_control=True
-        ),
-        Arm("shuffled partners", "concatenation", streams, partners=best_single, is_control=True),
-    ]
+    if config.fuser == "all":
+        repeated = {f"{best_single}-{i}": best_single for i in range(len(streams))}
+        arms.append(Arm("mil without entropy", "mil", streams, entropy=False, is_control=True))
+        arms.append(Arm("one encoder several times", "concatenation", repeated, is_control=True))
+        arms.append(Arm("shuffled partners", "concatenation", streams, partners=best_single, is_control=True))
+    return arms
 
 
 class Runs:
@@ -128,9 +124,8 @@ class Runs:
         """Return the task, with what is known of the published model."""
         return self.config.task(labels=self.data.labels, mean=self.mean, deviation=self.deviation, **facts)
 
-    def settings(self, arm: Arm) -> Fit:
-        """Return how an arm is trained."""
-        return self.config.fit if arm.entropy else self.config.fit.model_copy(update={"entropy_weight": 0.0})
+    def _model(self, arm: Arm, streams: CodonStreams) -> FusionModel.Config:
+        return self.config.fit.model(arm.kind, streams.widths, len(self.data.labels) or 1)
 
     def read(self, arm: Arm, seed: int = 0) -> CodonStreams:
         """Return what an arm reads."""
@@ -138,20 +133,15 @@ class Runs:
 
     def run(self, arm: Arm) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         """Return predictions, seeds by records by classes (or one number), and modality weights, seeds by records by streams."""
-        said: list[NDArray[np.float64]] = []
-        weights: list[NDArray[np.float64]] = []
-        self.fitted[arm.name] = []
-        for seed in range(self.config.seeds):
-            fitted, tensors = self._one(arm, seed)
-            self.fitted[arm.name].append(fitted)
-            said.append(in_units(tensors["outputs"].numpy(), self.task()))
-            if "weights" in tensors:
-                weights.append(tensors["weights"].numpy())
-        return np.stack(said), np.stack(weights) if weights else None
+        found = [self._one(arm, seed) for seed in range(self.config.seeds)]
+        self.fitted[arm.name] = [fitted for fitted, _ in found]
+        weights = [tensors["weights"].numpy() for _, tensors in found if "weights" in tensors]
+        said = np.stack([tensors["outputs"].numpy() for _, tensors in found])
+        return in_units(said, self.task()), np.stack(weights) if weights else None
 
     def _one(self, arm: Arm, seed: int) -> tuple[Fitted, dict[str, torch.Tensor]]:
         streams = self.read(arm, seed)
-        model = self.settings(arm).model(arm.kind, streams.widths, len(self.data.labels) or 1)
+        model = self._model(arm, streams)
         path = self.folder / "arms" / arm.name.replace(" ", "-") / f"seed-{seed}.safetensors"
         if not path.exists():
             parts = self.data.of("train"), self.data.of("valid")
@@ -171,8 +161,8 @@ class Runs:
         return fitted, tensors
 
     def _fit(self, model: FusionModel.Config, streams: CodonStreams, parts: tuple[Any, Any], arm: Arm, seed: int) -> Fitted:
-        classes = bool(self.data.labels)
-        return fit(model, streams, self.targets, parts, self.settings(arm), classes=classes, seed=seed, advance=self.advance)
+        settings = self.config.fit if arm.entropy else self.config.fit.model_copy(update={"entropy_weight": 0.0})
+        return fit(model, streams, self.targets, parts, settings, classes=bool(self.data.labels), seed=seed, advance=self.advance)
 
     def out_of_fold(self, arm: Arm) -> NDArray[np.float64]:
         """Return predictions about training records by models that saw neither them nor their relatives, records by outputs."""
@@ -180,7 +170,7 @@ class Runs:
         training, valid = self.data.of("train"), self.data.of("valid")
         if not path.exists():
             streams, clusters = self.read(arm), self.data.clusters[training]
-            model = self.settings(arm).model(arm.kind, streams.widths, len(self.data.labels) or 1)
+            model = self._model(arm, streams)
 
             def fit_predict(seen: NDArray[np.int64], asked: NDArray[np.int64]) -> NDArray[np.float64]:
                 fitted = self._fit(model, streams, (training[seen], valid), arm, 0)
@@ -240,7 +230,7 @@ def facts(config: FusionConfig, data: Labelled, encoders: Mapping[str, CodonEnco
     return {
         "task": "classification" if data.labels else "regression",
         "labels": list(data.labels),
-        "funnel": {"raw": len(data.records) + len(data.refused), "used": len(data.records)} | {"refused": len(data.refused)},
+        "funnel": {"raw": len(data.records) + len(data.refused), "used": len(data.records), "refused": len(data.refused)},
         "reasons": dict(reasons.most_common(20)),
         "folded": asdict(data.folds),
         # Read as X by the protein stream.

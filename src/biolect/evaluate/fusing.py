@@ -92,7 +92,8 @@ def fuse(
     said = Said()
     best_single = _train(runs, said)
     _add_pooled(data, streams, said)
-    models = _composition(config, data, threads)
+    plain = composition(data.records, [translated(record, config.genetic_code) for record in data.records])
+    models = Baselines(plain, data.targets, len(data.labels), config.columns.seed, threads=threads)
     _add_composed(runs, said, best_single, models)
     table = compare(runs, said, _baselines(data, models), best_single)
     result: dict[str, Any] = write_json(output / RESULTS, table | facts(config, data, encoders))
@@ -117,7 +118,9 @@ def _train(runs: Runs, said: Said) -> str:
         late, said.predictions[LATE] = _late(runs.data, parts)
         said.predictions[STACKING] = _stacked(runs, own, parts)
         if runs.config.seeds >= len(own):
-            said.predictions[ENSEMBLE] = _rolled(runs.data, said.predictions[best.name], len(own))
+            # Of every seed and those behind it: an ensemble of equal size without a second encoder.
+            rolled = np.stack([np.roll(said.predictions[best.name], -k, axis=0) for k in range(len(own))])
+            said.predictions[ENSEMBLE] = _late(runs.data, rolled)[1]
     members = {arm.name: [arm] for arm in [*own, *joint] if not arm.is_control} | ({LATE: own} if len(own) > 1 else {})
     chosen = max(members, key=lambda name: mean_value(runs.data, said.predictions[name], "valid"))
     runs.publish(chosen, members[chosen], late if chosen == LATE else None)
@@ -149,17 +152,6 @@ def _stacked(runs: Runs, own: list[Arm], parts: NDArray[np.float64]) -> NDArray[
     wanted = np.eye(len(data.labels))[known.astype(int)] if data.labels else known[:, None]
     stacking = Stacking.fit(np.stack([runs.out_of_fold(arm) for arm in own]), wanted)
     return np.stack([stacking(part) for part in parts.swapaxes(0, 1)])
-
-
-def _rolled(data: Labelled, predictions: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Return, for every seed, the late fusion of it and the seeds behind it: an ensemble of equal size without a second encoder."""
-    rolled = np.stack([np.roll(predictions, -k, axis=0) for k in range(size)])
-    return _late(data, rolled)[1]
-
-
-def _composition(config: FusionConfig, data: Labelled, threads: int) -> Baselines:
-    proteins = [translated(record, config.genetic_code) for record in data.records]
-    return Baselines(composition(data.records, proteins), data.targets, len(data.labels), config.columns.seed, threads=threads)
 
 
 def _add_composed(runs: Runs, said: Said, best_single: str, models: Baselines) -> None:
