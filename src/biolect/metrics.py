@@ -70,10 +70,9 @@ def bootstrap_interval(
     *,
     num_seeds: int = 1,
     draws: int = 1_000,
-    level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """Return an interval over clusters of items and over training seeds, both drawn anew each time.
+    """Return a 95 % interval over clusters of items and over training seeds, both drawn anew each time.
 
     Whole clusters are drawn, because items of one cluster are not independent; seeds and clusters are
     crossed, because every seed is judged on the same items.
@@ -90,7 +89,7 @@ def bootstrap_interval(
         ShapeError: If there is no item.
     """
     found = [statistic(seeds, items) for seeds, items in bootstrap_draws(clusters, num_seeds=num_seeds, draws=draws, seed=seed)]
-    return central(found, level)
+    return central(found)
 
 
 def bootstrap_draws(
@@ -114,10 +113,9 @@ def bootstrap_draws(
         yield seeds, np.concatenate([members[i] for i in drawn])
 
 
-def central(values: ArrayLike, level: float = 0.95) -> Interval:
-    """Return the central interval of drawn values; NaN among them are left out."""
-    tail = 100 * (1 - level) / 2
-    low, high = np.nanpercentile(np.asarray(values, dtype=np.float64), [tail, 100 - tail])
+def central(values: ArrayLike) -> Interval:
+    """Return the central 95 % interval of drawn values; NaN among them are left out."""
+    low, high = np.nanpercentile(np.asarray(values, dtype=np.float64), [2.5, 97.5])
     return Interval(float(low), float(high))
 
 

@@ -61,7 +61,7 @@ class Family:
         """
         choice.check(self.licence, self.name)
         if "folder" not in self.forms or ("file" in self.forms and not path.is_dir()):
-            return FamilyEncoder(from_file(path, heads=20, token_dropout=True), self, choice)
+            return FamilyEncoder(from_file(path), self, choice)
         model, listed = from_folder(path), path / "vocab.txt"
         vocabulary = tuple(listed.read_text(encoding="utf-8").split()) if listed.is_file() else self.vocabulary
         return FamilyEncoder(model, replace(self, vocabulary=vocabulary), choice)
@@ -160,11 +160,10 @@ def from_folder(path: Path) -> PublishedModel:
     return _filled(shape, weights, "transformers")
 
 
-def from_file(path: Path, heads: int, *, token_dropout: bool) -> PublishedModel:
+def from_file(path: Path) -> PublishedModel:
     """Load a file in the layout of fair-esm: weights, and beside them the settings of their training.
 
-    Args:
-        heads, token_dropout: What holds where the file has no settings.
+    Without settings there are 20 heads and tokens were zeroed in training, as in ESM-2 and RNA-FM.
 
     Raises:
         CheckpointError: If something is missing or does not fit.
@@ -184,12 +183,12 @@ def from_file(path: Path, heads: int, *, token_dropout: bool) -> PublishedModel:
             tokens=len(bare["embed_tokens.weight"]),
             layers=1 + max(int(name.split(".")[1]) for name in bare if name.startswith("layers.")),
             width=bare["embed_tokens.weight"].shape[1],
-            heads=int(settings.get("encoder_attention_heads", settings.get("attention_heads", heads))),
+            heads=int(settings.get("encoder_attention_heads", settings.get("attention_heads", 20))),
             inner=len(bare["layers.0.fc1.weight"]),
             positions="rotary" if positions is None else "learned",
             num_positions=0 if positions is None else len(positions),
             embedding_norm="emb_layer_norm_before.weight" in bare,
-            embedding_scale=KEPT_SHARE if settings.get("token_dropout", token_dropout) else 1.0,
+            embedding_scale=KEPT_SHARE if settings.get("token_dropout", True) else 1.0,
         )
     except ValueError as error:
         raise CheckpointError(f"The settings in '{path}' cannot be those of its weights: {error}. Get the published file again.") from None

@@ -17,6 +17,7 @@ from biolect.evaluate.composition import grouped_folds
 from biolect.evaluate.judging import Outcome
 from biolect.evaluate.probing import FOLDS, embeddings
 from biolect.evaluate.question import Question
+from biolect.fusion.late import out_of_fold
 
 FILE = "protein_corpus/secondary_structure_8class.csv.gz"
 STATES = {"H": 0, "G": 0, "I": 0, "E": 1, "B": 1}
@@ -29,6 +30,11 @@ Features = Callable[[Record], NDArray[np.float64]]
 
 def secondary_structure(question: Question) -> Outcome:
     """Predict three states of every residue, five folds of whole clusters of chains; chains of at most 400 residues."""
+    from sklearn.dummy import DummyRegressor
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     frame = read_table(question.file(FILE), ["Sequence", "Secondary_structure"])
     rows = [(str(a), str(b)) for a, b in zip(frame["Sequence"], frame["Secondary_structure"], strict=True)]
     if odd := next((i for i, (a, b) in enumerate(rows) if len(a) != len(b)), None):
@@ -49,12 +55,17 @@ def secondary_structure(question: Question) -> Outcome:
         "letters on the left": [around(one, 2 * _SIDE, 0) for one in chains],
         "letters on both sides": [around(one, _SIDE, _SIDE) for one in chains],
     }
-    folds, lengths = grouped_folds(clusters, FOLDS, question.config.seed), [len(one) for one in chains]
+    lengths, truth = [len(one) for one in chains], np.concatenate(states)
+    folds, wanted = np.repeat(grouped_folds(clusters, FOLDS, question.config.seed), lengths), np.eye(3)[truth]
+
+    def add(name: str, model: Any, values: NDArray[np.float64]) -> None:
+        said = out_of_fold(lambda seen, asked: model.fit(values[seen], wanted[seen]).predict(values[asked]), folds)
+        right = np.split(said.argmax(axis=1) == truth, np.cumsum(lengths)[:-1])
+        panel.add_ratio(name, "model" if name == "model" else "baseline", [one.sum() for one in right], lengths)
+
     for name, values in ways.items():
-        panel.add_ratio(name, "model" if name == "model" else "baseline", _right(values, states, folds), lengths)
-    usual = [np.bincount(np.concatenate([states[i] for i in np.flatnonzero(folds != fold)])).argmax() for fold in range(FOLDS)]
-    right = [int((state == usual[fold]).sum()) for state, fold in zip(states, folds.tolist(), strict=True)]
-    panel.add_ratio("most frequent state", "baseline", right, lengths)
+        add(name, make_pipeline(StandardScaler(), Ridge(_PENALTY)), np.concatenate(values))
+    add("most frequent state", DummyRegressor(), np.zeros((len(truth), 1)))
     return Outcome("accuracy", [panel], facts={"residues": sum(lengths)})
 
 
@@ -62,20 +73,3 @@ def around(chain: Record, before: int, after: int) -> NDArray[np.float64]:
     """Return the letters around every residue, one-hot; nothing where there is none. Residues by features."""
     one_hot = np.pad(np.eye(len(chain.modality.alphabet))[chain.codes], ((before, after), (0, 0)))
     return np.concatenate([one_hot[i : i + len(chain)] for i in range(before + after + 1)], axis=1)
-
-
-def _right(values: Sequence[NDArray[np.float64]], states: Sequence[NDArray[np.int64]], folds: NDArray[np.int64]) -> list[int]:
-    """Return how many residues of each chain are right, by a ridge that was fitted on the other folds."""
-    from sklearn.linear_model import Ridge
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    right = [0] * len(states)
-    for fold in range(FOLDS):
-        seen = np.flatnonzero(folds != fold).tolist()
-        train = np.concatenate([values[i] for i in seen])
-        wanted = np.eye(3)[np.concatenate([states[i] for i in seen])]
-        fitted: Any = make_pipeline(StandardScaler(), Ridge(_PENALTY)).fit(train, wanted)
-        for i in np.flatnonzero(folds == fold).tolist():
-            right[i] = int((fitted.predict(values[i]).argmax(axis=1) == states[i]).sum())
-    return right

@@ -128,23 +128,15 @@ def _tables(
     import polars
 
     output.mkdir(parents=True, exist_ok=True)
-    modalities = {
-        "id": [record.name for record in records for _ in found.streams],
-        "stream": found.streams * len(records),
-        "shapley": found.shapley.ravel(),
-        "occlusion": found.occlusion.ravel(),
-    }
+    names, shares = [record.name for record in records], np.concatenate(found.codons)
+    modalities = {"id": np.repeat(names, len(found.streams)), "stream": found.streams * len(records)}
+    modalities |= {"shapley": found.shapley.ravel(), "occlusion": found.occlusion.ravel()}
     write_table(output / "modalities.csv", polars.DataFrame(modalities))
-    shares = np.concatenate(found.codons)
-    codons = polars.DataFrame(
-        {
-            "id": [record.name for record, own in zip(records, letters, strict=True) for _ in own],
-            "codon_position": [i + 1 for own in letters for i in range(len(own))],
-            "codon": [codon.replace("U", "T") for own in letters for codon in own],
-            "residue": [letter for protein in proteins for letter in protein],
-        }
-        | {name: shares[:, k] for k, name in enumerate(found.streams)}
-    )
+    columns: dict[str, Any] = {"id": np.repeat(names, [len(own) for own in letters])}
+    columns["codon_position"] = [i + 1 for own in letters for i in range(len(own))]
+    columns["codon"] = [codon.replace("U", "T") for own in letters for codon in own]
+    columns["residue"] = list("".join(proteins))
+    codons = polars.DataFrame(columns | {name: shares[:, k] for k, name in enumerate(found.streams)})
     write_table(output / "codons.csv", codons)
     patterns = (
         codons.with_columns(share=polars.sum_horizontal(found.streams))

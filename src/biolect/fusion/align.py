@@ -7,8 +7,7 @@ anew after it) and behind a special token, and nobody sees it in the shape of th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import torch
@@ -131,7 +130,8 @@ def codon_weights(grid: CodonGrid, spans: NDArray[np.integer], mode: Mode, axis:
     """
     from scipy.sparse import csr_matrix
 
-    total = reduce(lambda left, right: left + right, codon_taps(grid, spans, mode, axis))
+    first, *others = codon_taps(grid, spans, mode, axis)
+    total = sum(others, first)
     sums = np.asarray(total.sum(axis=1)).ravel()
     return csr_matrix(total.multiply(1 / np.maximum(sums, 1)[:, None]), dtype=np.float32)
 
@@ -149,20 +149,20 @@ def codon_taps(grid: CodonGrid, spans: NDArray[np.integer], mode: Mode, axis: Sp
     if mode not in get_args(Mode):
         raise ConfigError(f"mode = {mode} is no alignment. Choose {', '.join(get_args(Mode))}.")
     starts, stops = _checked(grid, np.asarray(spans, dtype=np.int64).reshape(-1, 2), axis)
-    found = _overlaps(grid, starts, stops)
+    codons, tokens, lengths = _overlaps(grid, starts, stops)
     if mode == "coverage":
-        return (_matrix(grid, len(starts), found.codons, found.tokens),)
+        return (_matrix(grid, len(starts), codons, tokens),)
     if mode == "repeat":
-        order = np.lexsort((found.tokens, -found.lengths, found.codons))
-        first = order[_is_first(found.codons[order])]
-        return (_matrix(grid, len(starts), found.codons[first], found.tokens[first]),)
+        order = np.lexsort((tokens, -lengths, codons))
+        first = order[_is_first(codons[order])]
+        return (_matrix(grid, len(starts), codons[first], tokens[first]),)
     wide = stops - starts > 3
     if not wide.any() and not grid.num_unknown and np.count_nonzero(stops > starts) > 5:
         raise ConfigError(f"mode = {mode} doubles tokens of six nucleotides, but none spans more than a codon. Use mode = coverage.")
-    middles = grid.start + 3 * found.codons + 1
-    inside = np.flatnonzero(wide[found.tokens] & (starts[found.tokens] <= middles) & (middles < stops[found.tokens]))
-    inside = inside[_is_first(found.codons[inside])]
-    codons, tokens = found.codons[inside], found.tokens[inside]
+    middles = grid.start + 3 * codons + 1
+    inside = np.flatnonzero(wide[tokens] & (starts[tokens] <= middles) & (middles < stops[tokens]))
+    inside = inside[_is_first(codons[inside])]
+    codons, tokens = codons[inside], tokens[inside]
     is_second = 2 * (middles[inside] - starts[tokens]) >= stops[tokens] - starts[tokens]
     taps = [_matrix(grid, len(starts), codons[kept], tokens[kept]) for kept in (~is_second, is_second)]
     if mode == "k3s2p2":
@@ -176,14 +176,6 @@ def outside(grid: CodonGrid, spans: NDArray[np.integer]) -> NDArray[np.bool_]:
     starts, stops = np.asarray(spans, dtype=np.int64).reshape(-1, 2).T
     end = grid.start + 3 * (len(grid.protein) + grid.has_stop)
     return (stops > starts) & ((stops <= grid.start) | (starts >= end))
-
-
-class _Overlaps(NamedTuple):
-    """Pairs of codon and token, and nucleotides that they share; by codon, then token."""
-
-    codons: NDArray[np.int64]
-    tokens: NDArray[np.int64]
-    lengths: NDArray[np.int64]
 
 
 def _checked(grid: CodonGrid, spans: NDArray[np.int64], axis: SpanAxis) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -201,7 +193,8 @@ def _checked(grid: CodonGrid, spans: NDArray[np.int64], axis: SpanAxis) -> tuple
     return grid.start + 3 * starts, grid.start + 3 * stops
 
 
-def _overlaps(grid: CodonGrid, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> _Overlaps:
+def _overlaps(grid: CodonGrid, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+    """Return pairs of codon and token, and how many nucleotides they share; by codon, then token."""
     first = np.maximum((starts - grid.start) // 3, 0)
     last = np.minimum((stops - 1 - grid.start) // 3, grid.num_codons - 1)
     counts = np.where(stops > starts, np.maximum(last - first + 1, 0), 0)
@@ -210,7 +203,7 @@ def _overlaps(grid: CodonGrid, starts: NDArray[np.int64], stops: NDArray[np.int6
     left = grid.start + 3 * codons
     lengths = np.minimum(stops[tokens], left + 3) - np.maximum(starts[tokens], left)
     order = np.lexsort((tokens, codons))
-    return _Overlaps(codons[order], tokens[order], lengths[order])
+    return codons[order], tokens[order], lengths[order]
 
 
 def _is_first(sorted_values: NDArray[np.int64]) -> NDArray[np.bool_]:
