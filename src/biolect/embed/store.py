@@ -219,9 +219,8 @@ def write_pooled(store: EmbeddingStore, rows: Sequence[tuple[str, str]], path: P
     import pyarrow
     from pyarrow import parquet
 
-    kinds = pyarrow.schema(
-        [("id", pyarrow.string()), ("sequence_sha256", pyarrow.string()), ("vector", pyarrow.list_(pyarrow.float32(), width))]
-    )
+    text = pyarrow.string()
+    kinds = pyarrow.schema({"id": text, "sequence_sha256": text, "vector": pyarrow.list_(pyarrow.float32(), width)})
     with atomic_path(path) as temporary, parquet.ParquetWriter(temporary, kinds) as writer:
         for start in range(0, max(1, len(rows)), 8_192):
             some = rows[start : start + 8_192]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,9 +57,7 @@ def audit(
     if len(table.targets):
         noise = replicates(table.targets, found.sequences, found.clusters, len(table.labels))
         result |= {"metric": "accuracy" if table.labels else "spearman", "conflicts": noise, "ceiling": noise["ceiling"]}
-        judged = _baselines(config, table, found, threads, advance)
-        result |= {"baselines": judged.values, "folds_of": judged.folds_of}
-        columns |= {"fold": judged.folds, "prediction": judged.predictions}
+        result["baselines"], result["folds_of"], columns["fold"], columns["prediction"] = _baselines(config, table, found, threads, advance)
     return result | {"verdict": verdict(result)}, polars.DataFrame(columns)
 
 
@@ -90,23 +87,14 @@ def leakage(table: Table, found: Relatives) -> dict[str, Any]:
     return result | {"clusters_in_several_splits": len(homes) - len(sizes)}
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """Values of baselines, folds of rows, and what the best baseline predicts."""
-
-    values: dict[str, dict[str, Any]]
-    folds_of: str
-    folds: NDArray[np.int64]
-    predictions: NDArray[Any]
-
-
-def _baselines(config: AuditConfig, table: Table, found: Relatives, threads: int, advance: Callable[[float], None]) -> _Judged:
+def _baselines(config: AuditConfig, table: Table, found: Relatives, threads: int, advance: Callable[[float], None]) -> tuple[Any, ...]:
+    """Return values of baselines, what folds are made of, folds of rows, and what the best baseline predicts."""
     size = len(table.records)
     groups, folds_of = found.clusters, "clusters"
     if np.bincount(groups).max() > size / 2 or len(np.unique(groups)) < config.folds:
         groups, folds_of = found.sequences, "sequences"
     if size < _LEAST_ROWS or len(np.unique(groups)) < config.folds:
-        return _Judged({}, "none", np.zeros(size, dtype=np.int64), np.full(size, np.nan))
+        return {}, "none", np.zeros(size, dtype=np.int64), np.full(size, np.nan)
     features = composition(table.records, table.proteins)
     models = Baselines(features, table.targets, len(table.labels), config.seed, config.trees, threads)
     folds = grouped_folds(groups, config.folds, config.seed)
@@ -121,7 +109,7 @@ def _baselines(config: AuditConfig, table: Table, found: Relatives, threads: int
     _add_split(table, found, models, values, config.draws, advance)
     best = predicted[:, models.names.index(best_of(values) or models.names[0])]
     guesses = [table.labels[i] for i in best.argmax(axis=1)] if table.labels else best[:, 0]
-    return _Judged(values, folds_of, folds, np.array(guesses))
+    return values, folds_of, folds, np.array(guesses)
 
 
 def _valued(table: Table, predicted: NDArray[Any], rows: NDArray[np.int64], groups: NDArray[Any], draws: int) -> dict[str, Any]:

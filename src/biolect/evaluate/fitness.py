@@ -177,15 +177,10 @@ def _baselines(question: Question, name: str, wild: Record, variants: list[Varia
     if changes.min() < changes.max():
         yield "number of changes", changes
     protein = "_".join(name.split("_")[:2])
-    for folder in (question.data / ALIGNMENTS, question.data):
-        for path in sorted(folder.glob(f"{protein}*.a3m*")) if folder.is_dir() else ():
-            profile = _profile(path, wild)
-            if profile is not None:
-                gains = [
-                    [profile[c.position - 1][c.after] - profile[c.position - 1][c.before] for c in one.substitutions] for one in variants
-                ]
-                yield "site profile", np.array([sum(one) for one in gains])
-                return
+    paths = (path for folder in (question.data / ALIGNMENTS, question.data) for path in sorted(folder.glob(f"{protein}*.a3m*")))
+    if (profile := next(filter(None, (_profile(path, wild) for path in paths)), None)) is not None:
+        gains = [[profile[c.position - 1][c.after] - profile[c.position - 1][c.before] for c in one.substitutions] for one in variants]
+        yield "site profile", np.array([sum(one) for one in gains])
 
 
 def _profile(path: Path, wild: Record) -> list[dict[str, float]] | None:

@@ -146,10 +146,9 @@ def _groups(records: Sequence[Record], given: Sequence[str]) -> NDArray[np.int64
         return np.unique(given, return_inverse=True)[1]
     if records[0].modality is Modality.MOLECULE:
         chemistry.need("Scaffolds")
-        parsed = [chemistry.parse(one.residues).molecule for one in records]
-        scaffolds = [
-            one.residues if found is None else chemistry.scaffold(found) or one.residues for one, found in zip(records, parsed, strict=True)
-        ]
+        parsed = {one.residues: chemistry.parse(one.residues).molecule for one in records}
+        known = {text: found and chemistry.scaffold(found) for text, found in parsed.items()}
+        scaffolds = [known[one.residues] or one.residues for one in records]
         return np.unique(scaffolds, return_inverse=True)[1]
     clusters = clusters_of(records).astype(np.int64)
     if np.bincount(clusters).max() > len(records) / 2 and len({len(one) for one in records}) == 1:
