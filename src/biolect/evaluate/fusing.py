@@ -89,8 +89,7 @@ def fuse(
     vectors = embedded(encoders, data.records, Path(config.cache or output / "embeddings"), told.get("embedded", lambda _: None))
     streams = CodonStreams.fit(vectors, data.of("train"))
     runs = Runs(config, output, data, streams, log, digests, told.get("steps", lambda _: None))
-    said = Said()
-    best_single = _train(runs, said)
+    said, best_single = _train(runs)
     _add_pooled(data, streams, said)
     plain = composition(data.records, [translated(record, config.genetic_code) for record in data.records])
     models = Baselines(plain, data.targets, len(data.labels), config.columns.seed, threads=threads)
@@ -102,9 +101,9 @@ def fuse(
     return result | {"refused": list(data.refused)}
 
 
-def _train(runs: Runs, said: Said) -> str:
-    """Train all arms; fuse the single ones late. Returns the single arm that validation likes best."""
-    own = singles(runs.config)
+def _train(runs: Runs) -> tuple[Said, str]:
+    """Train all arms; fuse the single ones late. Returns what they say, and the single arm that validation likes best."""
+    said, own = Said(), singles(runs.config)
     for arm in own:
         said.predictions[arm.name], _ = runs.run(arm)
     best = max(own, key=lambda arm: mean_value(runs.data, said.predictions[arm.name], "valid"))
@@ -124,7 +123,7 @@ def _train(runs: Runs, said: Said) -> str:
     members = {arm.name: [arm] for arm in [*own, *joint] if not arm.is_control} | ({LATE: own} if len(own) > 1 else {})
     chosen = max(members, key=lambda name: mean_value(runs.data, said.predictions[name], "valid"))
     runs.publish(chosen, members[chosen], late if chosen == LATE else None)
-    return best.name
+    return said, best.name
 
 
 def _add_pooled(data: Labelled, streams: CodonStreams, said: Said) -> None:
