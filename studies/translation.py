@@ -25,7 +25,7 @@ import torch
 from translation_arms import ARMS, FLANK, Arm, ArmSource, flanked_members, misplaced, zipped
 
 from biolect.bio.coordinates import Run
-from biolect.data.corpus import Corpus, PrepareOptions, prepare
+from biolect.data.corpus import Corpus, PrepareOptions, check_leakage, prepare
 from biolect.data.document import Document, Grammar, View
 from biolect.data.loader import Loader
 from biolect.data.packing import Rows
@@ -202,7 +202,7 @@ def train_one(name: str, seed: int, output: Path) -> None:
     torch.set_num_threads(1)
     arm, folder = ARMS[name], output / "runs" / f"{name}-{seed}"
     corpus = Corpus.open(output / "seen")
-    corpus.check_leakage()
+    check_leakage([corpus])
     store = corpus.collections["genes"]
     source = ArmSource(arm, pairs_of(store, "train", arm.pairing))
     config = run_config(arm, seed)

@@ -61,7 +61,7 @@ def test_annotation_becomes_checked_genes_on_shared_coordinates(corpus: Corpus) 
 
 def test_splits_are_disjoint_in_clusters_and_the_report_is_clean(corpus: Corpus) -> None:
     assert corpus.report["leakage"]["clean"]
-    corpus.check_leakage()
+    check_leakage([corpus])
     homes: dict[int, set[str]] = {}
     for store in corpus.collections.values():
         for group in range(store.num_groups):

@@ -22,15 +22,9 @@ _AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY*"
 _EITHER = {"DN": "B", "EQ": "Z", "IL": "J"}
 
 
-def _base_sets() -> bytes:
-    """Byte to the set of bases it may stand for, one bit a base; letters that are none mean any base."""
-    sets = bytearray([15] * 256)
-    for letter, bases in _IUPAC.items():
-        sets[ord(letter)] = sets[ord(letter.lower())] = sum(1 << _BASES.index(base) for base in bases)
-    return bytes(sets)
-
-
-_BASE_SETS = _base_sets()
+# Byte to the set of bases it may stand for, one bit a base; letters that are none mean any base.
+_SETS = {letter: sum(1 << _BASES.index(base) for base in bases) for letter, bases in _IUPAC.items()}
+_BASE_SETS = bytes(_SETS.get(chr(byte).upper(), 15) for byte in range(256))
 # Three base sets make one index, as three digits to the base 16.
 _PLACES = np.array([256, 16, 1], dtype=np.intp)
 

@@ -65,22 +65,20 @@ class Variant:
             VariantError: If a position is outside, or holds another residue, or a new residue is no letter
                 of the reference's alphabet.
         """
-        letters = reference.residues
+        letters, alphabet = reference.residues, reference.modality.alphabet
         for before, position, after in self.substitutions:
+            at = f"at position {position} (1-based)"
             if position > len(letters):
                 name = f" '{reference.name}'" if reference.name else ""
-                raise VariantError(
-                    f"Variant {self} is at position {position} (1-based), but the reference{name} has {len(letters)} residues."
-                )
-            found = letters[position - 1]
-            if found != before:
-                raise VariantError(
-                    f"Variant {self} expects {before!r} at position {position} (1-based), but the reference has {found!r}."
-                    + _shifted(letters, before, position)
-                )
-            if after not in reference.modality.alphabet.symbols:
-                rule = f"which is not in the {reference.modality.alphabet.name} alphabet"
-                raise VariantError(f"Variant {self} puts {after!r} at position {position} (1-based), {rule}.")
+                problem = f"is {at}, but the reference{name} has {len(letters)} residues."
+            elif letters[position - 1] != before:
+                hint = _shifted(letters, before, position)
+                problem = f"expects {before!r} {at}, but the reference has {letters[position - 1]!r}.{hint}"
+            elif after not in alphabet.symbols:
+                problem = f"puts {after!r} {at}, which is not in the {alphabet.name} alphabet."
+            else:
+                continue
+            raise VariantError(f"Variant {self} {problem}")
 
     def apply(self, reference: Sequence) -> Sequence:
         """Return the changed sequence, under the reference's name followed by the variant. Raises VariantError like `check`."""

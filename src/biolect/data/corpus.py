@@ -258,15 +258,11 @@ class Corpus:
                 f"The report of '{self.folder}' cannot be read ({error}). Copy the corpus again, or prepare it."
             ) from None
 
-    def check_leakage(self, allow: bool = False) -> None:
-        """Stop if training and evaluation share sequences; raises LeakageError unless `allow`."""
-        refuse(self.report["leakage"], allow=allow)
-
 
 def check_leakage(corpora: Sequence[Corpus], *, allow: bool = False) -> None:
     """Stop if any corpus leaks, or one of them into another; raises LeakageError unless `allow`."""
     for corpus in corpora:
-        corpus.check_leakage(allow)
+        refuse(corpus.report["leakage"], allow=allow)
     if len(corpora) > 1 and not allow:
         # Opened once more, as written: what is compared must be in the same ids.
         stores = {f"{c.folder.name}/{name}": store.folder for c in corpora for name, store in c.collections.items()}

@@ -72,7 +72,11 @@ def read_text_documents(path: Path | str) -> Iterator[TextDocument]:
         if first is not None and "cells" not in first:
             yield from _json_lines(path, chain([opening], stream))
             return
-        text = _decode(path, opening + stream.read())
+        try:
+            text = (opening + stream.read()).decode("utf-8").replace("\r\n", "\n")
+        except UnicodeDecodeError as error:
+            at = f"byte {error.start} (0-based) cannot be read"
+            raise InputError(f"'{path}' is not UTF-8 text: {at}. Convert it to UTF-8 first.") from None
     name = path.name.removesuffix(".gz")
     if not text.strip():
         raise InputError(f"'{path}' is empty: there is no text to search. Check that the file was written whole.")
@@ -104,14 +108,6 @@ def _json_lines(path: Path, lines: Iterable[bytes]) -> Iterator[TextDocument]:
                 'Write one document per line, as {"text": ...}.'
             )
         yield TextDocument(str(record.get("id", f"{path.name.removesuffix('.gz')}:{number}")), record["text"])
-
-
-def _decode(path: Path, raw: bytes) -> str:
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"'{path}' is not UTF-8 text: byte {error.start} (0-based) cannot be read. Convert it to UTF-8 first.") from None
-    return text.replace("\r\n", "\n")
 
 
 def _notebook_text(path: Path, text: str) -> str:

@@ -8,7 +8,6 @@ from biolect.bio.alphabet import ILLEGAL
 from biolect.bio.sequence import Modality
 from biolect.data.shards import MemberStore
 from biolect.errors import InputError
-from biolect.tokens.vocabulary import Vocabulary
 
 
 def check_readable(stores: Iterable[MemberStore]) -> None:
@@ -36,11 +35,7 @@ def _lacking(store: MemberStore) -> dict[int, str]:
     found: dict[int, str] = {}
     for modality in (Modality.DNA, Modality.RNA, Modality.PROTEIN) if words != written else ():
         if store.total_tokens(modality) and words.reads(modality):
-            found |= _letters(written, modality, words)
+            own, other = written.residue_table(modality), words.residue_table(modality)
+            lost = (letter for letter in modality.alphabet.symbols if other[ord(letter)] == ILLEGAL != own[ord(letter)])
+            found |= {int(own[ord(letter)]): letter for letter in lost}
     return found
-
-
-def _letters(written: Vocabulary, modality: Modality, words: Vocabulary) -> dict[int, str]:
-    own, other = written.residue_table(modality), words.residue_table(modality)
-    letters = [letter for letter in modality.alphabet.symbols if other[ord(letter)] == ILLEGAL]
-    return {int(own[ord(letter)]): letter for letter in letters if own[ord(letter)] != ILLEGAL}

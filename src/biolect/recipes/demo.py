@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from biolect.bio.genetic_code import GeneticCode
 from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as Residues
-from biolect.data.corpus import Corpus, PrepareOptions, Progress, prepare
+from biolect.data.corpus import Corpus, PrepareOptions, Progress, check_leakage, prepare
 from biolect.data.document import Grammar, Member, View
 from biolect.data.pairing import Pairing
 from biolect.data.shards import SPLITS, MemberStore
@@ -91,7 +91,7 @@ def build(output: Path, sizes: Sizes, seed: int) -> dict[str, Any]:
     report = prepare(files, output / "corpus", PrepareOptions(valid=0.08, test=0.12, seed=seed))
     with resources.as_file(resources.files("biolect") / "assets") as assets:
         natural = prepare([assets / "phix174.gff3", assets / "phix174.fa"], output / "phix174", PrepareOptions(valid=0, test=0))
-    Corpus.open(output / "corpus").check_leakage()
+    check_leakage([Corpus.open(output / "corpus")])
     return {"simulated": report, "phiX174": natural}
 
 
