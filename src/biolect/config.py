@@ -30,9 +30,11 @@ class Config(pydantic.BaseModel):
             ConfigError: If a key is unknown, a value has the wrong type, or a rule is broken.
         """
         try:
-            return cls.model_validate_json(_to_json(values))
+            return cls.model_validate_json(json.dumps(values))
         except pydantic.ValidationError as error:
             raise ConfigError(_explain(cls, values, error)) from None
+        except TypeError as error:
+            raise ConfigError(f"The config holds a value that is not plain data: {error}.") from None
 
     @classmethod
     def from_yaml(cls, text: str) -> Self:
@@ -81,13 +83,6 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_implicit_resolver(  # pyright: ignore[reportUnknownMemberType]
     "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d[\d_]*\.?[\d_]*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
 )
-
-
-def _to_json(values: Mapping[str, Any]) -> str:
-    try:
-        return json.dumps(values)
-    except TypeError as error:
-        raise ConfigError(f"The config holds a value that is not plain data: {error}.") from None
 
 
 def _assign(values: dict[str, Any], path: str, value: Any) -> None:

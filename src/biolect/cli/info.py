@@ -127,14 +127,10 @@ def _corpus(folder: Path) -> dict[str, Any]:
     from biolect.data.corpus import Corpus
 
     corpus = Corpus.open(folder)
-    stores = {
-        name: {
-            "groups": store.num_groups,
-            "members": store.num_members,
-            "tokens": {str(m): store.total_tokens(m) for m in Modality if store.total_tokens(m) or m is not Modality.MOLECULE},
-        }
-        for name, store in corpus.collections.items()
-    }
+    stores = {}
+    for name, store in corpus.collections.items():
+        tokens = {str(m): store.total_tokens(m) for m in Modality if store.total_tokens(m) or m is not Modality.MOLECULE}
+        stores[name] = {"groups": store.num_groups, "members": store.num_members, "tokens": tokens}
     vocabulary = {"name": corpus.vocabulary.name, "tokens": len(corpus.vocabulary), "digest": corpus.vocabulary.digest}
     return {"kind": "corpus", "vocabulary": vocabulary, "collections": stores, "report": corpus.report}
 
