@@ -73,6 +73,10 @@ class Batch:
         return int(self.attended_mask.sum())
 
 
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
 Axis = Literal["nucleotide", "codon", "residue", "sequence"]
 """What the positions of an embedding count."""
 

@@ -36,6 +36,7 @@ from biolect.fusion.fusers import Masks, Streams
 from biolect.fusion.heads import FusionModel
 from biolect.fusion.streams import CodonStreams, Vectors
 from biolect.models import checkpoint
+from biolect.values import Floats
 
 TASK = "fused.yaml"
 
@@ -93,10 +94,7 @@ def codon_encoders(task: FusedTask, choice: Choice = DEFAULT) -> dict[str, Codon
 
 
 def embedded(
-    encoders: Mapping[str, CodonEncoder],
-    records: Sequence[Record],
-    cache: Path,
-    advance: Callable[[float], None] = lambda records: None,
+    encoders: Mapping[str, CodonEncoder], records: Sequence[Record], cache: Path, advance: Callable[[float], None] = lambda records: None
 ) -> dict[str, Vectors]:
     """Return vectors of all records by stream; what lies in the cache already is read, not computed.
 
@@ -226,7 +224,7 @@ class FusedModel:
         return torch.where(counts > 0, (said * heard[:, :, None]).sum(0) / counts.clamp_min(1), silent)
 
     @torch.inference_mode()
-    def predict(self, vectors: Mapping[str, Vectors], batch_records: int = 64) -> NDArray[np.float64]:
+    def predict(self, vectors: Mapping[str, Vectors], batch_records: int = 64) -> Floats:
         """Return what `ask` returns, for all records of vectors by stream; see `embedded`."""
         streams = self.streams_of(vectors)
         found = np.zeros((len(streams.lengths), len(self.task.labels) or 1))
@@ -235,7 +233,7 @@ class FusedModel:
         return found
 
 
-def in_units(outputs: NDArray[np.float64], task: FusedTask) -> NDArray[np.float64]:
+def in_units(outputs: Floats, task: FusedTask) -> Floats:
     """Return a head's outputs as probabilities of classes, or in the unit of the target."""
     if not task.labels:
         return outputs * task.deviation + task.mean

@@ -162,10 +162,7 @@ def embed(
 
 
 def fill(
-    store: EmbeddingStore,
-    encoder: Encoder,
-    records: Iterable[BioSequence | Refusal],
-    advance: Callable[[float], None] = lambda count: None,
+    store: EmbeddingStore, encoder: Encoder, records: Iterable[BioSequence | Refusal], advance: Callable[[float], None] = lambda count: None
 ) -> Embedded:
     """Embed records into a store, shard by shard; what is there already is not computed again."""
     done, started = Embedded(), time.perf_counter()

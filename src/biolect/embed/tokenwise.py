@@ -8,14 +8,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 from torch import Tensor
 
 from biolect.bio.sequence import Sequence as BioSequence
 from biolect.data.packing import Window, length_batches, windows
 from biolect.embed.encoder import Choice, Encoder
 from biolect.errors import AlphabetError, ConfigError
-from biolect.values import TokenEmbedding
+from biolect.values import Ints, TokenEmbedding
 
 
 class TokenEncoder(Encoder):
@@ -120,7 +119,7 @@ class TokenEncoder(Encoder):
         found = windows(-(-length // unit), room, both_sides=self.reads_both_sides)
         return (Window(*(min(place * unit, length) for place in window)) for window in found)
 
-    def _batches(self, lengths: Sequence[int]) -> list[NDArray[np.int64]]:
+    def _batches(self, lengths: Sequence[int]) -> list[Ints]:
         if not self.packs:
             return length_batches(lengths, self.batch_tokens)
         order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable")

@@ -12,7 +12,6 @@ from typing import Any, Literal
 import numpy as np
 import pydantic
 import torch
-from numpy.typing import NDArray
 
 from biolect.config import Config
 from biolect.data.labelled import Columns, Labelled
@@ -29,6 +28,7 @@ from biolect.fusion.streams import CodonStreams, outputs_of
 from biolect.models import checkpoint
 from biolect.train.fusing import Fit, Fitted, FuserKind, fit
 from biolect.train.log import MetricsLog
+from biolect.values import Floats, Ints
 
 STAND_INS = {"dna": "one-hot:dna", "rna": "codon-frequency:1", "protein": "one-hot:protein"}
 _FUSERS: tuple[FuserKind, ...] = ("concatenation", "mil", "attention")
@@ -131,7 +131,7 @@ class Runs:
         """Return what an arm reads."""
         return (self.streams.shuffled(arm.partners, seed) if arm.partners else self.streams).named(arm.streams)
 
-    def run(self, arm: Arm) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    def run(self, arm: Arm) -> tuple[Floats, Floats | None]:
         """Return predictions, seeds by records by classes (or one number), and modality weights, seeds by records by streams."""
         found = [self._one(arm, seed) for seed in range(self.config.seeds)]
         self.fitted[arm.name] = [fitted for fitted, _ in found]
@@ -164,7 +164,7 @@ class Runs:
         settings = self.config.fit if arm.entropy else self.config.fit.model_copy(update={"entropy_weight": 0.0})
         return fit(model, streams, self.targets, parts, settings, classes=bool(self.data.labels), seed=seed, advance=self.advance)
 
-    def out_of_fold(self, arm: Arm) -> NDArray[np.float64]:
+    def out_of_fold(self, arm: Arm) -> Floats:
         """Return predictions about training records by models that saw neither them nor their relatives, records by outputs."""
         path = self.folder / "arms" / arm.name.replace(" ", "-") / "out-of-fold.safetensors"
         training, valid = self.data.of("train"), self.data.of("valid")
@@ -172,7 +172,7 @@ class Runs:
             streams, clusters = self.read(arm), self.data.clusters[training]
             model = self._model(arm, streams)
 
-            def fit_predict(seen: NDArray[np.int64], asked: NDArray[np.int64]) -> NDArray[np.float64]:
+            def fit_predict(seen: Ints, asked: Ints) -> Floats:
                 fitted = self._fit(model, streams, (training[seen], valid), arm, 0)
                 return outputs_of(fitted.model, streams, training[asked]).outputs
 

@@ -19,6 +19,7 @@ from biolect.evaluate.composition import Baselines, composition, grouped_folds, 
 from biolect.evaluate.judging import Panel
 from biolect.evaluate.tables import AuditConfig, Table, read
 from biolect.fusion.late import out_of_fold
+from biolect.values import Floats, Ints
 
 if TYPE_CHECKING:
     import polars
@@ -112,7 +113,7 @@ def _baselines(config: AuditConfig, table: Table, found: Relatives, threads: int
     return values, folds_of, folds, np.array(guesses)
 
 
-def _valued(table: Table, predicted: NDArray[Any], rows: NDArray[np.int64], groups: NDArray[Any], draws: int) -> dict[str, Any]:
+def _valued(table: Table, predicted: NDArray[Any], rows: Ints, groups: NDArray[Any], draws: int) -> dict[str, Any]:
     truth = table.targets[rows]
     return Panel("", "", groups[rows], draws=draws).add("", "baseline", lambda i: judge(truth[i], predicted[i])).facts()
 
@@ -137,9 +138,7 @@ def _add_split(
                 values[name][key] = _valued(table, found_here[kept], test[kept], found.clusters, draws)
 
 
-def replicates(
-    targets: NDArray[np.float64], sequences: NDArray[np.integer], clusters: NDArray[np.integer], num_classes: int
-) -> dict[str, Any]:
+def replicates(targets: Floats, sequences: NDArray[np.integer], clusters: NDArray[np.integer], num_classes: int) -> dict[str, Any]:
     """Return how labels of repeated sequences disagree, and the ceiling that follows.
 
     The ceiling is what one gets who predicts every row of a repeated sequence by its other rows: the mean, or the most

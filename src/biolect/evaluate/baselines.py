@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-Codes = NDArray[np.int64]
+from biolect.values import Floats, Ints
 
 ORDERS = {4: (1, 2, 3, 4, 6, 8, 10, 11, 12, 14, 16, 18, 20), 20: (1, 2, 3, 4, 5, 6)}
 """Letters looked back on, by the number of certain letters; more than 20 symbols have the orders of proteins."""
@@ -30,7 +30,7 @@ class Markov:
 
     Args:
         order: Letters looked back on.
-        num_symbols: Codes are below this.
+        num_symbols: Ints are below this.
         strength: Pseudo-counts given to the shorter context.
     """
 
@@ -48,7 +48,7 @@ class Markov:
         self._totals = [table.sum(axis=1) for table in self.tables]
         return self
 
-    def nats(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
+    def nats(self, codes: NDArray[np.integer]) -> Floats:
         """Return the negative log-likelihood of every letter; early letters use what context there is."""
         probabilities = np.full((len(codes), 1), 1 / self.num_symbols)[:, 0]
         for k, table in enumerate(self.tables):
@@ -60,7 +60,7 @@ class Markov:
             probabilities[k:] = (seen + self.strength * probabilities[k:]) / (total + self.strength)
         return -np.log(probabilities)
 
-    def _contexts(self, codes: NDArray[np.integer], k: int) -> NDArray[np.int64]:
+    def _contexts(self, codes: NDArray[np.integer], k: int) -> Ints:
         """Index of the k letters before each letter from the k-th on."""
         index = np.zeros(len(codes) - k, dtype=np.int64)
         for offset in range(k):
@@ -86,7 +86,7 @@ class ContextMixing:
         instead of following the text.
 
     Args:
-        num_symbols: Codes are below this.
+        num_symbols: Ints are below this.
         complement: Code of the other strand by code; None where there is no other strand.
     """
 
@@ -94,7 +94,7 @@ class ContextMixing:
         self.num_symbols, self.complement = num_symbols, complement
         kind = 4 if num_symbols <= 8 else 20
         self.orders, self.own_orders = ORDERS[kind], _OWN[kind]
-        self.training: list[Codes] = []
+        self.training: list[Ints] = []
         self.weights = np.zeros((len(self.orders) + len(self.own_orders), _BINS))
         self._most = max(1, _CELLS // (num_symbols * len(self.weights)))
 
@@ -108,7 +108,7 @@ class ContextMixing:
         logs, bins, wanted = self._experts(next(_pieces(valid, _FITTED)))
         hot = np.eye(self.num_symbols, dtype=np.float32)[wanted]
 
-        def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        def loss(flat: Floats) -> tuple[float, Floats]:
             weights = flat.reshape(self.weights.shape).astype(np.float32)
             logits = _mixed(logs, bins, weights)
             chances = np.exp(logits)
@@ -121,7 +121,7 @@ class ContextMixing:
         self.weights = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS}).x.reshape(self.weights.shape)
         return self
 
-    def nats(self, sequences: Sequence[NDArray[np.integer]]) -> list[NDArray[np.float64]]:
+    def nats(self, sequences: Sequence[NDArray[np.integer]]) -> list[Floats]:
         """Return the negative log-likelihood of every letter of every sequence; very long ones are read in pieces."""
         found = [np.zeros(0)]
         for piece in _pieces(sequences, self._most):
@@ -129,7 +129,7 @@ class ContextMixing:
             found.append(-_mixed(logs, bins, self.weights.astype(np.float32))[np.arange(len(wanted)), wanted].astype(np.float64))
         return np.split(np.concatenate(found), np.cumsum([len(one) for one in sequences])[:-1])
 
-    def _experts(self, sequences: list[Codes]) -> tuple[NDArray[np.float32], NDArray[np.int64], Codes]:
+    def _experts(self, sequences: list[Ints]) -> tuple[NDArray[np.float32], Ints, Ints]:
         """Return log-probabilities, experts by letters by symbols; how often each context was seen, as a bin; the letters."""
         letters = np.concatenate(sequences)
         owner = np.repeat(np.arange(len(sequences)), [len(one) for one in sequences])
@@ -137,7 +137,7 @@ class ContextMixing:
         total = np.bincount(np.concatenate(self.training), minlength=self.num_symbols) + 0.5
         first = np.tile((total / total.sum()).astype(np.float32), (len(letters), 1))
         logs: list[NDArray[np.float32]] = []
-        bins: list[NDArray[np.int64]] = []
+        bins: list[Ints] = []
 
         def add(counts: NDArray[np.float32], shorter: NDArray[np.float32]) -> NDArray[np.float32]:
             seen = counts.sum(axis=1, keepdims=True)
@@ -154,14 +154,14 @@ class ContextMixing:
             base = add(self._own(letters, owner, place, order), base)
         return np.stack(logs), np.stack(bins), letters
 
-    def _keys(self, letters: Codes, order: int) -> NDArray[np.uint64]:
+    def _keys(self, letters: Ints, order: int) -> NDArray[np.uint64]:
         """Return a number for the letters before each place; those of places with too few of them mean nothing."""
         keys = np.zeros(len(letters), dtype=np.uint64)
         for back in range(order, 0, -1):
             keys[back:] = keys[back:] * np.uint64(self.num_symbols) + letters[: len(letters) - back].astype(np.uint64)
         return keys
 
-    def _known(self, letters: Codes, place: Codes, order: int) -> NDArray[np.float32]:
+    def _known(self, letters: Ints, place: Ints, order: int) -> NDArray[np.float32]:
         """Return how often each symbol followed the same letters in training."""
         asked = np.flatnonzero(place >= order)
         contexts, inverse = np.unique(self._keys(letters, order)[asked], return_inverse=True)
@@ -178,7 +178,7 @@ class ContextMixing:
         found[asked] = counts.reshape(-1, self.num_symbols)[inverse]
         return found
 
-    def _own(self, letters: Codes, owner: Codes, place: Codes, order: int) -> NDArray[np.float32]:
+    def _own(self, letters: Ints, owner: Ints, place: Ints, order: int) -> NDArray[np.float32]:
         """Return how often each symbol followed the same letters earlier in the same record, on either strand."""
         asked = np.flatnonzero(place >= order)
         own = owner[asked]
@@ -205,12 +205,12 @@ class ContextMixing:
         return found
 
 
-def _mixed(logs: NDArray[np.float32], bins: NDArray[np.int64], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+def _mixed(logs: NDArray[np.float32], bins: Ints, weights: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return normalised log-probabilities, letters by symbols."""
     return log_softmax(np.einsum("el,els->ls", np.take_along_axis(weights, bins, axis=1), logs), axis=1)
 
 
-def _pieces(sequences: Sequence[NDArray[np.integer]], most: int) -> Iterator[list[Codes]]:
+def _pieces(sequences: Sequence[NDArray[np.integer]], most: int) -> Iterator[list[Ints]]:
     """Yield sequences, the long ones cut, as many at once as have so many letters."""
     cut = [one[i : i + most].astype(np.int64) for one in sequences for i in range(0, len(one), most)]
     while cut:

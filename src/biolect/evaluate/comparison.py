@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from biolect import metrics
 from biolect.data.labelled import Labelled
@@ -15,6 +14,7 @@ from biolect.data.shards import SPLITS
 from biolect.evaluate.arms import Runs, fusions
 from biolect.evaluate.composition import judge
 from biolect.evaluate.judging import Arm, Panel
+from biolect.values import Floats
 
 LATE, STACKING, ENSEMBLE, COMPOSED = "late", "late, stacked", "best encoder, several seeds", "late, with composition"
 
@@ -29,22 +29,22 @@ class Said:
         deviations: Standard deviation of each prediction, of arms that say how sure they are.
     """
 
-    predictions: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-    weights: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-    deviations: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    predictions: dict[str, Floats] = field(default_factory=dict)
+    weights: dict[str, Floats] = field(default_factory=dict)
+    deviations: dict[str, Floats] = field(default_factory=dict)
 
 
-def mean_value(data: Labelled, predictions: NDArray[np.float64], split: str) -> float:
+def mean_value(data: Labelled, predictions: Floats, split: str) -> float:
     """Return the mean value of an arm over seeds, on the records of a split."""
     chosen = data.of(split)
     return float(_values(data.targets[chosen], predictions[:, chosen]).mean())
 
 
-def _values(truth: NDArray[np.float64], found: NDArray[np.float64]) -> NDArray[np.float64]:
+def _values(truth: Floats, found: Floats) -> Floats:
     return np.array([judge(truth, one) for one in found])
 
 
-def compare(runs: Runs, said: Said, baselines: dict[str, NDArray[np.float64]], best_single: str) -> dict[str, Any]:
+def compare(runs: Runs, said: Said, baselines: dict[str, Floats], best_single: str) -> dict[str, Any]:
     """Return the table: all arms and baselines on the test records, and how much better the best fusion is.
 
     Args:
@@ -55,7 +55,7 @@ def compare(runs: Runs, said: Said, baselines: dict[str, NDArray[np.float64]], b
     metric, truth = "accuracy" if data.labels else "spearman", data.targets[test]
     panel = Panel("", metric, data.clusters[test], num_seeds=runs.config.seeds, draws=500)
 
-    def judged(name: str, found: NDArray[np.float64]) -> Arm:
+    def judged(name: str, found: Floats) -> Arm:
         return panel.add_seeded(name, "model", lambda s, i: float(_values(truth[i], found[:, i])[s % len(found)].mean()))
 
     ours = {name: judged(name, found[:, test]) for name, found in said.predictions.items()}
@@ -87,7 +87,7 @@ def compare(runs: Runs, said: Said, baselines: dict[str, NDArray[np.float64]], b
     }
 
 
-def _arm(runs: Runs, arm: Arm, found: NDArray[np.float64]) -> dict[str, Any]:
+def _arm(runs: Runs, arm: Arm, found: Floats) -> dict[str, Any]:
     test, trained = runs.data.of("test"), runs.fitted.get(arm.name, [])
     values = {"valid": mean_value(runs.data, found, "valid"), "test": arm.value, "interval": _interval(arm.drawn), "seeds": len(found)}
     values |= {"by_seed": _values(runs.data.targets[test], found[:, test]).tolist()}
@@ -102,7 +102,7 @@ def _gain(arm: Arm, other: Arm) -> dict[str, Any]:
     return {"difference": arm.value - other.value, "interval": _interval(arm.drawn - other.drawn)}
 
 
-def _interval(drawn: NDArray[np.float64]) -> list[float]:
+def _interval(drawn: Floats) -> list[float]:
     # Equal guesses for all records have no rank correlation.
     return [math.nan, math.nan] if np.isnan(drawn).all() else list(metrics.central(drawn))
 
@@ -111,7 +111,7 @@ def frame(data: Labelled, said: Said) -> Any:
     """Return what every arm says of every record beside its `target`, mean over seeds; of classes the most likely one."""
     import polars
 
-    def shown(found: NDArray[np.float64]) -> list[Any]:
+    def shown(found: Floats) -> list[Any]:
         return [data.labels[i] for i in found.argmax(axis=1)] if data.labels else found[:, 0].tolist()
 
     truth = [data.labels[int(t)] for t in data.targets] if data.labels else data.targets.tolist()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from biolect import metrics
 from biolect.bio.sequence import Sequence as Record
 from biolect.data.labelled import canonical
+from biolect.values import Floats, Ints
 
 Reading = Literal["coding", "plain", "protein"]
 """Nucleotides in frame, nucleotides without a frame, or amino acids."""
@@ -24,7 +25,7 @@ _WORDS = (1, 2, 3)
 _NUCLEOTIDES, _AMINO_ACIDS = 4, 20
 
 
-def composition(records: Sequence[Record], proteins: Sequence[Record] = ()) -> dict[str, NDArray[np.float64]]:
+def composition(records: Sequence[Record], proteins: Sequence[Record] = ()) -> dict[str, Floats]:
     """Return features by name, records by numbers: length, and shares of words.
 
     `nucleotides` are shares of words of 1, 2 and 3 letters in every frame; `codons` and `amino_acids` stand in frame, and
@@ -46,7 +47,7 @@ def composition(records: Sequence[Record], proteins: Sequence[Record] = ()) -> d
     return found | {"everything": np.concatenate(list(found.values()), axis=1)}
 
 
-def _shares(codes: NDArray[np.uint8], length: int, step: int, symbols: int = _NUCLEOTIDES) -> NDArray[np.float64]:
+def _shares(codes: NDArray[np.uint8], length: int, step: int, symbols: int = _NUCLEOTIDES) -> Floats:
     """Return how often each word comes, among those without an unknown letter."""
     if len(codes) < length:
         return np.zeros(symbols**length)
@@ -68,8 +69,8 @@ class Baselines:
         threads: CPU threads of the forests.
     """
 
-    features: dict[str, NDArray[np.float64]]
-    targets: NDArray[np.float64]
+    features: dict[str, Floats]
+    targets: Floats
     num_classes: int = 0
     seed: int = 0
     trees: int = 100
@@ -80,9 +81,7 @@ class Baselines:
         """Of all arms, in the order of `predict`."""
         return [f"{name}_{model}" for name in self.features for model in ("ridge", "forest", "boosting", "mean")]
 
-    def predict(
-        self, train: NDArray[np.int64], test: NDArray[np.int64], advance: Callable[[float], None] = lambda fits: None
-    ) -> NDArray[np.float64]:
+    def predict(self, train: Ints, test: Ints, advance: Callable[[float], None] = lambda fits: None) -> Floats:
         """Return test records by arms by outputs, from models trained on the train records.
 
         Args:
@@ -91,9 +90,9 @@ class Baselines:
         from sklearn.pipeline import Pipeline
 
         wanted = np.eye(self.num_classes)[self.targets.astype(int)] if self.num_classes else self.targets[:, None]
-        arms: list[NDArray[np.float64]] = []
+        arms: list[Floats] = []
         for values in self.features.values():
-            fitted: list[NDArray[np.float64]] = []
+            fitted: list[Floats] = []
             for model in self._models():
                 known = wanted if isinstance(model, Pipeline) else self.targets
                 fitted.append(self._answers(model.fit(values[train], known[train]), values[test]))
@@ -115,7 +114,7 @@ class Baselines:
         sizes = {"max_iter": self.trees * 3 // 2, "max_leaf_nodes": 15, "early_stopping": False}
         yield getattr(ensemble, f"HistGradientBoosting{kind}")(learning_rate=0.05, random_state=self.seed, **sizes)
 
-    def _answers(self, model: Any, asked: NDArray[Any]) -> NDArray[np.float64]:
+    def _answers(self, model: Any, asked: NDArray[Any]) -> Floats:
         if not self.num_classes:
             return np.asarray(model.predict(asked)).reshape(-1, 1)
         if hasattr(model, "predict_proba"):
@@ -125,33 +124,31 @@ class Baselines:
         return chances / chances.sum(axis=1, keepdims=True)
 
 
-def chances_of(model: Any, asked: NDArray[Any], num_classes: int) -> NDArray[np.float64]:
+def chances_of(model: Any, asked: NDArray[Any], num_classes: int) -> Floats:
     """Return the chance of every class, also of those that were absent from the training records."""
     chances = np.zeros((len(asked), num_classes))
     chances[:, np.asarray(model.classes_, dtype=np.int64)] = model.predict_proba(asked)
     return chances
 
 
-def lookup(
-    records: Sequence[Record], targets: NDArray[np.float64], num_classes: int, train: NDArray[np.int64], test: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def lookup(records: Sequence[Record], targets: Floats, num_classes: int, train: Ints, test: Ints) -> Floats:
     """Return the mean target of training records with the same residues, on either strand; of all where there are none."""
     wanted = np.eye(num_classes)[targets.astype(int)] if num_classes else targets[:, None]
-    known: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
+    known: dict[str, list[Floats]] = defaultdict(list)
     for i in train.tolist():
         known[canonical(records[i])].append(wanted[i])
     average = wanted[train].mean(axis=0)
     return np.array([np.mean(known.get(canonical(records[i]), [average]), axis=0) for i in test.tolist()])
 
 
-def judge(targets: NDArray[np.float64], found: NDArray[np.float64]) -> float:
+def judge(targets: Floats, found: Floats) -> float:
     """Return the rank correlation of numbers, or the accuracy of chances of classes."""
     if found.shape[1] > 1:
         return float((found.argmax(axis=1) == targets).mean())
     return metrics.spearman(targets, found[:, 0])
 
 
-def grouped_folds(groups: NDArray[np.integer], count: int, seed: int) -> NDArray[np.int64]:
+def grouped_folds(groups: NDArray[np.integer], count: int, seed: int) -> Ints:
     """Return a fold for every record: whole groups, the largest first, each into the fold that is emptiest; ties are drawn."""
     _, labels, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     order = np.random.default_rng(seed).permutation(len(sizes))

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from biolect import metrics
 from biolect.bio.genetic_code import GeneticCode
@@ -25,6 +24,7 @@ from biolect.evaluate.question import Question, spelled
 from biolect.infer.prompt import Prompt
 from biolect.infer.reader import Reader, counted
 from biolect.infer.score import Query
+from biolect.values import Bools, Floats, Ints
 
 _CODONS, _MOST_EDITS = 100, 8
 _CODE = 11
@@ -79,7 +79,7 @@ def queries_of(reader: Reader, items: Sequence[Item]) -> list[Query]:
     return [Query("", protein, gene) for gene, protein in asked]
 
 
-def judged(question: Question, items: Sequence[Item], prompt: Prompt | None = None) -> dict[str, NDArray[np.float64]]:
+def judged(question: Question, items: Sequence[Item], prompt: Prompt | None = None) -> dict[str, Floats]:
     """Return S1, the mean log-likelihood of each protein after its gene; S2, the sum; S3, less the sum without a gene. Nats.
 
     `alone` is what the protein has without its gene: where the gene was edited it is that of the true pair, and says nothing.
@@ -121,19 +121,19 @@ def central_dogma(question: Question) -> Outcome:
     return Outcome("accuracy", [panel], facts={"codons": most, "threshold_items": int(fitted.sum())})
 
 
-def _shared(right: NDArray[np.bool_]) -> Callable[[NDArray[np.int64]], float]:
+def _shared(right: Bools) -> Callable[[Ints], float]:
     return lambda items: float(right[items].mean())
 
 
-def _auroc(truth: NDArray[np.bool_], values: NDArray[np.float64], kept: NDArray[np.bool_] | None = None) -> Callable[..., float]:
-    def statistic(items: NDArray[np.int64]) -> float:
+def _auroc(truth: Bools, values: Floats, kept: Bools | None = None) -> Callable[..., float]:
+    def statistic(items: Ints) -> float:
         chosen = items if kept is None else items[kept[items]]
         return metrics.auroc(truth[chosen], values[chosen]) if len(chosen) > 1 else np.nan
 
     return statistic
 
 
-def threshold(truth: NDArray[np.bool_], values: NDArray[np.float64]) -> float:
+def threshold(truth: Bools, values: Floats) -> float:
     """Return the value above which saying yes is right most often; infinite where it is best never to say it."""
     ordered = np.unique(values)
     cuts = np.concatenate([[np.inf], (ordered[1:] + ordered[:-1]) / 2, [-np.inf]])

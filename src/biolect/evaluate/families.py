@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from biolect import metrics
 from biolect.errors import MissingDependencyError, ShapeError
+from biolect.values import Floats
 
 
 def compare(
@@ -49,13 +49,13 @@ def compare(
     }
 
 
-def _correlation(values: NDArray[np.float64], perplexities: NDArray[np.float64]) -> float:
+def _correlation(values: Floats, perplexities: Floats) -> float:
     if not (values.std() and perplexities.std()):
         return float("nan")
     return abs(float(np.corrcoef(values, perplexities)[0, 1]))
 
 
-def distances(sequences: Sequence[str], members: Sequence[str], *, apart: bool = False) -> NDArray[np.float64]:
+def distances(sequences: Sequence[str], members: Sequence[str], *, apart: bool = False) -> Floats:
     """Return how far the nearest member is from each sequence: the share of columns of a global alignment that differ.
 
     Args:
@@ -73,7 +73,7 @@ def distances(sequences: Sequence[str], members: Sequence[str], *, apart: bool =
     return np.array([min(distance(text, other) for other in others) for text, others in zip(sequences, pairs, strict=True)])
 
 
-def hmm_scores(sequences: Sequence[str], rows: Sequence[str]) -> NDArray[np.float64]:
+def hmm_scores(sequences: Sequence[str], rows: Sequence[str]) -> Floats:
     """Return the score of each sequence under a profile HMM of an alignment. Bits; 0 where nothing is alike.
 
     Raises:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from biolect.bio.gene import Gene
 from biolect.bio.genetic_code import GeneticCode
@@ -33,6 +32,7 @@ from biolect.infer.inputs import Mutations, read_mutations, view_of
 from biolect.infer.score import Query
 from biolect.infer.variants import score_variants
 from biolect.metrics import spearman
+from biolect.values import Floats
 
 ASSAYS, ALIGNMENTS = "protein_fitness/proteingym", "protein_families/msa"
 GENE_FILES = ("genbank/misc/pBAD30.gb.gz", "genbank/virus/SARS-CoV-2.MN908947.3.gb.gz", GENES)
@@ -141,7 +141,7 @@ def _add_model(question: Question, panel: Panel, wild: Record, table: Mutations,
         _add(panel, f"{name}, the latter only", "model", after[1:] - after[0], table)
 
 
-def _add(panel: Panel, name: str, kind: Literal["model", "baseline"], values: NDArray[np.float64], table: Mutations) -> None:
+def _add(panel: Panel, name: str, kind: Literal["model", "baseline"], values: Floats, table: Mutations) -> None:
     labels = np.array(table.labels)
     panel.add(name, kind, lambda items: spearman(values[items], labels[items]))
 
@@ -167,7 +167,7 @@ def _changed(question: Question, member: Member, variant: Variant) -> Member:
     return replace(member, token_ids=token_ids)
 
 
-def _baselines(question: Question, name: str, wild: Record, variants: list[Variant]) -> Iterator[tuple[str, NDArray[np.float64]]]:
+def _baselines(question: Question, name: str, wild: Record, variants: list[Variant]) -> Iterator[tuple[str, Floats]]:
     """Yield what substitution matrix, number of changes and, where there is one, alignment say of variants."""
     from Bio.Align import substitution_matrices
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from biolect.bio.io.tables import write_table
 from biolect.bio.sequence import Modality
@@ -34,6 +33,7 @@ from biolect.fusion.late import MeanFusion, Stacking
 from biolect.fusion.streams import CodonStreams
 from biolect.train.log import MetricsLog
 from biolect.train.pretrain import METRICS, claim
+from biolect.values import Floats
 
 RESULTS = "results.json"
 Advance = Callable[[float], None]
@@ -137,7 +137,7 @@ def _add_pooled(data: Labelled, streams: CodonStreams, said: Said) -> None:
             said.predictions[f"process on means, {label}"] = mean[None]
 
 
-def _late(data: Labelled, parts: NDArray[np.float64]) -> tuple[MeanFusion | None, NDArray[np.float64]]:
+def _late(data: Labelled, parts: Floats) -> tuple[MeanFusion | None, Floats]:
     """Return late fusion of arms by seeds by records by outputs, and what it says, seed by seed; its units are those of all seeds."""
     if data.labels:
         return None, parts.mean(axis=0)
@@ -145,7 +145,7 @@ def _late(data: Labelled, parts: NDArray[np.float64]) -> tuple[MeanFusion | None
     return late, np.stack([late(part[..., 0])[:, None] for part in parts.swapaxes(0, 1)])
 
 
-def _stacked(runs: Runs, own: list[Arm], parts: NDArray[np.float64]) -> NDArray[np.float64]:
+def _stacked(runs: Runs, own: list[Arm], parts: Floats) -> Floats:
     data = runs.data
     known = data.targets[data.of("train")]
     wanted = np.eye(len(data.labels))[known.astype(int)] if data.labels else known[:, None]
@@ -163,7 +163,7 @@ def _add_composed(runs: Runs, said: Said, best_single: str, models: Baselines) -
     said.predictions[COMPOSED] = _late(data, np.stack([ours, np.broadcast_to(composed, ours.shape)]))[1]
 
 
-def _baselines(data: Labelled, models: Baselines) -> dict[str, NDArray[np.float64]]:
+def _baselines(data: Labelled, models: Baselines) -> dict[str, Floats]:
     """Return what composition says of test records, by baseline; trained on all the others."""
     known, test = np.flatnonzero(data.splits != SPLITS.index("test")), data.of("test")
     found = dict(zip(models.names, models.predict(known, test).swapaxes(0, 1), strict=True))

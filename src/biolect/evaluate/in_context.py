@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from biolect import metrics
 from biolect.bio.sequence import Modality
@@ -26,6 +25,7 @@ from biolect.figures.prompts import prompt_curves
 from biolect.infer.prompt import Prompt
 from biolect.infer.reader import counted
 from biolect.infer.score import label_log_odds
+from biolect.values import Bools, Floats, Ints
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -88,7 +88,7 @@ def _fitting(question: Question, pairs: Pairs, codons: int) -> int:
 def _ask(question: Question, panel: Panel, family: Family, numbers: Sequence[int]) -> None:
     """Judge all conditions at every number of demonstrations; the first arm is the one that counts."""
     truth = np.array([item.is_true for item in family.items])
-    found: dict[tuple[str, int], list[dict[str, NDArray[np.float64]]]] = {}
+    found: dict[tuple[str, int], list[dict[str, Floats]]] = {}
     for number in sorted(numbers, reverse=True):
         for condition in CONDITIONS if number else ("none",):
             for draw in range(DRAWS if number else 1):
@@ -105,13 +105,11 @@ def _ask(question: Question, panel: Panel, family: Family, numbers: Sequence[int
             panel.add_seeded(name, kind, lambda s, i, values=values: _mean_auroc(truth, [values[k % len(values)] for k in s], i), metric)
 
 
-def _mean_auroc(truth: NDArray[np.bool_], values: Sequence[NDArray[np.float64]], items: NDArray[np.int64]) -> float:
+def _mean_auroc(truth: Bools, values: Sequence[Floats], items: Ints) -> float:
     return float(np.mean([metrics.auroc(truth[items], one[items]) for one in values]))
 
 
-def _scores(
-    question: Question, items: Sequence[dogma.Item], condition: str, chosen: Pairs, rng: np.random.Generator
-) -> dict[str, NDArray[np.float64]]:
+def _scores(question: Question, items: Sequence[dogma.Item], condition: str, chosen: Pairs, rng: np.random.Generator) -> dict[str, Floats]:
     """Return S1 to S4 of all items after a prompt, and what labels say where demonstrations have them."""
     reader = question.reader
     prompt = reader.read(_prompt(question, condition, chosen, rng)) if chosen else Prompt()

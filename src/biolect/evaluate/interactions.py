@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from biolect import metrics
 from biolect.bio.sequence import Modality
@@ -23,6 +22,7 @@ from biolect.evaluate.pooled import ridge
 from biolect.evaluate.probing import FOLDS, cut, embeddings, features
 from biolect.evaluate.question import Question
 from biolect.files import open_input
+from biolect.values import Floats, Ints
 
 _MORE, _LEAST = 20, 20
 Split = Literal["random", "first apart", "second apart", "both apart"]
@@ -70,7 +70,7 @@ def interactions(source: Source, question: Question) -> Outcome:
     records = [[first[name] for name in names[0]], [second[name] for name in names[1]]]
     clusters = _clusters(records, source.partner)
     groups = [clusters[k][owners[k]] for k in range(2)]
-    joined: dict[str, NDArray[np.float64]] = {}
+    joined: dict[str, Floats] = {}
     first_vectors, second_vectors = (embeddings(question, side) for side in records)
     for name, vectors in first_vectors.items():
         one, other = np.concatenate(vectors)[owners[0]], np.concatenate(second_vectors[name])[owners[1]]
@@ -79,7 +79,7 @@ def interactions(source: Source, question: Question) -> Outcome:
     composed = Baselines({"composition": plain}, targets, 2, question.config.seed)
     outcome = Outcome("accuracy", [], facts={"pairs": len(rows), "true": int(targets.sum())}, notes=[_NOTE])
     for split in SPLITS:
-        said: dict[str, NDArray[np.float64]] = {}
+        said: dict[str, Floats] = {}
         for train, test in _folds(groups, split, question.config.seed):
             if len(np.unique(targets[train])) < 2:
                 continue
@@ -119,7 +119,7 @@ def _rows(question: Question, source: Source) -> Iterator[tuple[str, str, bool]]
             yield cells[0], cells[1], float(cells[2]) == 1
 
 
-def _clusters(records: list[list[Record]], partner: Modality) -> list[NDArray[np.int64]]:
+def _clusters(records: list[list[Record]], partner: Modality) -> list[Ints]:
     """Return the cluster of every record of both sides; sides of one modality share them."""
     if partner is Modality.PROTEIN:
         found = clusters_of([*records[0], *records[1]]).astype(np.int64)
@@ -128,7 +128,7 @@ def _clusters(records: list[list[Record]], partner: Modality) -> list[NDArray[np
     return [first, second + first.max() + 1]
 
 
-def _folds(groups: list[NDArray[np.int64]], split: Split, seed: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def _folds(groups: list[Ints], split: Split, seed: int) -> Iterator[tuple[Ints, Ints]]:
     """Yield training and test pairs; those that would part relatives are in neither."""
     count = len(groups[0])
     folds = grouped_folds(np.concatenate(groups), FOLDS, seed)
@@ -148,9 +148,7 @@ def _folds(groups: list[NDArray[np.int64]], split: Split, seed: int) -> Iterator
             yield np.flatnonzero(is_train), np.flatnonzero(is_test)
 
 
-def _by_names(
-    owners: list[NDArray[np.int64]], targets: NDArray[np.float64], train: NDArray[np.int64], test: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def _by_names(owners: list[Ints], targets: Floats, train: Ints, test: Ints) -> Floats:
     """Return chances from the log-odds of the answers that each partner had in training; no sequence is seen.
 
     A training pair's own answer is left out of its odds, or names that come once would seem to know it.
@@ -158,7 +156,7 @@ def _by_names(
     from sklearn.linear_model import LogisticRegression
 
     yes = targets[train].astype(np.int64)
-    odds: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+    odds: list[tuple[Floats, Floats]] = []
     for own in owners:
         counts = np.zeros((own.max() + 1, 2))
         np.add.at(counts, (own[train], yes), 1)
@@ -168,5 +166,5 @@ def _by_names(
     return np.asarray(LogisticRegression().fit(seen, yes).predict_proba(asked))
 
 
-def _log_odds(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+def _log_odds(counts: Floats) -> Floats:
     return np.log((counts[:, 1] + 0.5) / (counts[:, 0] + 0.5))

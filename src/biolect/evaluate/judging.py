@@ -11,9 +11,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from biolect import metrics
+from biolect.values import Floats, Ints
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,7 +37,7 @@ class Arm:
     kind: Kind
     metric: str
     value: float
-    drawn: NDArray[np.float64]
+    drawn: Floats
 
     def facts(self) -> dict[str, Any]:
         """Return value and interval; None where there is no number."""
@@ -62,10 +63,10 @@ class Panel:
         self._asked = {"num_seeds": num_seeds, "draws": draws, "seed": seed}
 
     @cached_property
-    def _draws(self) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    def _draws(self) -> list[tuple[Ints, Ints]]:
         return list(metrics.bootstrap_draws(self.clusters, **self._asked))
 
-    def add(self, name: str, kind: Kind, statistic: Callable[[NDArray[np.int64]], float], metric: str | None = None) -> Arm:
+    def add(self, name: str, kind: Kind, statistic: Callable[[Ints], float], metric: str | None = None) -> Arm:
         """Judge an arm and return it.
 
         Args:
@@ -73,9 +74,7 @@ class Panel:
         """
         return self.add_seeded(name, kind, lambda _, items: statistic(items), metric)
 
-    def add_seeded(
-        self, name: str, kind: Kind, statistic: Callable[[NDArray[np.int64], NDArray[np.int64]], float], metric: str | None = None
-    ) -> Arm:
+    def add_seeded(self, name: str, kind: Kind, statistic: Callable[[Ints, Ints], float], metric: str | None = None) -> Arm:
         """Judge an arm that was asked several times, as with other demonstrations; these are drawn, too.
 
         Args:

@@ -23,6 +23,7 @@ from biolect.evaluate.question import Letters, Pairs, Question, spelled
 from biolect.infer.generate import Sampling, generate
 from biolect.infer.prompt import Prompt
 from biolect.infer.score import Query, Score, score
+from biolect.values import Ints
 
 LETTERS = {
     Modality.PROTEIN: "protein_corpus/uniref90_sample.faa.gz",
@@ -62,7 +63,7 @@ def _bits(question: Question, letters: Letters) -> Panel:
     return panel
 
 
-def _complement(question: Question, letters: Letters) -> NDArray[np.int64] | None:
+def _complement(question: Question, letters: Letters) -> Ints | None:
     """Return the code of the other strand by code; None where some letter has none among them."""
     other = question.reader.model.vocabulary.complement_ids[letters.symbols]
     if letters.modality not in (Modality.DNA, Modality.RNA) or not np.isin(other, letters.symbols).all():

@@ -9,19 +9,19 @@ import warnings
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from biolect.evaluate.composition import chances_of
 from biolect.fusion.streams import CodonStreams
+from biolect.values import Floats, Ints
 
 MOST_ROWS = 500
 """Training records up to which a Gaussian process is fitted; its cost grows with their cube."""
 _COMPONENTS = 32
 
 
-def pooled(streams: CodonStreams) -> NDArray[np.float64]:
+def pooled(streams: CodonStreams) -> Floats:
     """Return the mean scaled vector of every record, all streams side by side, by name."""
-    out: list[NDArray[np.float64]] = []
+    out: list[Floats] = []
     for name in sorted(streams.vectors):
         rows = np.zeros((len(streams.lengths), streams.widths[name]))
         for index, vectors in enumerate(streams.vectors[name]):
@@ -31,9 +31,7 @@ def pooled(streams: CodonStreams) -> NDArray[np.float64]:
     return np.concatenate(out, axis=1)
 
 
-def ridge(
-    features: NDArray[np.float64], targets: NDArray[np.float64], training: NDArray[np.int64], num_classes: int
-) -> NDArray[np.float64]:
+def ridge(features: Floats, targets: Floats, training: Ints, num_classes: int) -> Floats:
     """Return predictions about all records, or chances of classes; the penalty is chosen by cross-validation inside training."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression, RidgeCV
@@ -54,9 +52,7 @@ def ridge(
     return chances_of(fitted, features, num_classes)
 
 
-def gaussian_process(
-    features: NDArray[np.float64], targets: NDArray[np.float64], training: NDArray[np.int64], seed: int = 0
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def gaussian_process(features: Floats, targets: Floats, training: Ints, seed: int = 0) -> tuple[Floats, Floats]:
     """Return the mean and the standard deviation of what is predicted about all records, noise included.
 
     The kernel is a squared exponential and noise, on the first principal components of the features.

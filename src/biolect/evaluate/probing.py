@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from biolect.bio import chemistry
 from biolect.bio.genetic_code import GeneticCode
@@ -31,7 +30,7 @@ from biolect.evaluate.pooled import ridge
 from biolect.evaluate.question import Question
 from biolect.files import open_input
 from biolect.fusion.late import out_of_fold
-from biolect.values import Axis
+from biolect.values import Axis, Floats, Ints
 
 FOLDS, LONGEST = 5, 999
 _LEAST = 2 * FOLDS
@@ -89,7 +88,7 @@ def probe(source: Source, question: Question) -> Outcome:
     folds = grouped_folds(groups, FOLDS, question.config.seed)
     outcome = Outcome("accuracy" if labels else "spearman", [question.panel("", "accuracy" if labels else "spearman", groups)])
 
-    def add(name: str, said: NDArray[np.float64]) -> None:
+    def add(name: str, said: Floats) -> None:
         outcome.panels[0].add(name, "model" if name == "model" else "baseline", lambda items: judge(targets[items], said[items]))
 
     for name, vectors in embeddings(question, records).items():
@@ -140,7 +139,7 @@ def cut(record: Record) -> Record:
     return Record(record.residues[:LONGEST], record.modality, record.name)
 
 
-def _groups(records: Sequence[Record], given: Sequence[str]) -> NDArray[np.int64]:
+def _groups(records: Sequence[Record], given: Sequence[str]) -> Ints:
     """Return clusters of relatives: as given, by scaffold, by shared words; of variants of one sequence, by the first changed place."""
     if any(given):
         return np.unique(given, return_inverse=True)[1]
@@ -158,11 +157,11 @@ def _groups(records: Sequence[Record], given: Sequence[str]) -> NDArray[np.int64
     return clusters
 
 
-def embeddings(question: Question, records: Sequence[Record], axis: Axis = "sequence") -> dict[str, list[NDArray[np.float64]]]:
+def embeddings(question: Question, records: Sequence[Record], axis: Axis = "sequence") -> dict[str, list[Floats]]:
     """Return the hidden states of every record, places of the axis by width, of the model and of its own beginning."""
     reader = question.reader
     untrained = reader.model.config.build(question.config.seed).eval().to(reader.model.device)
-    choice, found = Choice(axis=axis, batch_tokens=reader.batch_tokens), dict[str, list[NDArray[np.float64]]]()
+    choice, found = Choice(axis=axis, batch_tokens=reader.batch_tokens), dict[str, list[Floats]]()
     for name, model in (("model", reader.model), ("untrained model", untrained)):
         encoder = NativeEncoder(model, choice, grammar=reader.grammar, context_tokens=reader.context_tokens)
         for start in range(0, len(records), 64):
@@ -172,7 +171,7 @@ def embeddings(question: Question, records: Sequence[Record], axis: Axis = "sequ
     return found
 
 
-def features(records: Sequence[Record], *, in_frame: bool = False) -> dict[str, NDArray[np.float64]]:
+def features(records: Sequence[Record], *, in_frame: bool = False) -> dict[str, Floats]:
     """Return what is known of records without a model: composition, letters by place where all are of a length, fingerprints."""
     if records[0].modality is Modality.MOLECULE:
         parsed = [chemistry.parse(one.residues).molecule for one in records]

@@ -27,6 +27,7 @@ from biolect.errors import InputError
 from biolect.evaluate.judging import Panel
 from biolect.infer.inputs import partner_fasta, view_of
 from biolect.infer.reader import Reader
+from biolect.values import Ints
 
 _TRAINING_GENES, _MOST_GROUPS = 2_000, 50_000
 
@@ -75,11 +76,11 @@ class Letters:
     """Records of one modality as dense codes, by split, with what of the test part the model reads."""
 
     modality: Modality
-    train: list[NDArray[np.int64]]
-    valid: list[NDArray[np.int64]]
-    test: list[NDArray[np.int64]]
+    train: list[Ints]
+    valid: list[Ints]
+    test: list[Ints]
     members: list[Member]
-    clusters: NDArray[np.int64]
+    clusters: Ints
     symbols: NDArray[np.uint8]
 
 

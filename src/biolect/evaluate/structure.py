@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from biolect.bio.io.tables import read_table
 from biolect.bio.sequence import Modality
@@ -18,6 +17,7 @@ from biolect.evaluate.judging import Outcome
 from biolect.evaluate.probing import FOLDS, embeddings
 from biolect.evaluate.question import Question
 from biolect.fusion.late import out_of_fold
+from biolect.values import Floats
 
 FILE = "protein_corpus/secondary_structure_8class.csv.gz"
 STATES = {"H": 0, "G": 0, "I": 0, "E": 1, "B": 1}
@@ -25,7 +25,7 @@ STATES = {"H": 0, "G": 0, "I": 0, "E": 1, "B": 1}
 _LONGEST, _SIDE, _NEITHER = 400, 7, 2
 _PENALTY = 100.0
 """With thousands of residues for a few hundred features, any from 1 to 1,000 does."""
-Features = Callable[[Record], NDArray[np.float64]]
+Features = Callable[[Record], Floats]
 
 
 def secondary_structure(question: Question) -> Outcome:
@@ -49,7 +49,7 @@ def secondary_structure(question: Question) -> Outcome:
     if len(np.unique(clusters)) < FOLDS or len(np.unique(np.concatenate(states))) < 2:
         raise InputError(f"'{question.file(FILE)}' has too few chains that differ in sequence and structure for {FOLDS} folds. Add more.")
     panel = question.panel("", "accuracy", clusters)
-    ways: dict[str, Sequence[NDArray[np.float64]]] = {
+    ways: dict[str, Sequence[Floats]] = {
         **embeddings(question, chains, "residue"),
         "the letter itself": [around(one, 0, 0) for one in chains],
         "letters on the left": [around(one, 2 * _SIDE, 0) for one in chains],
@@ -58,7 +58,7 @@ def secondary_structure(question: Question) -> Outcome:
     lengths, truth = [len(one) for one in chains], np.concatenate(states)
     folds, wanted = np.repeat(grouped_folds(clusters, FOLDS, question.config.seed), lengths), np.eye(3)[truth]
 
-    def add(name: str, model: Any, values: NDArray[np.float64]) -> None:
+    def add(name: str, model: Any, values: Floats) -> None:
         said = out_of_fold(lambda seen, asked: model.fit(values[seen], wanted[seen]).predict(values[asked]), folds)
         right = np.split(said.argmax(axis=1) == truth, np.cumsum(lengths)[:-1])
         panel.add_ratio(name, "model" if name == "model" else "baseline", [one.sum() for one in right], lengths)
@@ -69,7 +69,7 @@ def secondary_structure(question: Question) -> Outcome:
     return Outcome("accuracy", [panel], facts={"residues": sum(lengths)})
 
 
-def around(chain: Record, before: int, after: int) -> NDArray[np.float64]:
+def around(chain: Record, before: int, after: int) -> Floats:
     """Return the letters around every residue, one-hot; nothing where there is none. Residues by features."""
     one_hot = np.pad(np.eye(len(chain.modality.alphabet))[chain.codes], ((before, after), (0, 0)))
     return np.concatenate([one_hot[i : i + len(chain)] for i in range(before + after + 1)], axis=1)

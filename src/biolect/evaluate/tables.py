@@ -20,6 +20,7 @@ from biolect.config import Config
 from biolect.data.labelled import Columns, read_targets, split_codes
 from biolect.errors import InputError
 from biolect.evaluate.composition import Reading
+from biolect.values import Floats
 
 _COLUMNS = ("sequence", "cds")
 _CODING_SHARE = 0.8
@@ -70,7 +71,7 @@ class Table:
     records: list[Record]
     proteins: list[Record]
     rows: list[int]
-    targets: NDArray[np.float64]
+    targets: Floats
     labels: tuple[str, ...]
     splits: NDArray[np.uint8] | None
     reading: Reading

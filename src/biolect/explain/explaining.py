@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float
-from numpy.typing import NDArray
 from torch import Tensor
 
 from biolect import metrics
@@ -25,6 +24,7 @@ from biolect.embed.fused import FusedModel, embedded
 from biolect.explain.attribution import deletion_curve, integrated_gradients, modality_occlusion, modality_shapley
 from biolect.files import write_json
 from biolect.fusion.fusers import Masks, Streams
+from biolect.values import Floats
 
 FRACTIONS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
 BINS = 20
@@ -42,10 +42,10 @@ class Explained(NamedTuple):
     """
 
     streams: list[str]
-    shapley: NDArray[np.float64]
-    occlusion: NDArray[np.float64]
-    codons: list[NDArray[np.float64]]
-    curves: dict[str, NDArray[np.float64]]
+    shapley: Floats
+    occlusion: Floats
+    codons: list[Floats]
+    curves: dict[str, Floats]
 
 
 def explain(
@@ -76,7 +76,7 @@ def explain(
     records = list(records)
     streams = model.streams_of(embedded(model.encoders, records, output / "embeddings"))
     names = sorted(streams.widths)
-    found: dict[int, tuple[NDArray[np.float64], ...]] = {}
+    found: dict[int, tuple[Floats, ...]] = {}
     generator = torch.Generator().manual_seed(seed)
     for some in streams.batches(np.arange(len(records)), _BATCH_RECORDS):
         values, masks = streams.batch(some.tolist())
@@ -95,9 +95,7 @@ def explain(
     return write_json(output / "results.json", result)
 
 
-def _batch(
-    model: FusedModel, values: Streams, masks: Masks, steps: int, generator: torch.Generator
-) -> Iterator[tuple[NDArray[np.float64], ...]]:
+def _batch(model: FusedModel, values: Streams, masks: Masks, steps: int, generator: torch.Generator) -> Iterator[tuple[Floats, ...]]:
     """Yield Shapley values, occlusion, shares of codons, and both deletion curves of every record."""
     with torch.no_grad():
         likely = model.ask(values, masks).argmax(1)
@@ -154,7 +152,7 @@ def report(found: Explained, patterns: list[dict[str, Any]]) -> dict[str, Any]:
     gaps = np.asarray(np.trapezoid(curves["by share"] - curves["at random"], FRACTIONS, axis=1))
     items = np.arange(len(shapley))
 
-    def spread(values: NDArray[np.float64]) -> list[float]:
+    def spread(values: Floats) -> list[float]:
         return list(metrics.bootstrap_interval(lambda _, i: float(values[i].mean()), items))
 
     modalities = {
@@ -173,7 +171,7 @@ def report(found: Explained, patterns: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _binned(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+def _binned(shares: Floats) -> Floats:
     """Return mean absolute shares in stretches of equal length, by streams."""
     places = np.minimum((np.arange(len(shares)) * BINS) // max(len(shares), 1), BINS - 1)
     out = np.full((BINS, shares.shape[1]), np.nan)
@@ -182,7 +180,7 @@ def _binned(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     return out
 
 
-def largest(folder: Path, count: int) -> Mapping[str, NDArray[np.float64]]:
+def largest(folder: Path, count: int) -> Mapping[str, Floats]:
     """Return shares of codons by streams of some records, those whose shares are the largest in sum, by id and place in the table."""
     import polars
 

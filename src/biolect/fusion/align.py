@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from biolect.bio.genetic_code import GeneticCode
 from biolect.bio.sequence import Modality, Sequence
 from biolect.errors import AlphabetError, ConfigError, CoordinateError, FrameError, ShapeError
+from biolect.values import Bools, Ints
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -171,14 +172,14 @@ def codon_taps(grid: CodonGrid, spans: NDArray[np.integer], mode: Mode, axis: Sp
     return tuple(taps)
 
 
-def outside(grid: CodonGrid, spans: NDArray[np.integer]) -> NDArray[np.bool_]:
+def outside(grid: CodonGrid, spans: NDArray[np.integer]) -> Bools:
     """Return which tokens stand wholly in untranslated ends: context for attention, never part of a codon."""
     starts, stops = np.asarray(spans, dtype=np.int64).reshape(-1, 2).T
     end = grid.start + 3 * (len(grid.protein) + grid.has_stop)
     return (stops > starts) & ((stops <= grid.start) | (starts >= end))
 
 
-def _checked(grid: CodonGrid, spans: NDArray[np.int64], axis: SpanAxis) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _checked(grid: CodonGrid, spans: Ints, axis: SpanAxis) -> tuple[Ints, Ints]:
     """Return where tokens start and stop, in nucleotides of the messenger."""
     starts, stops = spans.T
     end = len(grid.protein) if axis == "residue" else grid.num_nucleotides
@@ -193,7 +194,7 @@ def _checked(grid: CodonGrid, spans: NDArray[np.int64], axis: SpanAxis) -> tuple
     return grid.start + 3 * starts, grid.start + 3 * stops
 
 
-def _overlaps(grid: CodonGrid, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+def _overlaps(grid: CodonGrid, starts: Ints, stops: Ints) -> tuple[Ints, ...]:
     """Return pairs of codon and token, and how many nucleotides they share; by codon, then token."""
     first = np.maximum((starts - grid.start) // 3, 0)
     last = np.minimum((stops - 1 - grid.start) // 3, grid.num_codons - 1)
@@ -206,11 +207,11 @@ def _overlaps(grid: CodonGrid, starts: NDArray[np.int64], stops: NDArray[np.int6
     return codons[order], tokens[order], lengths[order]
 
 
-def _is_first(sorted_values: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _is_first(sorted_values: Ints) -> Bools:
     return np.concatenate([np.ones(min(len(sorted_values), 1), dtype=bool), sorted_values[1:] != sorted_values[:-1]])
 
 
-def _matrix(grid: CodonGrid, num_tokens: int, codons: NDArray[np.int64], tokens: NDArray[np.int64]) -> csr_matrix:
+def _matrix(grid: CodonGrid, num_tokens: int, codons: Ints, tokens: Ints) -> csr_matrix:
     from scipy.sparse import csr_matrix
 
     return csr_matrix((np.ones(len(codons), dtype=np.float32), (codons, tokens)), shape=(grid.num_codons, num_tokens))

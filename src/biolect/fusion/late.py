@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from biolect.errors import ShapeError
+from biolect.values import Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,7 @@ class Stacking:
         return _columns(predictions) @ self.weights + self.intercept
 
 
-def out_of_fold(
-    fit_predict: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]], folds: Int[np.ndarray, " N"]
-) -> NDArray[np.float64]:
+def out_of_fold(fit_predict: Callable[[Ints, Ints], Floats], folds: Int[np.ndarray, " N"]) -> Floats:
     """Return predictions about every record by a model that was trained without its fold.
 
     Args:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from numpy.typing import NDArray
 from torch import Tensor
 
 from biolect.fusion.heads import FusionModel
+from biolect.values import Floats, Ints
 
 Vectors = Sequence[Float[np.ndarray, "P D"]]
 
@@ -34,7 +34,7 @@ class CodonStreams:
     scales: Mapping[str, Float[np.ndarray, " D"]]
 
     @classmethod
-    def fit(cls, vectors: Mapping[str, Vectors], training: NDArray[np.int64]) -> CodonStreams:
+    def fit(cls, vectors: Mapping[str, Vectors], training: Ints) -> CodonStreams:
         """Take the scale from training records: mean 0 and deviation 1 of every number."""
         centers, scales = {}, {}
         for name, found in vectors.items():
@@ -54,7 +54,7 @@ class CodonStreams:
         return {name: len(center) for name, center in self.centers.items()}
 
     @cached_property
-    def lengths(self) -> NDArray[np.int64]:
+    def lengths(self) -> Ints:
         """Codons of every record."""
         return np.array([len(one) for one in next(iter(self.vectors.values()))])
 
@@ -89,11 +89,11 @@ class CodonStreams:
             streams[name] = scaled * masks[name].unsqueeze(-1)
         return streams, masks
 
-    def batches(self, chosen: NDArray[np.int64], size: int, rng: np.random.Generator | None = None) -> Iterator[NDArray[np.int64]]:
+    def batches(self, chosen: Ints, size: int, rng: np.random.Generator | None = None) -> Iterator[Ints]:
         """Yield records in batches of like lengths; with a generator in random order, drawn anew."""
         order = chosen if rng is None else rng.permutation(chosen)
         pool = size * 8 if rng is not None else max(len(order), 1)
-        pieces: list[NDArray[np.int64]] = []
+        pieces: list[Ints] = []
         for start in range(0, len(order), pool):
             some = order[start : start + pool]
             some = some[np.argsort(self.lengths[some], kind="stable")]
@@ -111,12 +111,12 @@ class Outputs:
         weights: Records by streams in alphabetical order; None for a fuser without weights.
     """
 
-    outputs: NDArray[np.float64]
-    weights: NDArray[np.float64] | None
+    outputs: Floats
+    weights: Floats | None
 
 
 @torch.inference_mode()
-def outputs_of(model: FusionModel, streams: CodonStreams, chosen: NDArray[np.int64] | None = None, *, batch_records: int = 64) -> Outputs:
+def outputs_of(model: FusionModel, streams: CodonStreams, chosen: Ints | None = None, *, batch_records: int = 64) -> Outputs:
     """Ask a model about records, all if none are chosen; what else is asked changes an answer by rounding only."""
     model.eval()
     chosen = np.arange(len(streams.lengths)) if chosen is None else chosen
