@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from biolect.evaluate.pooled import gaussian_process, pooled, ridge
+from biolect.evaluate.composition import gaussian_process, pooled, ridge
 from biolect.fusion.streams import CodonStreams
 from biolect.metrics import spearman
 

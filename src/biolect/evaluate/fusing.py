@@ -25,8 +25,7 @@ from biolect.embed.encoder import DEFAULT, Choice
 from biolect.embed.fused import codon_encoders, embedded, refusal
 from biolect.evaluate.arms import Arm, FusionConfig, Runs, check_inputs, facts, fusions, singles
 from biolect.evaluate.comparison import COMPOSED, ENSEMBLE, LATE, STACKING, Said, compare, frame, mean_value
-from biolect.evaluate.composition import Baselines, composition, lookup
-from biolect.evaluate.pooled import MOST_ROWS, gaussian_process, pooled, ridge
+from biolect.evaluate.composition import MOST_ROWS, Baselines, composition, gaussian_process, lookup, pooled, ridge
 from biolect.evaluate.tables import translated
 from biolect.files import write_json, write_run_json
 from biolect.fusion.late import MeanFusion, Stacking

@@ -16,9 +16,8 @@ from biolect.bio.sequence import Modality
 from biolect.bio.sequence import Sequence as Record
 from biolect.data.labelled import clusters_of
 from biolect.errors import InputError
-from biolect.evaluate.composition import Baselines, grouped_folds, judge
+from biolect.evaluate.composition import Baselines, grouped_folds, judge, ridge
 from biolect.evaluate.judging import Outcome
-from biolect.evaluate.pooled import ridge
 from biolect.evaluate.probing import FOLDS, cut, embeddings, features
 from biolect.evaluate.question import Question
 from biolect.files import open_input

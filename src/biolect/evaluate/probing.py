@@ -23,10 +23,9 @@ from biolect.data.labelled import Columns, clusters_of, read_targets
 from biolect.embed.encoder import Choice
 from biolect.embed.native import NativeEncoder
 from biolect.errors import InputError
-from biolect.evaluate.composition import Baselines, composition, grouped_folds, judge
+from biolect.evaluate.composition import Baselines, composition, grouped_folds, judge, ridge
 from biolect.evaluate.judging import Outcome
 from biolect.evaluate.molecules import BITS
-from biolect.evaluate.pooled import ridge
 from biolect.evaluate.question import Question
 from biolect.files import open_input
 from biolect.fusion.late import out_of_fold
