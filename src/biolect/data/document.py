@@ -166,30 +166,22 @@ class Grammar(Config):
             raise CoordinateError(
                 f"Member {index} (0-based) of the document has no gene coordinates to stand on. Write the document with ordinary positions."
             )
-        tokens: list[NDArray[np.uint8]] = []
-        positions: list[NDArray[np.int32]] = []
-        owners: list[int] = []
-        modalities: list[int] = []
-        for index, member in enumerate(document.members):
-            special = self.opening(member, vocabulary, first=index == 0)
-            tokens += [np.array(special, dtype=np.uint8), member.token_ids]
-            owners += [index] * (len(special) + len(member))
-            modalities += [SPECIAL_INDEX] * len(special) + [member.modality.index] * len(member)
-            if coordinates:
-                positions += _placed(member.coordinates, len(special), _stride(member))
-            elif self.positions == "member":
-                positions.append(self.clamped(np.arange(len(special) + len(member), dtype=np.int32)))
-        tokens.append(np.array([vocabulary.end], dtype=np.uint8))
-        token_ids = np.concatenate(tokens)
+        both = [(self.opening(m, vocabulary, first=not i), m) for i, m in enumerate(document.members)]
+        lengths = [len(special) + len(member) for special, member in both]
+        tokens = [part for special, member in both for part in (np.array(special, dtype=np.uint8), member.token_ids)]
+        kinds = [kind for special, m in both for kind in ([SPECIAL_INDEX] * len(special) + [m.modality.index] * len(m))]
         if coordinates:
+            positions = [part for special, m in both for part in _placed(m.coordinates, len(special), _stride(m))]
             positions.append(positions[-1][-1:] + _stride(document.members[-1]))
         elif self.positions == "member":
-            positions.append(np.zeros(1, dtype=np.int32))
+            positions = [*(self.clamped(np.arange(length)) for length in lengths), np.zeros(1)]
+        else:
+            positions = [np.arange(sum(lengths) + 1)]
         return Rendered(
-            token_ids,
-            np.concatenate(positions) if positions else np.arange(len(token_ids), dtype=np.int32),
-            np.array([*owners, len(document.members) - 1], dtype=np.int32),
-            np.array([*modalities, SPECIAL_INDEX], dtype=np.uint8),
+            np.concatenate([*tokens, np.array([vocabulary.end], dtype=np.uint8)]),
+            np.concatenate(positions).astype(np.int32),
+            np.repeat([*range(len(both)), len(both) - 1], [*lengths, 1]).astype(np.int32),
+            np.array([*kinds, SPECIAL_INDEX], dtype=np.uint8),
         )
 
 

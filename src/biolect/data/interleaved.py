@@ -76,13 +76,8 @@ def _marked(text: str) -> Iterator[Extraction]:
             yield Extraction(*match.span(side), *read, Rule.MARKED)
 
 
-_CODES: dict[str, str] = dict(
-    zip(
-        "Ala Cys Asp Glu Phe Gly His Ile Lys Leu Met Asn Pro Gln Arg Ser Thr Val Trp Tyr Sec Pyl Xaa".split(),
-        [*AMINO_ACIDS, *"UOX"],
-        strict=True,
-    )
-)
+_THREE_LETTERS = "Ala Cys Asp Glu Phe Gly His Ile Lys Leu Met Asn Pro Gln Arg Ser Thr Val Trp Tyr Sec Pyl Xaa".split()
+_CODES: dict[str, str] = dict(zip(_THREE_LETTERS, [*AMINO_ACIDS, *"UOX"], strict=True))
 _TITLE = "(?:" + "|".join(_CODES) + ")"
 _DASH = "[-\u2010\u2011\u2013\u2212]"
 _THREE = re.compile(

@@ -151,7 +151,14 @@ def with_holes(rendered: Rendered, spans: Sequence[Iterable[Span]], vocabulary: 
                 take(*span)
             answers.append((behind, length + 1))
     take(len(rendered.token_ids) - 1, len(rendered.token_ids))
-    return _written(rendered, np.concatenate(places), specials, answers)
+    order = np.concatenate(places)
+    token_ids, modality_ids = rendered.token_ids[order], rendered.modality_ids[order]
+    for index, token in specials.items():
+        token_ids[index], modality_ids[index] = token, SPECIAL_INDEX
+    is_answer = np.zeros(len(order), dtype=bool)
+    for start, stop in answers:
+        is_answer[start:stop] = True
+    return Infilled(token_ids, rendered.positions[order], rendered.member_ids[order], modality_ids, is_answer)
 
 
 def _members(rendered: Rendered) -> Iterator[tuple[int, int, int]]:
@@ -159,16 +166,6 @@ def _members(rendered: Rendered) -> Iterator[tuple[int, int, int]]:
     borders = np.flatnonzero(np.diff(rendered.member_ids)) + 1
     for opened, stop in zip([0, *borders.tolist()], [*borders.tolist(), len(rendered.token_ids) - 1], strict=True):
         yield opened, opened + int(np.argmax(rendered.modality_ids[opened:stop] != SPECIAL_INDEX)), stop
-
-
-def _written(rendered: Rendered, places: NDArray[np.int64], specials: dict[int, int], answers: list[Span]) -> Infilled:
-    token_ids, modality_ids = rendered.token_ids[places], rendered.modality_ids[places]
-    for index, token in specials.items():
-        token_ids[index], modality_ids[index] = token, SPECIAL_INDEX
-    is_answer = np.zeros(len(places), dtype=bool)
-    for start, stop in answers:
-        is_answer[start:stop] = True
-    return Infilled(token_ids, rendered.positions[places], rendered.member_ids[places], modality_ids, is_answer)
 
 
 def without_holes(token_ids: NDArray[np.integer], vocabulary: Vocabulary) -> NDArray[np.uint8]:

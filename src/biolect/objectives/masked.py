@@ -59,7 +59,10 @@ class Masked:
 
     def __call__(self, rendered: Rendered, rng: np.random.Generator) -> Segment:
         """Return inputs and targets of one document."""
-        certain = self._certain(rendered)
+        is_certain = np.zeros(len(rendered), dtype=bool)
+        for modality, residues in self.residues.items():
+            is_certain |= (rendered.modality_ids == modality.index) & np.isin(rendered.token_ids, residues)
+        certain = np.flatnonzero(is_certain)
         chosen = certain[rng.random(len(certain)) < self.config.rate]
         if not len(chosen) and len(certain):
             chosen = certain[rng.integers(len(certain), size=1)]
@@ -72,10 +75,3 @@ class Masked:
             exchanged = chosen[(fate >= masked) & (fate < masked + random) & (rendered.modality_ids[chosen] == modality.index)]
             token_ids[exchanged] = rng.choice(residues, size=len(exchanged))
         return Segment(token_ids, rendered.token_ids, loss_weights, rendered.positions, rendered.member_ids, rendered.modality_ids)
-
-    def _certain(self, rendered: Rendered) -> NDArray[np.int64]:
-        """Return the places of residues that are certain, ascending and 0-based."""
-        is_certain = np.zeros(len(rendered.token_ids), dtype=bool)
-        for modality, residues in self.residues.items():
-            is_certain |= (rendered.modality_ids == modality.index) & np.isin(rendered.token_ids, residues)
-        return np.flatnonzero(is_certain)

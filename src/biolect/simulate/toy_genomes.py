@@ -230,14 +230,9 @@ def _genbank(organism: Organism) -> str:
     from Bio.SeqFeature import SeqFeature, SimpleLocation
     from Bio.SeqRecord import SeqRecord
 
-    name = organism.name.upper()
-    says: dict[str, Any] = {
-        "molecule_type": "DNA",
-        "data_file_division": "SYN",
-        "organism": f"Simulated {organism.name}",
-        "source": "simulated",
-    }
-    record = SeqRecord(Seq(organism.dna), f"{name}.1", name, f"Simulated {organism.name}.", annotations=says)
+    name, title = organism.name.upper(), f"Simulated {organism.name}"
+    says: dict[str, Any] = {"molecule_type": "DNA", "data_file_division": "SYN", "organism": title, "source": "simulated"}
+    record = SeqRecord(Seq(organism.dna), f"{name}.1", name, f"{title}.", annotations=says)
     for gene in organism.genes:
         place = SimpleLocation(*gene.span, strand=gene.strand)
         words = {"locus_tag": gene.name, "codon_start": 1, "transl_table": organism.code.id, "product": f"family {gene.family} protein"}

@@ -100,11 +100,8 @@ class _Piece(NamedTuple):
 
 def refusal(feature: Feature, where: str, error: CoordinateError | InputError) -> Refusal:
     """Return the refusal of a feature of which no gene can be made."""
-    return Refusal(
-        feature.qualifiers.get("protein_id") or feature.name or feature.kind,
-        where,
-        f"The {feature.kind} cannot be used: {error}".rstrip(".") + ".",
-    )
+    name = feature.qualifiers.get("protein_id") or feature.name or feature.kind
+    return Refusal(name, where, f"The {feature.kind} cannot be used: {error}".rstrip(".") + ".")
 
 
 def locate(location: Any, contig: Contig) -> Located:
