@@ -1,6 +1,9 @@
 """Toy messengers follow the rule that is written beside them."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import polars
@@ -58,3 +61,11 @@ def test_genes_are_whole_frames_of_families(folder):
 def test_too_few_genes_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="num_genes = 5 must be at least 20"):
         expression(tmp_path, num_genes=5)
+
+
+def test_a_seed_gives_the_same_table_in_every_process(tmp_path):
+    code = "import sys; from biolect.simulate import expression; expression(sys.argv[1], seed=0, num_genes=20, num_families=5)"
+    for hashing in ("1", "2"):
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / hashing)], env=os.environ | {"PYTHONHASHSEED": hashing}, check=True)
+
+    assert (tmp_path / "1" / "expression.csv").read_bytes() == (tmp_path / "2" / "expression.csv").read_bytes()

@@ -5,7 +5,6 @@ order), how often two slow codons follow each other (codons in their order), and
 (the protein). What is measured is their sum and noise.
 """
 
-import json
 from itertools import product
 from pathlib import Path
 
@@ -64,9 +63,8 @@ def expression(folder: Path | str, *, seed: int = 0, num_genes: int = 400, num_f
     texts = {
         "expression.csv": "id,family,sequence,expression\n" + "".join(rows),
         "truth.tsv": "codon\tspeed\tis_slow\n" + "".join(f"{c}\t{speeds[c]:.5f}\t{int(c in slow)}\n" for c in _CODONS),
-        "truth.json": json.dumps(truth, indent=2) + "\n",
     }
-    return write_texts(folder, texts)
+    return write_texts(folder, texts, truth)
 
 
 def _recoded(rng: np.random.Generator, protein: str, codons: dict[str, list[str]], speeds: dict[str, float]) -> list[str]:

@@ -5,7 +5,6 @@ that replace each other; members lose and gain residues here and there. So a mem
 itself, and much once other members were read: the more, the better the profile is known.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,4 +91,4 @@ def families(folder: Path | str, *, seed: int = 0, num_families: int = 40, num_m
     drawn = draw_families(seed=seed, num_families=num_families, num_members=num_members)
     texts = {f"{family.name}.a3m": "".join(f">{family.name}_{n:02d}\n{row}\n" for n, row in enumerate(family.rows, 1)) for family in drawn}
     truth = {"seed": seed, "column_bits": {family.name: family.column_bits for family in drawn}}
-    return write_texts(folder, texts | {"truth.json": json.dumps(truth, indent=2) + "\n"})
+    return write_texts(folder, texts, truth)

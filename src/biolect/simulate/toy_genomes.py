@@ -166,14 +166,13 @@ def genomes(folder: Path | str, *, seed: int = 0, num_genes: int = 200, num_fami
         "eukaryote.fa": f">{eukaryote.name} simulated chromosome\n" + "".join(f"{line}\n" for line in _chunks(eukaryote.dna, 70)),
         "eukaryote.gff3": "".join(_gff3(eukaryote)),
         "truth.tsv": "".join("\t".join(map(str, row)) + "\n" for row in (header, *rows)),
-        "truth.json": json.dumps(truth, indent=2) + "\n",
     }
-    return write_texts(folder, texts)
+    return write_texts(folder, texts, truth)
 
 
-def write_texts(folder: Path | str, texts: Mapping[str, str]) -> list[Path]:
-    """Write files by their names; return them without the truth, which lies beside them."""
-    for name, text in texts.items():
+def write_texts(folder: Path | str, texts: Mapping[str, str], truth: Mapping[str, Any]) -> list[Path]:
+    """Write files by their names, and `truth.json`; return them without the truth, which lies beside them."""
+    for name, text in (*texts.items(), ("truth.json", json.dumps(truth, indent=2) + "\n")):
         write_pieces(Path(folder) / name, [text.encode("ascii")])
     return [Path(folder) / name for name in texts if not name.startswith("truth")]
 

@@ -6,7 +6,6 @@ domain is known, and how far is known exactly. Molecules are written one way onl
 construction: every substituent hangs on a carbon by a single bond.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -92,6 +91,5 @@ def molecules(folder: Path | str, *, seed: int = 0, num_domains: int = 40, num_m
     texts = {
         "molecules.csv": "name,domain,smiles\n" + "".join(rows),
         "truth.tsv": "".join("\t".join(line) + "\n" for line in (header, *lines)),
-        "truth.json": json.dumps(truth, indent=2) + "\n",
     }
-    return write_texts(folder, texts)
+    return write_texts(folder, texts, truth)

@@ -6,7 +6,6 @@ import difflib
 import io
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Unpack
 
 from biolect.bio.io.detect import detect_stream
@@ -131,7 +130,7 @@ def read_usable(
     refusal: Callable[[Sequence], str],
     modality: Modality | None = None,
     among: Collection[Modality] = (),
-    lacking: Mapping[int, str] = MappingProxyType({}),
+    lacking: Mapping[int, str] | None = None,
 ) -> tuple[list[Sequence], list[Refusal], list[int]]:
     """Read all rows at once and part those that can be used from those that cannot; see `read_sequences`.
 
@@ -151,7 +150,7 @@ def read_usable(
     for row, found in enumerate(read_sequences(source, modality, column=column, among=among)):
         if isinstance(found, Refusal):
             refused.append(found)
-        elif reason := refusal(found) or lacking.get(row):
+        elif reason := refusal(found) or (lacking or {}).get(row):
             refused.append(Refusal(found.name, f"{source}, row {row + 1}", reason))
         else:
             records.append(found)
