@@ -166,7 +166,13 @@ class FusedModel:
         """Write members and task; the task comes last, so that what has it is whole."""
         with atomic_path(folder / "members") as temporary:
             for index, member in enumerate(self.members):
-                _write_member(temporary / str(index), member)
+                place, scale = temporary / str(index), member.scale
+                place.mkdir(parents=True)
+                (place / "config.yaml").write_text(member.models[0].config.to_yaml())
+                units = [(f"{kind}.{name}", array) for kind in ("centers", "scales") for name, array in getattr(scale, kind).items()]
+                for seed, model in enumerate(member.models):
+                    tensors = model.state_dict() | {name: torch.from_numpy(array) for name, array in units}
+                    checkpoint.write_tensors(place / f"seed-{seed}.safetensors", tensors)
         with atomic_path(folder / TASK) as temporary:
             temporary.write_text(self.task.to_yaml())
 
@@ -238,14 +244,6 @@ def in_units(outputs: Floats, task: FusedTask) -> Floats:
     if not task.labels:
         return outputs * task.deviation + task.mean
     return softmax(outputs, axis=-1)
-
-
-def _write_member(folder: Path, member: Member) -> None:
-    folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text(member.models[0].config.to_yaml())
-    scale = {f"{kind}.{name}": torch.from_numpy(a) for kind in ("centers", "scales") for name, a in getattr(member.scale, kind).items()}
-    for seed, model in enumerate(member.models):
-        checkpoint.write_tensors(folder / f"seed-{seed}.safetensors", model.state_dict() | scale)
 
 
 def _read_member(folder: Path, streams: Mapping[str, str]) -> Member:

@@ -126,6 +126,10 @@ class FamilyEncoder(TokenEncoder):
         return [line[:length] for line, length in zip(model(*padded, self.layer), lengths, strict=True)]
 
 
+_SIZES = dict(tokens="vocab_size", layers="num_hidden_layers", width="hidden_size", heads="num_attention_heads", inner="intermediate_size")
+"""Ours, and theirs in the config.json of transformers."""
+
+
 def from_folder(path: Path) -> PublishedModel:
     """Load a model folder in the layout of transformers' ESM, with or without gates in its feed-forward layers.
 
@@ -134,16 +138,10 @@ def from_folder(path: Path) -> PublishedModel:
     """
     config, weights = checkpoint.read_outside(path)
     try:
-        layers, width, heads, inner = (
-            int(config[key]) for key in ("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size")
-        )
+        sizes: dict[str, Any] = {ours: int(config[theirs]) for ours, theirs in _SIZES.items()}
         learned = config.get("position_embedding_type", "absolute") != "rotary"
         shape = PublishedModel.Config(
-            tokens=int(config["vocab_size"]),
-            layers=layers,
-            width=width,
-            heads=heads,
-            inner=inner,
+            **sizes,
             positions="learned" if learned else "rotary",
             num_positions=int(config["max_position_embeddings"]) if learned else 0,
             first_position=int(config.get("pad_token_id") or 0) + 1,

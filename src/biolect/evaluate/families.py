@@ -43,10 +43,8 @@ def compare(
         "distance": [distances(generated, natural), distances(natural, natural, apart=True)],
         "hmm_score": [hmm_scores(some, rows) for some in (generated, natural)],
     }
-    return {
-        name: {"ks": metrics.ks(ours, theirs), "pearson": _correlation(ours, np.asarray(perplexities))}
-        for name, (ours, theirs) in measured.items()
-    }
+    said = np.asarray(perplexities)
+    return {name: {"ks": metrics.ks(ours, theirs), "pearson": _correlation(ours, said)} for name, (ours, theirs) in measured.items()}
 
 
 def _correlation(values: Floats, perplexities: Floats) -> float:
