@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 from common import interleave, report
@@ -40,7 +41,7 @@ def step_of(model: nn.Module, loss: Callable[[], Tensor]) -> Callable[[], float]
     return step
 
 
-def llama(token_ids: Tensor) -> tuple[Callable[[], float], int]:
+def llama(token_ids: Tensor, autocast: torch.autocast | None = None) -> tuple[Callable[[], float], int]:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
@@ -59,8 +60,9 @@ def llama(token_ids: Tensor) -> tuple[Callable[[], float], int]:
     model.config.use_cache = False
 
     def loss() -> Tensor:
-        logits = model(input_ids=token_ids[:, :-1]).logits
-        return functional.cross_entropy(logits.flatten(0, 1), token_ids[:, 1:].flatten())
+        with autocast or nullcontext():
+            logits = model(input_ids=token_ids[:, :-1]).logits
+        return functional.cross_entropy(logits.float().flatten(0, 1), token_ids[:, 1:].flatten())
 
     return step_of(model, loss), model.num_parameters()
 

@@ -1,13 +1,17 @@
-"""A recurrent model of 4M parameters: a training step beside peers, and decoding far into a text.
+"""A recurrent model of 4M parameters: a training step, or a forward pass, beside peers; decoding far into a text.
 
-Training: ours (mLSTM blocks, or --pattern) beside transformers' Llama of 4M parameters and, where a folder of packages
-with xlstm 2.0.6 is given, beside its block stack of the same shape, which is quadratic in the length; all in
-float32. A step is forward, loss, backward and fused AdamW on full rows of --length tokens.
+Arms: ours (mLSTM blocks, or --pattern); transformers' Llama of 4M parameters; and, where a folder of packages with
+xlstm 2.0.6 and mlstm_kernels is given, three of NX-AI's: the block stack of xlstm 2.0.6 with our shape, as it is
+(quadratic in the length), the same stack around NX-AI's native chunkwise cell, and their large model of 4M
+parameters (other blocks: half as many channels in a cell), around the same cell. A step is forward, loss, backward
+and fused AdamW on full rows of --length tokens. `--memory ARM` takes three steps of one arm and prints what they
+added to the process at its peak.
 
 Decoding: the state is fed text in pieces, and at every power of two the next tokens are read one by one; time per
 token and bytes of the state must not grow.
 
-    python benchmarks/bench_xlstm.py [--length 2048] [--rows 1] [--rounds 5] [--threads 2] [--cpu-time] [--xlstm SITE_PACKAGES]
+    python benchmarks/bench_xlstm.py [--length 2048] [--rows 1] [--rounds 5] [--threads 2] [--dtype bfloat16] [--forward]
+        [--xlstm SITE_PACKAGES] [--only ARM;ARM] [--memory ARM] [--cpu-time]
     python benchmarks/bench_xlstm.py --decode 131072
 """
 
@@ -15,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import statistics
 import sys
 import time
@@ -47,14 +52,18 @@ def ours(arguments: argparse.Namespace, token_ids: Tensor, *, compiled: bool) ->
     rows, length = token_ids[:, 1:].shape
     positions, segment_ids = torch.arange(length).expand(rows, -1), torch.ones(rows, length, dtype=torch.long)
     if compiled:
-        print(compile_blocks(model, rows, length))
-    loss = lambda: token_losses(model(token_ids[:, :-1], positions, segment_ids), token_ids[:, 1:]).mean()  # noqa: E731
-    return step_of(model, loss), model.num_parameters
+        with autocast_of(arguments):
+            print(compile_blocks(model, rows, length))
+
+    def loss() -> Tensor:
+        with autocast_of(arguments):
+            logits = model(token_ids[:, :-1], positions, segment_ids)
+        return token_losses(logits, token_ids[:, 1:]).mean()
+
+    return timed(model, loss, arguments), model.num_parameters
 
 
-def outside(arguments: argparse.Namespace, token_ids: Tensor) -> tuple[Callable[[], float], int]:
-    # Behind our own packages, and after transformers, which would look for parts of it that are not there.
-    sys.path.append(arguments.xlstm)
+def outside(arguments: argparse.Namespace, token_ids: Tensor, *, chunkwise: bool) -> tuple[Callable[[], float], int]:
     from xlstm.blocks.mlstm.block import mLSTMBlockConfig
     from xlstm.blocks.mlstm.layer import mLSTMLayerConfig
     from xlstm.blocks.slstm.block import sLSTMBlockConfig
@@ -68,37 +77,119 @@ def outside(arguments: argparse.Namespace, token_ids: Tensor) -> tuple[Callable[
         xLSTMBlockStackConfig(
             mlstm_block=mLSTMBlockConfig(mlstm=mLSTMLayerConfig(num_heads=HEADS, conv1d_kernel_size=4, qkv_proj_blocksize=4)),
             slstm_block=sLSTMBlockConfig(slstm=recurrent, feedforward=FeedForwardConfig(proj_factor=1.1, act_fn="gelu")),
-            context_length=token_ids.shape[1] - 1,
+            # The mask of the quadratic cell is as large as the square of this.
+            context_length=1 if chunkwise else token_ids.shape[1] - 1,
             num_blocks=arguments.layers,
             embedding_dim=WIDTH,
             slstm_at=[i for i in range(arguments.layers) if pattern[i % len(pattern)] == "s"],
         )
     )
+    if chunkwise:
+        for module in stack.modules():
+            if type(module).__name__ == "mLSTMCell":
+                module.backend_fn = _chunkwise_cell()
     model = nn.Sequential(nn.Embedding(VOCABULARY, WIDTH), stack, nn.Linear(WIDTH, VOCABULARY, bias=False))
-    loss = lambda: functional.cross_entropy(model(token_ids[:, :-1]).flatten(0, 1), token_ids[:, 1:].flatten())  # noqa: E731
-    return step_of(model, loss), sum(weight.numel() for weight in model.parameters())
+    return _peer_step(model, lambda ids: model(ids), token_ids, arguments)
+
+
+def _chunkwise_cell() -> Callable[..., Tensor]:
+    from mlstm_kernels.torch import get_mlstm_kernel
+
+    kernel = get_mlstm_kernel("chunkwise--native_autograd")
+
+    def cell(*, queries: Tensor, keys: Tensor, values: Tensor, igate_preact: Tensor, fgate_preact: Tensor, **_: object) -> Tensor:
+        return kernel(queries, keys, values, igate_preact[..., 0], fgate_preact[..., 0], chunk_size=64)
+
+    return cell
+
+
+def large(arguments: argparse.Namespace, token_ids: Tensor) -> tuple[Callable[[], float], int]:
+    from xlstm.xlstm_large.model import xLSTMLarge, xLSTMLargeConfig
+
+    model = xLSTMLarge(
+        xLSTMLargeConfig(
+            embedding_dim=WIDTH,
+            num_heads=HEADS,
+            num_blocks=5,
+            vocab_size=VOCABULARY,
+            chunkwise_kernel="chunkwise--native_autograd",
+            sequence_kernel="native_sequence__native",
+            step_kernel="native",
+            return_last_states=True,
+            autocast_kernel_dtype=arguments.dtype,
+        )
+    )
+    return _peer_step(model, lambda ids: model(ids)[0], token_ids, arguments)
+
+
+def _peer_step(
+    model: nn.Module, read: Callable[[Tensor], Tensor], token_ids: Tensor, arguments: argparse.Namespace
+) -> tuple[Callable[[], float], int]:
+    def loss() -> Tensor:
+        with autocast_of(arguments):
+            logits = read(token_ids[:, :-1])
+        return functional.cross_entropy(logits.float().flatten(0, 1), token_ids[:, 1:].flatten())
+
+    return timed(model, loss, arguments), sum(weight.numel() for weight in model.parameters())
+
+
+def autocast_of(arguments: argparse.Namespace) -> torch.autocast:
+    return torch.autocast("cpu", torch.bfloat16, enabled=arguments.dtype == "bfloat16")
+
+
+def timed(model: nn.Module, loss: Callable[[], Tensor], arguments: argparse.Namespace) -> Callable[[], float]:
+    """What is timed: a step, or the loss alone, without a graph."""
+    return torch.no_grad()(lambda: float(loss())) if arguments.forward else step_of(model, loss)
+
+
+def arms_of(arguments: argparse.Namespace, token_ids: Tensor) -> dict[str, Callable[[], tuple[Callable[[], float], int]]]:
+    """What can be run, by name; nothing is built before it is asked for."""
+    arms: dict[str, Callable[[], tuple[Callable[[], float], int]]] = {
+        "biolect": lambda: ours(arguments, token_ids, compiled=False),
+        "biolect, compiled": lambda: ours(arguments, token_ids, compiled=True),
+    }
+    if not arguments.forward:
+        arms["Llama"] = lambda: llama(token_ids, autocast_of(arguments))
+    if arguments.xlstm:
+        arms |= {
+            "NX-AI stack, quadratic cell": lambda: outside(arguments, token_ids, chunkwise=False),
+            "NX-AI stack, chunkwise cell": lambda: outside(arguments, token_ids, chunkwise=True),
+            "NX-AI large": lambda: large(arguments, token_ids),
+        }
+    asked = [arguments.memory] if arguments.memory else [text for text in arguments.only.split(";") if text]
+    return {name: make for name, make in arms.items() if not asked or name in asked}
 
 
 def training(arguments: argparse.Namespace) -> None:
     token_ids = torch.randint(10, 43, (arguments.rows, arguments.length + 1), generator=torch.Generator().manual_seed(0))
-    arms = {
-        "transformers Llama": llama(token_ids),
-        "biolect XLSTM": ours(arguments, token_ids, compiled=False),
-        "biolect XLSTM, compiled": ours(arguments, token_ids, compiled=True),
-    }
+    chosen = arms_of(arguments, token_ids)
     if arguments.xlstm:
-        arms["xlstm block stack"] = outside(arguments, token_ids)
+        # Behind our own packages, and after transformers, which would look for parts of it that are not there.
+        import transformers  # noqa: F401
+
+        sys.path.append(arguments.xlstm)
+    arms = {name: make() for name, make in chosen.items()}
     for name, (_, parameters) in arms.items():
         print(f"{name}: {parameters:,} parameters")
-    timings = interleave({name: step for name, (step, _) in arms.items()}, rounds=arguments.rounds, warmup=1)
     facts = {
         "threads": arguments.threads,
         "tokens": arguments.rows * arguments.length,
         "length": arguments.length,
         "pattern": arguments.pattern,
+        "dtype": arguments.dtype,
     }
-    clock = "cpu" if arguments.cpu_time else "wall"
-    report("recurrent training step", timings, "transformers Llama", bars={}, clock=clock, **facts, torch=torch.__version__)
+    if arguments.memory:
+        [(step, _)] = arms.values()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for _ in range(3):
+            step()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        print(json.dumps({"arm": arguments.memory, "peak_mib": peak / 1_024, "added_mib": (peak - before) / 1_024} | facts))
+        return
+    timings = interleave({name: step for name, (step, _) in arms.items()}, rounds=arguments.rounds, warmup=1)
+    clock, what = "cpu" if arguments.cpu_time else "wall", "forward" if arguments.forward else "training step"
+    base = next(name for name in reversed(arms) if name not in ("NX-AI large", "biolect, compiled"))
+    report(f"recurrent {what}", timings, base, bars={}, clock=clock, **facts, torch=torch.__version__)
 
 
 @torch.inference_mode()
@@ -131,6 +222,10 @@ def main() -> None:
     parser.add_argument("--direction", default="causal")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--forward", action="store_true", help="the loss alone, without a graph")
+    parser.add_argument("--only", default="", help="names of arms, ; between them")
+    parser.add_argument("--memory", default="", help="peak memory of this arm")
     parser.add_argument("--cpu-time", action="store_true", help="compare CPU time: for one thread on a busy machine")
     parser.add_argument("--xlstm", default="", help="site-packages of an environment with xlstm 2.0.6")
     parser.add_argument("--decode", type=int, default=0, help="decode after reading up to so many tokens, instead of training")

@@ -4,7 +4,8 @@ usage: python studies/translation_probes.py [--output DIR] [--only ARM,ARM]
 
 Probes: three-state secondary structure of residues (accuracy; test chains differ from training chains by the
 shipped split), and E. coli protein abundance from the coding sequence and from the protein (Spearman; the
-shipped cluster-disjoint split). Beside them: what the letters alone give. Needs BIOLECT_DATA.
+shipped cluster-disjoint split). Beside them: what the letters alone give, and what the same network knows before
+training. Figures go to probes.json beside the scores of the runs. Needs BIOLECT_DATA.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 import polars
 import torch
 from sklearn.linear_model import LogisticRegression, RidgeCV
-from translation import data_folder
+from translation import RESULTS, data_folder
 from translation_arms import ARMS
 
 from biolect.bio.genetic_code import GeneticCode
@@ -105,14 +106,17 @@ def main() -> None:
     parser.add_argument("--only", default="matched,broken,single,ordinary")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    path = arguments.output / "probes.json"
+    path = RESULTS / "probes.json"
     found = json.loads(path.read_text()) if path.exists() else {"letters alone": baseline()}
     for arm in arguments.only.split(","):
         for folder in sorted((arguments.output / "runs").glob(f"{arm}-?")):
             saved = checkpoints.latest(folder / "checkpoints", torch.float32)
-            if folder.name in found or saved is None or not (folder / "final.npz").exists():
+            if folder.name in found or saved is None or not (RESULTS / f"{folder.name}.npz").exists():
                 continue
-            model = LanguageModel(checkpoints.checkpoint.load(saved.folder / "model").config)
+            config = checkpoints.checkpoint.load(saved.folder / "model").config
+            if (untrained := f"untrained-{folder.name[-1]}") not in found:
+                found[untrained] = probe_model(config.build(int(folder.name[-1])).eval(), ARMS[arm].grammar)
+            model = LanguageModel(config)
             model.load_state_dict(saved.weights)
             found[folder.name] = probe_model(model.eval(), ARMS[arm].grammar)
             path.write_text(json.dumps(found, indent=1))
