@@ -46,7 +46,7 @@ def fast(text: bytes, modality: Modality, unknown: blocks.Unknown, strict: bool)
             continue
         assert len(found.names) == len(found.offsets) - 1 and found.offsets[-1] == len(found.codes)
         spans = zip(found.names, found.offsets[:-1], found.offsets[1:], strict=True)
-        kept += [(name, modality.alphabet.decode(found.codes[start:stop])) for name, start, stop in spans]
+        kept += [(name.decode(), modality.alphabet.decode(found.codes[start:stop])) for name, start, stop in spans]
         folds += found.folds
     return kept, refused, folds
 

@@ -62,7 +62,7 @@ def test_splits_can_be_assigned_after_writing(tmp_path: Path) -> None:
 
 
 def test_blocks_of_lone_records_equal_the_same_records_one_by_one(tmp_path: Path) -> None:
-    names = ["a", "", "ccc"]
+    names = [b"a", b"", b"ccc"]
     lengths = np.array([9, 0, 4])
     with MemberWriter(tmp_path / "block", JOINT) as writer:
         tokens = np.concatenate([CDS, CDS[:4]])
@@ -71,7 +71,7 @@ def test_blocks_of_lone_records_equal_the_same_records_one_by_one(tmp_path: Path
     store = MemberStore.open(tmp_path / "block")
 
     assert [len(store.group(i)[0]) for i in range(3)] == [9, 0, 4]
-    assert [store.name_of(i) for i in range(3)] == names
+    assert [store.name_of(i) for i in range(3)] == ["a", "", "ccc"]
     assert (store.group(2)[0].token_ids == CDS[:4]).all()
 
 

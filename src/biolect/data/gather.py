@@ -192,7 +192,7 @@ class Gatherer:
                 self.tally.folds += block.folds
                 is_long = (lengths >= self._genome_residues) & (modality is Modality.DNA)
                 for index in np.flatnonzero(is_long).tolist():
-                    self._long_record(block.names[index], block.codes[block.offsets[index] : block.offsets[index + 1]])
+                    self._long_record(block.names[index].decode(), block.codes[block.offsets[index] : block.offsets[index + 1]])
                 codes = block.codes if not is_long.any() else block.codes[np.repeat(~is_long, lengths)]
                 names = [name for name, long in zip(block.names, is_long.tolist(), strict=True) if not long]
                 self.writers["sequences"].add_block(codes, lengths[~is_long], names, modality)

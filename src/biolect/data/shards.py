@@ -105,21 +105,21 @@ class MemberWriter:
         columns["tokens"].extend(token_ids)
         self._tokens[modality] += len(token_ids)
 
-    def add_block(self, token_ids: NDArray[np.uint8], lengths: NDArray[np.integer], names: Sequence[str], modality: Modality) -> None:
+    def add_block(self, token_ids: NDArray[np.uint8], lengths: NDArray[np.integer], names: Sequence[bytes], modality: Modality) -> None:
         """Add many lone records at once, each a group of one member, without work per record.
 
         Args:
             token_ids: Residues of all records, joined.
             lengths: Residues of each record; they sum to `len(token_ids)`.
+            names: Of each record, in UTF-8.
         """
         self._settle()
         columns, count = self._columns, len(lengths)
-        written = [name.encode() for name in names]
-        sizes = np.fromiter(map(len, written), dtype=np.int64, count=count)
+        sizes = np.fromiter(map(len, names), dtype=np.int64, count=count)
         columns["group_starts"].extend(self.num_members + np.arange(count))
         columns["token_starts"].extend(columns["tokens"].total + np.cumsum(lengths) - lengths)
         columns["name_starts"].extend(columns["names"].total + np.cumsum(sizes) - sizes)
-        columns["names"].extend(b"".join(written))
+        columns["names"].extend(b"".join(names))
         for column, value in (
             ("modality", modality.index),
             ("view", View.RECORD.index),

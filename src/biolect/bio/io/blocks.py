@@ -68,15 +68,16 @@ def _record(pieces: list[bytes], line: int) -> tuple[bytes, bytes, int]:
     return header, text, line
 
 
-def record_name(header: bytes) -> str:
-    """Return the first word of a header line."""
-    return (header.split(None, 1) or [b""])[0].decode("utf-8", errors="replace")
+def record_name(header: bytes) -> bytes:
+    """Return the first word of a header line, in UTF-8."""
+    name = (header.split(None, 1) or [b""])[0]
+    return name if name.isascii() else name.decode("utf-8", errors="replace").encode()
 
 
 class Codes(NamedTuple):
-    """Whole records, one after the other: record i has codes[offsets[i]:offsets[i + 1]]."""
+    """Whole records, one after the other: record i has codes[offsets[i]:offsets[i + 1]]. Names are UTF-8."""
 
-    names: list[str]
+    names: list[bytes]
     offsets: NDArray[np.int64]
     codes: NDArray[np.uint8]
     folds: Folds
@@ -109,7 +110,7 @@ def read_codes(
     flagged = np.where(readable & ~canonical, table | np.uint8(_FLAG), table).tobytes()
     settled = bytearray(code & ~_FLAG & 0xFF for code in range(256))
     settled[ILLEGAL] = table[ord(alphabet.unknown)]
-    names: list[str] = []
+    names: list[bytes] = []
     parts: list[bytes] = []
     folds, total = Folds(), 0
     for number, (header, text, _) in enumerate(raw_records(stream, where, counts_lines=False), 1):
@@ -120,11 +121,11 @@ def read_codes(
             if place < 0 and strict:
                 place, verdict = int((np.frombuffer(codes, dtype=np.uint8) >= _FLAG).argmax()), "is not a canonical letter of"
             if place >= 0:
-                problem = str(alphabet.refusal(chr(letters[place]), place, name, verdict))
+                problem = str(alphabet.refusal(chr(letters[place]), place, name.decode(), verdict))
             else:
                 folds, codes = folds + alphabet.count_folds(letters), codes.translate(settled)
         if problem or not codes:
-            yield Refusal(name, f"{where}, record {number}", problem or EMPTY)
+            yield Refusal(name.decode(), f"{where}, record {number}", problem or EMPTY)
             continue
         names.append(name)
         parts.append(codes)
@@ -136,6 +137,6 @@ def read_codes(
         yield _joined(names, parts, folds)
 
 
-def _joined(names: list[str], parts: list[bytes], folds: Folds) -> Codes:
+def _joined(names: list[bytes], parts: list[bytes], folds: Folds) -> Codes:
     offsets = np.cumsum([0, *map(len, parts)], dtype=np.int64)
     return Codes(names, offsets, np.frombuffer(b"".join(parts), dtype=np.uint8), folds)

@@ -50,7 +50,7 @@ def _read_rows(
     rows: Iterable[tuple[bytes, bytes, int]], modality: Modality, where: str, is_alignment: bool, **letters: Unpack[Letters]
 ) -> Iterator[Sequence | Refusal]:
     for header, text, line in rows:
-        name, spelled = record_name(header), text.translate(None, WHITE + b"-." * is_alignment).decode("latin-1")
+        name, spelled = record_name(header).decode(), text.translate(None, WHITE + b"-." * is_alignment).decode("latin-1")
         description = header.decode("utf-8", errors="replace").strip()[len(name) :].strip()
         spelled = spelled.upper() if is_alignment else spelled
         yield read_one(spelled, modality, name, f"{where}:{line}", description=description, **letters)
@@ -186,7 +186,7 @@ def read_alignment(stream: BufferedReader, where: str = "input") -> list[tuple[s
         columns = columns or found
         if found != columns or not found:
             raise InputError(
-                f"Row '{record_name(header)}' of '{where}' (line {line}) has {found} columns, but the first row has {columns}. "
+                f"Row '{record_name(header).decode()}' of '{where}' (line {line}) has {found} columns, but the first row has {columns}. "
                 "Columns are capitals and '-'; align the row again, or leave it out."
             )
         rows.append((header.decode("utf-8", errors="replace").strip(), row))
