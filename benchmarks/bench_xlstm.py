@@ -1,4 +1,4 @@
-"""A recurrent model of 4M parameters: a training step, or a forward pass, beside peers; decoding far into a text.
+"""A recurrent model of 4M parameters: a training step, or a forward pass, beside peers.
 
 Arms: ours (mLSTM blocks, or --pattern); transformers' Llama of 4M parameters; and, where a folder of packages with
 xlstm 2.0.6 and mlstm_kernels is given, three of NX-AI's: the block stack of xlstm 2.0.6 with our shape, as it is
@@ -7,12 +7,8 @@ parameters (other blocks: half as many channels in a cell), around the same cell
 and fused AdamW on full rows of --length tokens. `--memory ARM` takes three steps of one arm and prints what they
 added to the process at its peak.
 
-Decoding: the state is fed text in pieces, and at every power of two the next tokens are read one by one; time per
-token and bytes of the state must not grow.
-
     python benchmarks/bench_xlstm.py [--length 2048] [--rows 1] [--rounds 5] [--threads 2] [--dtype bfloat16] [--forward]
         [--xlstm SITE_PACKAGES] [--only ARM;ARM] [--memory ARM] [--cpu-time]
-    python benchmarks/bench_xlstm.py --decode 131072
 """
 
 from __future__ import annotations
@@ -20,9 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import statistics
 import sys
-import time
 from collections.abc import Callable
 
 import torch
@@ -37,7 +31,6 @@ from biolect.models.xlstm import XLSTM
 from biolect.objectives.loss import token_losses
 
 WIDTH, HEADS, INNER = 256, 4, 280
-STEPS = 30
 
 
 def config(arguments: argparse.Namespace) -> LanguageModel.Config:
@@ -192,27 +185,6 @@ def training(arguments: argparse.Namespace) -> None:
     report(f"recurrent {what}", timings, base, bars={}, clock=clock, **facts, torch=torch.__version__)
 
 
-@torch.inference_mode()
-def decoding(arguments: argparse.Namespace) -> None:
-    model = config(arguments).build(seed=0).eval()
-    clock = time.process_time if arguments.cpu_time else time.perf_counter
-    state, read, mark = model.backbone.new_state(), 0, 1_024
-    while mark <= arguments.decode:
-        while read < mark:
-            size = min(4_096, mark - read)
-            token_ids = torch.randint(10, 43, (1, size), generator=torch.Generator().manual_seed(read))
-            model.backbone.extend(model.embedding(token_ids), torch.arange(read, read + size)[None], state)
-            read += size
-        aside, seconds = state.fork(1), []
-        for step in range(STEPS):
-            started = clock()
-            model.step(torch.tensor([10 + step]), torch.tensor([read + step]), aside)
-            seconds.append(clock() - started)
-        fact = {"read_tokens": state.num_tokens, "milliseconds_per_token": 1e3 * statistics.median(seconds), "state_bytes": aside.num_bytes}
-        print(json.dumps(fact))
-        mark *= 2
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--length", type=int, default=2_048)
@@ -228,10 +200,9 @@ def main() -> None:
     parser.add_argument("--memory", default="", help="peak memory of this arm")
     parser.add_argument("--cpu-time", action="store_true", help="compare CPU time: for one thread on a busy machine")
     parser.add_argument("--xlstm", default="", help="site-packages of an environment with xlstm 2.0.6")
-    parser.add_argument("--decode", type=int, default=0, help="decode after reading up to so many tokens, instead of training")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    (decoding if arguments.decode else training)(arguments)
+    training(arguments)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """FASTA cut into records, and straight to codes for building shards.
 
 Every step works on a whole block or record in C, none on a line, so that it runs at a good part of the
-speed at which a file can be read: blocks are cut where headers begin, a record goes through one `translate`
-that maps letters and deletes white space, and only records in which some letter came out flagged
-(folded or illegal) are looked at twice.
+speed at which a file can be read: blocks are cut where headers begin, records go through one `translate`
+that maps letters and deletes white space, many at once, and only where some letter came out flagged (folded or
+illegal) are they looked at one by one.
 """
 
 import re
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from biolect.bio.alphabet import ILLEGAL, Folds
+from biolect.bio.alphabet import ILLEGAL, Alphabet, Folds
 from biolect.bio.io.form import EMPTY, Refusal, Unknown
 from biolect.bio.sequence import Modality
 from biolect.errors import AlphabetError, InputError
@@ -27,6 +27,8 @@ _LONGEST_HEADER_BYTES = 1 << 16
 _BATCH_BYTES = 1 << 20
 # The bit of letters that are folded or illegal.
 _FLAG = 0x80
+# Between records that are coded together.
+_MARK = 0x7F
 
 
 def raw_records(stream: BufferedReader, where: str, *, counts_lines: bool = True) -> Iterator[tuple[bytes, bytes, int]]:
@@ -40,7 +42,7 @@ def raw_records(stream: BufferedReader, where: str, *, counts_lines: bool = True
     while read := stream.read(BLOCK_BYTES):
         for number, part in enumerate(read.split(b">")):
             if number and pieces[-1].endswith(b"\n"):
-                following = line + sum(piece.count(b"\n") for piece in pieces if counts_lines)
+                following = line + sum(piece.count(b"\n") for piece in pieces) if counts_lines else 0
                 if not is_preface:
                     yield _record(pieces, line)
                 pieces, line, is_preface = [part], following, False
@@ -61,8 +63,10 @@ def raw_records(stream: BufferedReader, where: str, *, counts_lines: bool = True
 
 
 def _record(pieces: list[bytes], line: int) -> tuple[bytes, bytes, int]:
-    header, _, pieces[0] = pieces[0].partition(b"\n")
-    text = b"".join(pieces)
+    header, _, text = pieces[0].partition(b"\n")
+    if len(pieces) > 1:
+        pieces[0] = text
+        text = b"".join(pieces)
     # A chromosome is not held twice for longer than it must be.
     pieces.clear()
     return header, text, line
@@ -98,45 +102,73 @@ def read_codes(
     longest record twice.
 
     Args:
-        table: Byte to code, 256 entries, `ILLEGAL` for what is no letter; codes below 128.
+        table: Byte to code, 256 entries, `ILLEGAL` for what is no letter; codes below 127.
 
     The rest, what is returned and what is raised are those of `fasta.read`; the refusals of a batch
     come before its codes.
     """
     alphabet, readable = modality.alphabet, table != ILLEGAL
-    if table[readable].max() >= _FLAG:
-        raise AlphabetError(f"The table has code {table[readable].max()}; codes are below {_FLAG} here, where the highest bit is a flag.")
+    if table[readable].max() >= _MARK:
+        raise AlphabetError(f"The table has code {table[readable].max()}; codes are below {_MARK} here, which stands between records.")
     canonical = np.isin(np.arange(256), alphabet.symbol_table)
-    flagged = np.where(readable & ~canonical, table | np.uint8(_FLAG), table).tobytes()
+    flagged = np.where(readable & ~canonical, table | np.uint8(_FLAG), table)
+    marked = flagged.copy()
+    marked[_MARK] = _MARK
     settled = bytearray(code & ~_FLAG & 0xFF for code in range(256))
     settled[ILLEGAL] = table[ord(alphabet.unknown)]
+    coder = _Coder(alphabet, marked.tobytes(), flagged.tobytes(), bytes(settled), unknown, strict)
     names: list[bytes] = []
-    parts: list[bytes] = []
-    folds, total = Folds(), 0
-    for number, (header, text, _) in enumerate(raw_records(stream, where, counts_lines=False), 1):
-        name, codes, problem = record_name(header), text.translate(flagged, WHITE), ""
-        if not codes.isascii():
-            letters = text.translate(None, WHITE)
-            place, verdict = codes.find(ILLEGAL) if unknown == "refuse" else -1, "is not in"
-            if place < 0 and strict:
-                place, verdict = int((np.frombuffer(codes, dtype=np.uint8) >= _FLAG).argmax()), "is not a canonical letter of"
-            if place >= 0:
-                problem = str(alphabet.refusal(chr(letters[place]), place, name.decode(), verdict))
+    texts: list[bytes] = []
+    size = first = 0
+    for header, text, _ in raw_records(stream, where, counts_lines=False):
+        names.append(record_name(header))
+        texts.append(text)
+        size += len(text)
+        if size > _BATCH_BYTES:
+            yield from coder.batch(names, texts, where, first)
+            first, names, texts, size = first + len(names), [], [], 0
+    yield from coder.batch(names, texts, where, first)
+
+
+class _Coder(NamedTuple):
+    """Turns records into codes by tables: letters to flagged codes, with and without the mark, and flagged codes to those that stay."""
+
+    alphabet: Alphabet
+    marked: bytes
+    flagged: bytes
+    settled: bytes
+    unknown: Unknown
+    strict: bool
+
+    def batch(self, names: list[bytes], texts: list[bytes], where: str, first: int) -> Iterator[Codes | Refusal]:
+        """Yield the refusals among some records, the first of which has this 0-based number, and the others joined."""
+        # Together first: most batches have no letter that needs a second look. A bytearray is translated faster than bytes are.
+        together = bytearray([_MARK]).join(texts).translate(self.marked, WHITE)
+        marks = np.flatnonzero(np.frombuffer(together, dtype=np.uint8) == _MARK)
+        ends = np.append(marks, len(together)) - np.arange(len(marks) + 1)
+        if len(ends) == len(texts) and together.isascii() and np.diff(ends, prepend=0).all():
+            codes = np.frombuffer(together.replace(bytes([_MARK]), b""), dtype=np.uint8)
+            yield Codes(names, np.append(0, ends), codes, Folds())
+            return
+        kept: list[tuple[bytes, bytes]] = []
+        folds = Folds()
+        for number, (name, text) in enumerate(zip(names, texts, strict=True), first + 1):
+            codes, letters, problem = text.translate(self.flagged, WHITE), text.translate(None, WHITE), ""
+            if not codes.isascii():
+                problem = self._problem(codes, letters, name.decode())
+                folds = folds if problem else folds + self.alphabet.count_folds(letters)
+            if problem or not codes:
+                yield Refusal(name.decode(), f"{where}, record {number}", problem or EMPTY)
             else:
-                folds, codes = folds + alphabet.count_folds(letters), codes.translate(settled)
-        if problem or not codes:
-            yield Refusal(name.decode(), f"{where}, record {number}", problem or EMPTY)
-            continue
-        names.append(name)
-        parts.append(codes)
-        total += len(codes)
-        if total > _BATCH_BYTES:
-            yield _joined(names, parts, folds)
-            names, parts, folds, total = [], [], Folds(), 0
-    if names:
-        yield _joined(names, parts, folds)
+                kept.append((name, codes.translate(self.settled)))
+        if kept:
+            lengths = np.cumsum([0, *(len(codes) for _, codes in kept)], dtype=np.int64)
+            joined = np.frombuffer(b"".join(codes for _, codes in kept), dtype=np.uint8)
+            yield Codes([name for name, _ in kept], lengths, joined, folds)
 
-
-def _joined(names: list[bytes], parts: list[bytes], folds: Folds) -> Codes:
-    offsets = np.cumsum([0, *map(len, parts)], dtype=np.int64)
-    return Codes(names, offsets, np.frombuffer(b"".join(parts), dtype=np.uint8), folds)
+    def _problem(self, codes: bytes, letters: bytes, name: str) -> str:
+        """Return why a record with flagged letters is refused; empty if it is not."""
+        place, verdict = codes.find(ILLEGAL) if self.unknown == "refuse" else -1, "is not in"
+        if place < 0 and self.strict:
+            place, verdict = int((np.frombuffer(codes, dtype=np.uint8) >= _FLAG).argmax()), "is not a canonical letter of"
+        return str(self.alphabet.refusal(chr(letters[place]), place, name, verdict)) if place >= 0 else ""
