@@ -33,8 +33,7 @@ from generated_measures import LONG, Training, bits_between, traits, word_counts
 from numpy.typing import NDArray
 
 from biolect import metrics
-from biolect.bio.sequence import Modality
-from biolect.bio.sequence import Sequence as BioSequence
+from biolect.bio.sequence import Modality, Sequence as BioSequence
 from biolect.data.document import Grammar
 from biolect.files import atomic_path
 from biolect.infer.generate import Sampling, generate

@@ -5,7 +5,7 @@ usage: python studies/translation_probes.py [--output DIR] [--only ARM,ARM]
 Probes: three-state secondary structure of residues (accuracy; test chains differ from training chains by the
 shipped split), and E. coli protein abundance from the coding sequence and from the protein (Spearman; the
 shipped cluster-disjoint split). Beside them: what the letters alone give, and what the same network knows before
-training. Figures go to probes.json beside the scores of the runs. Needs BIOLECT_DATA.
+training. Figures go to probes.json and probes.md beside the scores of the runs. Needs BIOLECT_DATA.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import numpy as np
 import polars
 import torch
 from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from translation import RESULTS, data_folder
 from translation_arms import ARMS
 
@@ -60,18 +62,16 @@ def letters_of(sequence: Sequence, words: int) -> np.ndarray:
 
 def ridge(features: np.ndarray, target: np.ndarray, is_train: np.ndarray) -> float:
     """Return the rank correlation on the test part of a ridge fitted on the training part."""
-    scale = features[is_train].std(axis=0) + 1e-9
-    probe = RidgeCV(PENALTIES).fit(features[is_train] / scale, target[is_train])
-    return spearman(probe.predict(features[~is_train] / scale), target[~is_train])
+    probe = make_pipeline(StandardScaler(), RidgeCV(PENALTIES)).fit(features[is_train], target[is_train])
+    return spearman(probe.predict(features[~is_train]), target[~is_train])
 
 
 def by_residue(features: list[np.ndarray], states: list[np.ndarray]) -> float:
     """Return the accuracy on the last quarter of the chains of a probe fitted on the others."""
     cut = 3 * len(features) // 4
     train, test = np.concatenate(features[:cut]), np.concatenate(features[cut:])
-    scale = train.std(axis=0) + 1e-9
-    probe = LogisticRegression(max_iter=200).fit(train / scale, np.concatenate(states[:cut]))
-    return float(probe.score(test / scale, np.concatenate(states[cut:])))
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000))
+    return float(probe.fit(train, np.concatenate(states[:cut])).score(test, np.concatenate(states[cut:])))
 
 
 def probe_model(model: LanguageModel, grammar: object) -> dict[str, float]:
@@ -121,6 +121,20 @@ def main() -> None:
             found[folder.name] = probe_model(model.eval(), ARMS[arm].grammar)
             path.write_text(json.dumps(found, indent=1))
             print(folder.name, found[folder.name], flush=True)
+    (RESULTS / "probes.md").write_text(table(found))
+    print(table(found))
+
+
+def table(found: dict[str, dict[str, float]]) -> str:
+    """Return, by arm, the mean over seeds of every probe and the figures of each seed, as Markdown."""
+    arms = list(dict.fromkeys(name.rpartition("-")[0] or name for name in found))
+    names = list(next(iter(found.values())))
+    lines = ["# What frozen hidden states know", "", f"| arm | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for arm in arms:
+        rows = [figures for name, figures in found.items() if (name.rpartition("-")[0] or name) == arm]
+        cells = [f"{np.mean([row[name] for row in rows]):.3f} ({', '.join(f'{row[name]:.3f}' for row in rows)})" for name in names]
+        lines.append(f"| {arm} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

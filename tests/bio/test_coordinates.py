@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from biolect.bio.coordinates import CoordinateMap, Run, compress, expand
 from biolect.errors import CoordinateError

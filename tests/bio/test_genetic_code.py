@@ -3,8 +3,7 @@
 import pytest
 from Bio.Data import CodonTable
 from Bio.Seq import Seq
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from biolect.bio.genetic_code import GeneticCode
 from biolect.bio.sequence import Modality, Sequence

@@ -1,8 +1,7 @@
 """Variants."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from biolect.bio.sequence import Modality, Sequence
 from biolect.bio.variant import Substitution, Variant

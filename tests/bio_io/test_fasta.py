@@ -7,8 +7,7 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from biolect.bio.io import Format, detect, read_records, write_fasta
 from biolect.bio.io.fasta import guess_modality, read_alignment, write_rows

@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 import pydantic
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from biolect.config import Config
 from biolect.errors import ConfigError

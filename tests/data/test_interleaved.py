@@ -10,8 +10,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from biolect.bio.sequence import Modality
 from biolect.data.extraction import Extraction, Rule

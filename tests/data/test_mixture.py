@@ -7,8 +7,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from biolect.data.mixture import BLOCK, Draw, Mixture
 from biolect.errors import ConfigError

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from biolect.data.packing import Rows, length_batches, pack, windows
 from biolect.tokens.vocabulary import SPECIAL_INDEX

@@ -6,8 +6,7 @@ from collections import Counter
 from unittest.mock import patch
 
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from biolect.bio.sequence import Modality, Sequence
 from biolect.data.sketch import AMINO_ACIDS, MURPHY, NUCLEOTIDES, Index, Words, WordSet

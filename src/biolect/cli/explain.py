@@ -27,8 +27,7 @@ def explain(
     from biolect.bio.sequence import Modality
     from biolect.embed.encoder import Choice
     from biolect.embed.fused import FusedModel
-    from biolect.explain.explaining import explain as run
-    from biolect.explain.explaining import largest
+    from biolect.explain.explaining import explain as run, largest
     from biolect.files import write_run_json
     from biolect.report.explanation import write_report
 

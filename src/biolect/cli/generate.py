@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from biolect.bio.sequence import Modality
-from biolect.bio.sequence import Sequence as BioSequence
+from biolect.bio.sequence import Modality, Sequence as BioSequence
 from biolect.cli.common import DEFAULTS, POSITIVE, WHOLE, Common, finish, say
 from biolect.errors import ConfigError
 
@@ -147,8 +146,7 @@ def _way(reader: Reader, modality: Modality, drawing: Drawing) -> tuple[int, Cal
 
 def _chemistry(molecules: Sequence[BioSequence], address: str, comparison: Comparison) -> dict[str, Any]:
     """Return what chemistry says of molecules; novelty against what was asked for, or what the run was trained on."""
-    from biolect.evaluate.molecules import MoleculeSet, molecules_of
-    from biolect.evaluate.molecules import quality as judge
+    from biolect.evaluate.molecules import MoleculeSet, molecules_of, quality as judge
     from biolect.recipes import resolve
 
     folders: list[str] = []

@@ -36,8 +36,7 @@ def prepare(
         test: Share of residues held out for the end.
         engine: Where the work is done.
     """
-    from biolect.data.corpus import PrepareOptions
-    from biolect.data.corpus import prepare as prepare_corpus
+    from biolect.data.corpus import PrepareOptions, prepare as prepare_corpus
 
     paths, assignments = split_assignments(inputs)
     if unknown := [path for path in paths if path.startswith("--") and not Path(path).exists()]:

@@ -43,8 +43,7 @@ def score(
     from biolect.bio.io.tables import check_ending, write_table
     from biolect.infer.inputs import read_queries
     from biolect.infer.prompt_file import read_prompt
-    from biolect.infer.score import PseudoScore, Score, bits_by_modality
-    from biolect.infer.score import score as ask
+    from biolect.infer.score import PseudoScore, Score, bits_by_modality, score as ask
 
     output = common.need_file()
     check_ending(output)

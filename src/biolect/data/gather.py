@@ -20,8 +20,7 @@ from biolect.bio.io import detect, read_genes, read_records
 from biolect.bio.io.fasta import guess_modality, read_codes
 from biolect.bio.io.form import Format, Letters, Refusal
 from biolect.bio.io.tables import read_sequences
-from biolect.bio.sequence import Modality
-from biolect.bio.sequence import Sequence as Record
+from biolect.bio.sequence import Modality, Sequence as Record
 from biolect.data.document import View
 from biolect.data.families import read_families
 from biolect.data.genome import GENOME_RESIDUES, is_intervals, read_intervals

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from biolect.bio.alphabet import Folds
 from biolect.bio.io.form import Refusal
 from biolect.bio.io.tables import read_table, read_usable
-from biolect.bio.sequence import Modality
-from biolect.bio.sequence import Sequence as Record
+from biolect.bio.sequence import Modality, Sequence as Record
 from biolect.config import Config
 from biolect.data.document import View
 from biolect.data.shards import SPLITS, MemberStore, MemberWriter

@@ -21,8 +21,7 @@ from biolect.bio.io import Format, Refusal, detect, smiles
 from biolect.bio.io.form import Letters
 from biolect.bio.io.smiles import check_molecules
 from biolect.bio.io.tables import read_groups
-from biolect.bio.sequence import Modality
-from biolect.bio.sequence import Sequence as Record
+from biolect.bio.sequence import Modality, Sequence as Record
 from biolect.data.document import View
 from biolect.data.shards import SPLITS, MemberWriter
 from biolect.data.similarity import components, in_common, similar_pairs

@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from biolect.bio.sequence import Modality
-from biolect.bio.sequence import Sequence as Record
+from biolect.bio.sequence import Modality, Sequence as Record
 from biolect.data.labelled import canonical, clusters_of
 from biolect.data.similarity import chained, components, in_common
 from biolect.data.sketch import AMINO_ACIDS, NUCLEOTIDES, Words

@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biolect.bio.coordinates import Run
-from biolect.bio.sequence import MODALITIES, Modality
-from biolect.bio.sequence import Sequence as Record
+from biolect.bio.sequence import MODALITIES, Modality, Sequence as Record
 from biolect.data.columns import COLUMNS, OF_GROUP, OF_MEMBER, SPLITS, Column, Place, assign, mapped, release
 from biolect.data.document import VIEWS, Member, View
 from biolect.errors import CheckpointError, ConfigError, InputError

@@ -9,8 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from biolect.bio.genetic_code import GeneticCode
-from biolect.bio.sequence import Modality
-from biolect.bio.sequence import Sequence as BioSequence
+from biolect.bio.sequence import Modality, Sequence as BioSequence
 from biolect.embed.encoder import Encoder, Pool
 from biolect.errors import BiolectError, CheckpointError
 from biolect.fusion.align import CodonGrid, Mode, SpanAxis, codon_grid, codon_weights

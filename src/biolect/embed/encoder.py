@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from biolect.bio.sequence import Modality
-from biolect.bio.sequence import Sequence as BioSequence
+from biolect.bio.sequence import Modality, Sequence as BioSequence
 from biolect.errors import AlphabetError, ConfigError, FrameError
 from biolect.values import Axis, Embedding, TokenEmbedding
 

@@ -22,8 +22,7 @@ from scipy.special import softmax
 from torch import Tensor
 
 from biolect.bio.genetic_code import GeneticCode
-from biolect.bio.sequence import Modality
-from biolect.bio.sequence import Sequence as Record
+from biolect.bio.sequence import Modality, Sequence as Record
 from biolect.config import Config
 from biolect.embed.codons import CodonEncoder
 from biolect.embed.door import load_encoder

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from biolect.bio.sequence import Modality
-from biolect.bio.sequence import Sequence as BioSequence
+from biolect.bio.sequence import Modality, Sequence as BioSequence
 from biolect.embed.encoder import Encoder, Pool, out_of_frame
 from biolect.errors import AlphabetError, ConfigError
 from biolect.values import Axis, TokenEmbedding

@@ -15,8 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from biolect.bio.sequence import Modality
-from biolect.bio.sequence import Sequence as BioSequence
+from biolect.bio.sequence import Modality, Sequence as BioSequence
 from biolect.embed.encoder import DEFAULT, Choice, Licence
 from biolect.embed.tokenwise import TokenEncoder
 from biolect.errors import AlphabetError, CheckpointError

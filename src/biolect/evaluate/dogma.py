@@ -14,8 +14,7 @@ import numpy as np
 
 from biolect import metrics
 from biolect.bio.genetic_code import GeneticCode
-from biolect.bio.sequence import Modality
-from biolect.bio.sequence import Sequence as Record
+from biolect.bio.sequence import Modality, Sequence as Record
 from biolect.data.document import Member
 from biolect.errors import ConfigError
 from biolect.evaluate.judging import Kind, Outcome

@@ -17,8 +17,7 @@ from biolect.bio.genetic_code import GeneticCode
 from biolect.bio.io import read_genes
 from biolect.bio.io.fasta import read_alignment
 from biolect.bio.io.tables import read_table
-from biolect.bio.sequence import Modality
-from biolect.bio.sequence import Sequence as Record
+from biolect.bio.sequence import Modality, Sequence as Record
 from biolect.bio.variant import Substitution, Variant
 from biolect.data.document import Member, View
 from biolect.errors import InputError

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from biolect import metrics
-from biolect.bio.sequence import Modality
-from biolect.bio.sequence import Sequence as Record
+from biolect.bio.sequence import Modality, Sequence as Record
 from biolect.data.document import Member
 from biolect.errors import ConfigError
 from biolect.evaluate import dogma

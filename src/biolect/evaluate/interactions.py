@@ -12,8 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from biolect import metrics
-from biolect.bio.sequence import Modality
-from biolect.bio.sequence import Sequence as Record
+from biolect.bio.sequence import Modality, Sequence as Record
 from biolect.data.labelled import clusters_of
 from biolect.errors import InputError
 from biolect.evaluate.composition import Baselines, grouped_folds, judge, ridge

@@ -15,8 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from biolect.bio.gene import Gene
 from biolect.bio.io import Refusal, detect, read_genes, read_records
-from biolect.bio.sequence import Modality
-from biolect.bio.sequence import Sequence as Record
+from biolect.bio.sequence import Modality, Sequence as Record
 from biolect.config import Config
 from biolect.data.corpus import Corpus
 from biolect.data.document import Member, View

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from biolect.bio.io.tables import read_table
-from biolect.bio.sequence import Modality
-from biolect.bio.sequence import Sequence as Record
+from biolect.bio.sequence import Modality, Sequence as Record
 from biolect.data.labelled import clusters_of
 from biolect.errors import InputError
 from biolect.evaluate.composition import grouped_folds

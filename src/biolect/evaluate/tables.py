@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from biolect.bio.genetic_code import GeneticCode
 from biolect.bio.io.form import Refusal
 from biolect.bio.io.tables import lacking, read_sequences, read_table
-from biolect.bio.sequence import Modality
-from biolect.bio.sequence import Sequence as Record
+from biolect.bio.sequence import Modality, Sequence as Record
 from biolect.config import Config
 from biolect.data.labelled import Columns, read_targets, split_codes
 from biolect.errors import InputError

@@ -15,8 +15,7 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from biolect.bio.sequence import Modality
-from biolect.bio.sequence import Sequence as BioSequence
+from biolect.bio.sequence import Modality, Sequence as BioSequence
 from biolect.data.document import Grammar, Member
 from biolect.errors import ConfigError
 from biolect.infer.generate import Generation, Sampling, pick, rows_at_once

@@ -17,8 +17,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from biolect.bio.genetic_code import GeneticCode
-from biolect.bio.sequence import Modality
-from biolect.bio.sequence import Sequence as Residues
+from biolect.bio.sequence import Modality, Sequence as Residues
 from biolect.data.corpus import Corpus, PrepareOptions, Progress, check_leakage, prepare
 from biolect.data.document import Grammar, Member, View
 from biolect.data.pairing import Pairing

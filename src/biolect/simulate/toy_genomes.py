@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biolect.bio.genetic_code import GeneticCode
-from biolect.bio.sequence import Modality
-from biolect.bio.sequence import Sequence as Residues
+from biolect.bio.sequence import Modality, Sequence as Residues
 from biolect.errors import ConfigError
 from biolect.files import write_pieces
 
