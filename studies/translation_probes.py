@@ -70,7 +70,7 @@ def by_residue(features: list[np.ndarray], states: list[np.ndarray]) -> float:
     """Return the accuracy on the last quarter of the chains of a probe fitted on the others."""
     cut = 3 * len(features) // 4
     train, test = np.concatenate(features[:cut]), np.concatenate(features[cut:])
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000))
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300, tol=1e-3))
     return float(probe.fit(train, np.concatenate(states[:cut])).score(test, np.concatenate(states[cut:])))
 
 
