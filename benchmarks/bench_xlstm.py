@@ -161,6 +161,7 @@ def training(arguments: argparse.Namespace) -> None:
         import transformers  # noqa: F401
 
         sys.path.append(arguments.xlstm)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     arms = {name: make() for name, make in chosen.items()}
     for name, (_, parameters) in arms.items():
         print(f"{name}: {parameters:,} parameters")
@@ -173,7 +174,6 @@ def training(arguments: argparse.Namespace) -> None:
     }
     if arguments.memory:
         [(step, _)] = arms.values()
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         for _ in range(3):
             step()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
