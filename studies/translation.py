@@ -58,8 +58,11 @@ RESULTS = Path(__file__).with_suffix("")
 
 
 def data_folder() -> Path:
-    """Folder of the real data."""
-    return Path(os.environ.get("BIOLECT_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+    """Folder of the real data; ends the study where it is absent."""
+    folder = Path(os.environ.get("BIOLECT_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        raise SystemExit(f"Left out: there is no folder {folder} of real data. Set BIOLECT_DATA to where it is.")
+    return folder
 
 
 def build_corpora(output: Path) -> None:
