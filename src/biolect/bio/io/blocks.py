@@ -142,19 +142,23 @@ class _Coder(NamedTuple):
 
     def batch(self, names: list[bytes], texts: list[bytes], where: str, first: int) -> Iterator[Codes | Refusal]:
         """Yield the refusals among some records, the first of which has this 0-based number, and the others joined."""
-        # Together first: most batches have no letter that needs a second look. A bytearray is translated faster than bytes are.
-        together = bytearray([_MARK]).join(texts).translate(self.marked, WHITE)
-        marks = np.flatnonzero(np.frombuffer(together, dtype=np.uint8) == _MARK)
-        ends = np.append(marks, len(together)) - np.arange(len(marks) + 1)
-        if len(ends) == len(texts) and together.isascii() and np.diff(ends, prepend=0).all():
-            codes = np.frombuffer(together.replace(bytes([_MARK]), b""), dtype=np.uint8)
-            yield Codes(names, np.append(0, ends), codes, Folds())
-            return
+        # Together first: most batches have no letter that needs a second look. A bytearray is translated faster than bytes are,
+        # but one long record is not copied for that.
+        together = (texts[0] if len(texts) == 1 else bytearray([_MARK]).join(texts)).translate(self.marked, WHITE)
+        if together.count(_MARK) == len(texts) - 1 and together.isascii():
+            places = np.frombuffer(together, dtype=np.uint8)
+            marks = np.flatnonzero(places == _MARK) if len(texts) > 1 else np.zeros(0, dtype=np.int64)
+            ends = np.append(marks, len(together)) - np.arange(len(texts))
+            if np.diff(ends, prepend=0).all():
+                codes = np.frombuffer(together.replace(bytes([_MARK]), b""), dtype=np.uint8) if len(marks) else places
+                yield Codes(names, np.append(0, ends), codes, Folds())
+                return
         kept: list[tuple[bytes, bytes]] = []
         folds = Folds()
         for number, (name, text) in enumerate(zip(names, texts, strict=True), first + 1):
-            codes, letters, problem = text.translate(self.flagged, WHITE), text.translate(None, WHITE), ""
+            codes, problem = text.translate(self.flagged, WHITE), ""
             if not codes.isascii():
+                letters = text.translate(None, WHITE)
                 problem = self._problem(codes, letters, name.decode())
                 folds = folds if problem else folds + self.alphabet.count_folds(letters)
             if problem or not codes:
