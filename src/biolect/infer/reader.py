@@ -149,9 +149,12 @@ class Reader:
             else:
                 # A row by itself may be longer than what is read at once: memory follows the state, not the row.
                 state = context.state.fork(len(chosen)) if context else self.model.backbone.new_state()
-                pieces = self._pieces(ids, positions, targets)
-                losses = [token_losses(self.model.extend(read, places, state), wanted) for read, places, wanted in pieces]
-                rows = -torch.cat(losses, dim=1).cpu().numpy()
+                # Written where they stay: kept piece by piece, they would keep what lies between them from being used again.
+                losses, first = torch.empty(targets.shape), 0
+                for read, places, wanted in self._pieces(ids, positions, targets):
+                    losses[:, first : first + read.shape[1]] = token_losses(self.model.extend(read, places, state), wanted)
+                    first += read.shape[1]
+                rows = -losses.numpy()
             for row, index in zip(rows, chosen.tolist(), strict=True):
                 found[index] = row[: len(segments[index])]
         return found
