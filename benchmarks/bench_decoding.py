@@ -27,7 +27,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from bench_training import VOCABULARY
-from bench_xlstm import HEADS, WIDTH, config
+from bench_xlstm import HEADS, WIDTH, config, large_model
 from common import interleave, report
 
 from biolect.bio.sequence import Modality, Sequence
@@ -88,25 +88,12 @@ def peers(arguments: argparse.Namespace) -> None:
     from xlstm.blocks.mlstm.block import mLSTMBlockConfig
     from xlstm.blocks.mlstm.layer import mLSTMLayerConfig
     from xlstm.xlstm_block_stack import xLSTMBlockStack, xLSTMBlockStackConfig
-    from xlstm.xlstm_large.model import xLSTMLarge, xLSTMLargeConfig
 
     rows = arguments.rows
     block = mLSTMBlockConfig(mlstm=mLSTMLayerConfig(num_heads=HEADS, conv1d_kernel_size=4, qkv_proj_blocksize=4))
     stack = xLSTMBlockStack(xLSTMBlockStackConfig(mlstm_block=block, context_length=8, num_blocks=10, embedding_dim=WIDTH)).eval()
     embedding, head = torch.nn.Embedding(VOCABULARY, WIDTH), torch.nn.Linear(WIDTH, VOCABULARY, bias=False)
-    sizes = xLSTMLargeConfig(
-        embedding_dim=WIDTH,
-        num_heads=HEADS,
-        num_blocks=5,
-        vocab_size=VOCABULARY,
-        chunkwise_kernel="chunkwise--native_autograd",
-        sequence_kernel="native_sequence__native",
-        step_kernel="native",
-        mode="inference",
-        return_last_states=True,
-        weight_mode="fused",
-    )
-    large = xLSTMLarge(sizes).eval()
+    large = large_model(mode="inference", weight_mode="fused").eval()
     _, large_state = large(torch.full((rows, 8), 10))
     held: dict[str, object] = {}
 

@@ -96,22 +96,17 @@ def _chunkwise_cell() -> Callable[..., Tensor]:
     return cell
 
 
-def large(arguments: argparse.Namespace, token_ids: Tensor) -> tuple[Callable[[], float], int]:
+def large_model(**other: object) -> nn.Module:
+    """NX-AI's large model of 4M parameters, around operators that need no GPU."""
     from xlstm.xlstm_large.model import xLSTMLarge, xLSTMLargeConfig
 
-    model = xLSTMLarge(
-        xLSTMLargeConfig(
-            embedding_dim=WIDTH,
-            num_heads=HEADS,
-            num_blocks=5,
-            vocab_size=VOCABULARY,
-            chunkwise_kernel="chunkwise--native_autograd",
-            sequence_kernel="native_sequence__native",
-            step_kernel="native",
-            return_last_states=True,
-            autocast_kernel_dtype=arguments.dtype,
-        )
-    )
+    kernels = {"chunkwise_kernel": "chunkwise--native_autograd", "sequence_kernel": "native_sequence__native", "step_kernel": "native"}
+    sizes = {"embedding_dim": WIDTH, "num_heads": HEADS, "num_blocks": 5, "vocab_size": VOCABULARY}
+    return xLSTMLarge(xLSTMLargeConfig(**sizes, **kernels, return_last_states=True, **other))
+
+
+def large(arguments: argparse.Namespace, token_ids: Tensor) -> tuple[Callable[[], float], int]:
+    model = large_model(autocast_kernel_dtype=arguments.dtype)
     return _peer_step(model, lambda ids: model(ids)[0], token_ids, arguments)
 
 

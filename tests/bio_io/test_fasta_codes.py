@@ -86,3 +86,8 @@ def test_both_roads_keep_and_refuse_the_same_records(text: bytes, size: int) -> 
     assert [(s.name, s.residues) for s in found if isinstance(s, Sequence)] == kept
     assert [r.id for r in found if isinstance(r, Refusal)] == refused
     assert sum((s.folds for s in found if isinstance(s, Sequence)), Folds()) == folds
+
+
+@pytest.mark.parametrize("text", [b">a\nAC\x7fGT\n", b">a\nAC\n>b\nG\x7fT\n>c\nTT\n", b">a\n\x7f\n>b\n\x7f\n"])
+def test_the_byte_between_records_is_no_letter_inside_one(text: bytes):
+    assert fast(text, Modality.DNA, "refuse", False) == naive(text, Modality.DNA, "refuse", False)
