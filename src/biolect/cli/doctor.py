@@ -60,10 +60,13 @@ def _compiler() -> Iterator[Check]:
     missing = "none; nothing needs one, but compiled training steps do: apt install g++ or xcode-select --install"
     yield "compiler", found is not None, found or missing
     from biolect.devices import cache_folder
-    from biolect.ops.slstm.scan import kernel
+    from biolect.ops.mlstm import layer_step
+    from biolect.ops.slstm import scan
 
-    functions, notice = kernel(cache_folder())
+    functions, notice = scan.kernel(cache_folder())
     yield "sLSTM", functions is not None, notice if functions else f"a plain loop, which is much slower: {notice}"
+    functions, notice = layer_step.kernel(cache_folder())
+    yield "mLSTM step", functions is not None, notice if functions else f"operations one by one, which is slower: {notice}"
 
 
 def _machine() -> Iterator[Check]:

@@ -7,11 +7,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from biolect.devices import cache_folder
 from biolect.nn.bidirectional import Direction, doubled, joined
 from biolect.nn.conv import CausalConv
 from biolect.nn.linear import BlockDiagonal
-from biolect.nn.norm import HeadNorm
+from biolect.nn.norm import EPSILON, HeadNorm
 from biolect.ops.mlstm import MLSTMState, empty_state, mlstm_chunkwise, mlstm_step, mlstm_two_sided
+from biolect.ops.mlstm.layer_step import StepWeights, is_steppable, kernel, mlstm_layer_step
 from biolect.ops.rope import rotate_adjacent
 
 Rotary = Literal["none", "full", "per_head"]
@@ -122,7 +124,11 @@ class MLSTMLayer(nn.Module):
         self, x: Float[Tensor, "N T D"], angles: Angles, tail: Float[Tensor, "N L P"], cell: MLSTMState
     ) -> tuple[Float[Tensor, "N T D"], Float[Tensor, "N L P"], MLSTMState]:
         """Read more positions; return the update, and tail and cell after them. The given cell may be written over."""
-        u, z = self.up(x).chunk(2, dim=-1)
+        wide = self.up(x)
+        if x.shape[1] == 1 and (stepped := self._stepped(wide[:, 0], angles, tail, cell)):
+            inside, tail, cell = stepped
+            return self.down(inside[:, None]), tail, cell
+        u, z = wide.chunk(2, dim=-1)
         cell_input, convolved, tail = self.project(u, angles, None, tail)
         if x.shape[1] == 1:
             q, k, v, input_logit, forget_logit = (part[:, 0] for part in cell_input)
@@ -131,6 +137,18 @@ class MLSTMLayer(nn.Module):
         else:
             h, cell = mlstm_chunkwise(*cell_input, cell, chunk_length=self.chunk_length)
         return self.finish(h, convolved, z), tail, cell
+
+    def _stepped(
+        self, wide: Float[Tensor, "N U"], angles: Angles, tail: Float[Tensor, "N L P"], cell: MLSTMState
+    ) -> tuple[Float[Tensor, "N P"], Float[Tensor, "N L P"], MLSTMState] | None:
+        """Read one position with the compiled step; None where it cannot be asked."""
+        maps = self.conv.weight, self.conv.bias, self.query.weight, self.key.weight, self.value.weight
+        weights = StepWeights(*maps, self.gates.weight, self.gates.bias, self.head_norm.weight, self.skip)
+        if not (is_steppable(wide, weights, cell) and (functions := kernel(cache_folder()).functions)):
+            return None
+        cell = cell if _is_writable(cell.memory) else MLSTMState(cell.memory.clone(), *cell[1:])
+        turned = None if angles is None else (angles[0].reshape(len(angles[0]), -1), angles[1].reshape(len(angles[1]), -1))
+        return mlstm_layer_step(functions, wide, weights, tail, cell, turned, gates_see_turned=self.gates_see_turned, norm_epsilon=EPSILON)
 
 
 def _is_writable(memory: Tensor) -> bool:

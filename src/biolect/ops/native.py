@@ -20,6 +20,8 @@ COMPILERS = ("c++", "g++", "clang++")
 # No flag that lets infinities or the order of sums go: an empty state has a log of minus infinity.
 _FLAGS = ("-O3", "-march=native", "-std=c++17", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-pthread")
 
+_SHARED = Path(__file__).with_name("native.h")
+
 
 class Library(NamedTuple):
     """Compiled functions, or why there are none.
@@ -35,8 +37,9 @@ class Library(NamedTuple):
 def library(source: Path, folder: Path) -> Library:
     """Compile a C++ file, or load what was compiled of it before.
 
-    What is kept is named after the digests of the source and of all that compiler and CPU say about themselves, so
-    another machine never runs it, and after its own digest, so a damaged file is seen and made again.
+    What is kept is named after the digests of the source, of the header that all share, and of all that compiler and
+    CPU say about themselves, so another machine never runs it, and after its own digest, so a damaged file is seen and
+    made again.
 
     Args:
         folder: Where compiled files are kept.
@@ -46,14 +49,14 @@ def library(source: Path, folder: Path) -> Library:
         return Library(None, f"there is no C++ compiler ({', '.join(COMPILERS)}) on the PATH")
     try:
         machine = _run([compiler, "-march=native", "-dM", "-E", "-x", "c++", "-"])
-        key = hashlib.sha256(f"{sha256(source)} {_FLAGS} {machine}".encode()).hexdigest()[:16]
+        key = hashlib.sha256(f"{sha256(source)} {sha256(_SHARED)} {_FLAGS} {machine}".encode()).hexdigest()[:16]
         folder = folder / "native"
         for path in folder.glob(f"{source.stem}-{key}-*.so"):
             if path.stem.endswith(sha256(path)[:16]):
                 return Library(ctypes.CDLL(str(path)), f"compiled with {compiler}, kept at {path}")
             path.unlink(missing_ok=True)
         with atomic_path(folder / f"{source.stem}-{key}") as fresh:
-            _run([compiler, *_FLAGS, str(source), "-o", str(fresh)])
+            _run([compiler, *_FLAGS, "-I", str(_SHARED.parent), str(source), "-o", str(fresh)])
             path = folder / f"{source.stem}-{key}-{sha256(fresh)[:16]}.so"
             fresh.replace(path)
         return Library(ctypes.CDLL(str(path)), f"compiled with {compiler}, kept at {path}")
