@@ -29,8 +29,7 @@ def demo(*, common: Common = DEFAULTS) -> int:
     how = {"device": placement.device.type, "resume": common.resume, "overwrite": common.overwrite}
     found, seconds = recipe.run_demo(output, recipe.FULL, config, common.progress, **how)
     began = time.perf_counter()
-    with files.atomic_path(output / "results.json") as temporary:
-        temporary.write_text(json.dumps(plain(found), indent=1) + "\n")
+    files.write_pieces(output / "results.json", [(json.dumps(plain(found), indent=1) + "\n").encode()])
     files.write_run_json(output, inputs=[output / "simulated"], config=config.to_yaml(), seed=config.seed, seconds=seconds)
     drawn = write_report(output, found)
     seconds["report"] = round(time.perf_counter() - began, 3)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from biolect.files.writing import atomic_path, sha256
+from biolect.files.writing import sha256, write_pieces
 
 
 def write_run_json(
@@ -50,8 +50,7 @@ def write_run_json(
         **facts,
     }
     path = Path(folder) / "run.json"
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+    write_pieces(path, [(json.dumps(run, indent=2) + "\n").encode()])
     return path
 
 

@@ -69,8 +69,7 @@ def write_pieces(path: str | Path, pieces: Iterable[bytes]) -> None:
 def write_json(path: str | Path, value: object) -> Any:
     """Write plain data and return it as written: numbers that are not finite have no place in JSON and become null."""
     plain = json.loads(json.dumps(value, default=float), parse_constant=lambda name: None)
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(plain, indent=1))
+    write_pieces(path, [json.dumps(plain, indent=1).encode()])
     return plain
 
 

@@ -25,7 +25,7 @@ from biolect.config import Config
 from biolect.data.document import Member
 from biolect.data.packing import length_batches, windows
 from biolect.errors import AlphabetError, CheckpointError, ConfigError
-from biolect.files import atomic_path, sha256
+from biolect.files import atomic_path, sha256, write_pieces
 from biolect.infer.prompt import Prompt
 from biolect.infer.reader import BATCH_TOKENS, Reader, Strands
 from biolect.models import checkpoint
@@ -112,8 +112,7 @@ class Finetuned:
         with atomic_path(folder / HEAD) as temporary:
             checkpoint.write_tensors(temporary, self.predictor.head.state_dict())
         checkpoint.save(self.predictor.model, folder / "model", {**facts, DIGEST: sha256(folder / HEAD)})
-        with atomic_path(folder / TASK) as temporary:
-            temporary.write_text(self.task.to_yaml())
+        write_pieces(folder / TASK, [self.task.to_yaml().encode()])
 
     @property
     def modalities(self) -> tuple[Modality, ...]:

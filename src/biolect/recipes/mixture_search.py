@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from biolect.bio.io.tables import write_table
 from biolect.devices import DeviceName
-from biolect.files import atomic_path
 from biolect.recipes.bsm import rounds_of
 from biolect.train.curriculum import Phase, RunConfig
 from biolect.train.pretrain import MODEL, pretrain
@@ -50,6 +50,8 @@ def mixture_search(
     Raises:
         ConfigError: If the base has other phases, or a mix draws on what its corpora lack.
     """
+    import polars
+
     rounds = rounds_of(base)
     start = base.model_copy(update={"phases": (rounds["R1"],)})
     pretrain(start, output / "R1", resume=True, device=device)
@@ -63,7 +65,7 @@ def mixture_search(
         tried.sort(key=lambda row: row["criterion"])
         best = Path(tried[0]["run"])
         rows += tried
-    _write(rows, output / "mixtures.csv")
+    write_table(output / "mixtures.csv", polars.DataFrame(rows, infer_schema_length=None))
     return rows
 
 
@@ -94,10 +96,3 @@ def _row(name: str, mix: Mix, folder: Path, report: Mapping[str, Any]) -> dict[s
         **{f"{modality}_given_partner_bits": places[1] for modality, places in sorted(given.items())},
         "run": str(folder),
     }
-
-
-def _write(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    import polars as pl
-
-    with atomic_path(path) as temporary:
-        pl.DataFrame(rows, infer_schema_length=None).write_csv(temporary)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from biolect.figures.style import save
-from biolect.files import atomic_path
+from biolect.files import write_pieces
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,6 +82,5 @@ def write_page(path: Path, title: str, intro: str, findings: Sequence[str], sect
         drawn.append(section)
     template = (resources.files("biolect.report") / "page.html").read_text(encoding="utf-8")
     page = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(template)
-    with atomic_path(path) as temporary:
-        temporary.write_text(page.render(title=title, intro=intro, findings=findings, sections=drawn) + "\n", encoding="utf-8")
+    write_pieces(path, [(page.render(title=title, intro=intro, findings=findings, sections=drawn) + "\n").encode()])
     return files

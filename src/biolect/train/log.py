@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from biolect.bio.sequence import MODALITIES
-from biolect.files import atomic_path
+from biolect.files import write_pieces
 from biolect.metrics import bits_per_residue
 from biolect.tokens.vocabulary import SPECIAL_INDEX
 from biolect.values import Batch
@@ -83,8 +83,7 @@ class MetricsLog:
         """Drop lines that were written after a step, and any half line; a resumed run writes them again."""
         if self.writes:
             kept = [line for line in self.read() if line["step"] <= step]
-            with atomic_path(self.path) as temporary:
-                temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
+            write_pieces(self.path, [(json.dumps(line) + "\n").encode() for line in kept])
 
     def write(self, kind: str, **values: Any) -> None:
         """Append one line."""
