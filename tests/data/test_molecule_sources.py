@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -75,9 +74,8 @@ def test_mixtures_know_molecules_alone_and_in_their_domains(store: MemberStore) 
     config = toy_config(
         model=model, phases=phases, single_shares={"molecule": 1.0}, grammar={"tags": False, "positions": "ordinary"}, context_tokens=16
     )
-    corpus = SimpleNamespace(collections={"domains": store})
 
-    found = components.pools(config, {"main": corpus}, "train")  # pyright: ignore[reportArgumentType] -- stores are all it asks for
+    found = components.pools(config, {"main": {"domains": store}}, "train")
     batch, _ = components.loader(config, 0, config.phases[0], found, VOCABULARY).batch(0)
 
     assert set(found) == {"main:single.molecule", "main:domains"}

@@ -30,7 +30,7 @@ def corpus(corpus_folder: Path) -> ToyCorpus:
 @pytest.fixture
 def run(corpus: ToyCorpus, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, Any]]]:
     """`pretrain` on the toy corpus, on one CPU thread."""
-    monkeypatch.setattr(components, "run_corpora", lambda *args, **flags: {"main": corpus})
+    monkeypatch.setattr(components, "run_corpora", lambda *args, **flags: {"main": corpus.collections})
     before = torch.get_num_threads()
     torch.set_num_threads(1)
 

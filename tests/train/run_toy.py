@@ -31,7 +31,7 @@ def shard_on_cpu() -> None:
 
 
 def main(corpus: str, output: str, *words: str) -> None:
-    components.run_corpora = lambda *args, **flags: {"main": ToyCorpus(Path(corpus))}
+    components.run_corpora = lambda *args, **flags: {"main": ToyCorpus(Path(corpus)).collections}
     if "--sharded" in words:
         shard_on_cpu()
     stop = next((int(word.partition("=")[2]) for word in words if word.startswith("--stop=")), None)

@@ -81,7 +81,7 @@ def test_a_subset_is_spread_over_the_whole_source():
 def test_modalities_without_records_are_read_off_the_genes(corpus: ToyCorpus):
     config = toy_config()
 
-    found = components.pools(config, {"main": corpus}, "train")
+    found = components.pools(config, {"main": corpus.collections}, "train")
 
     assert set(found) == {"main:single.dna", "main:single.protein", "main:genes", "main:related", "main:interleaved"}
 
@@ -90,7 +90,7 @@ def test_a_model_of_one_modality_is_given_nothing_else(corpus_folder: Path):
     config = toy_config(grammar={"tags": False, "positions": "ordinary"}, reverse_complement=0.0)
     corpus = ToyCorpus(corpus_folder, "dna-12")
 
-    found = components.pools(config, {"main": corpus}, "train")
+    found = components.pools(config, {"main": corpus.collections}, "train")
 
     assert set(found) == {"main:single.dna"}
     document = found["main:single.dna"].source.document(0, np.random.default_rng(0), 100, config.grammar)
@@ -100,7 +100,7 @@ def test_a_model_of_one_modality_is_given_nothing_else(corpus_folder: Path):
 
 
 def test_validation_reads_every_item_once_with_and_without_coordinates(corpus: ToyCorpus):
-    batches = components.valid_batches(toy_config(valid_tokens=10**6), {"main": corpus}, VOCABULARY, num_rows=4)
+    batches = components.valid_batches(toy_config(valid_tokens=10**6), {"main": corpus.collections}, VOCABULARY, num_rows=4)
 
     segments = {name: sum(int(b.segment_ids.max(dim=1).values.sum()) for b in group) for name, group in batches.items()}
     proteins = NUM_GENES // 5

@@ -182,7 +182,7 @@ class Questions:
 
     def _single(self, split: str) -> dict[Modality, SingleSource]:
         """Return where records of each modality alone come from."""
-        found = pools(self.config, {"simulated": self.corpus}, split)
+        found = pools(self.config, {"simulated": self.corpus.collections}, split)
         return {m: found[f"simulated:single.{m}"].source for m in ORDERS}  # pyright: ignore[reportReturnType]
 
     def _codes(self, member: Member) -> NDArray[np.integer]:

@@ -9,15 +9,17 @@ of one gene from several records), `interleaved` (sequences mined from text), `f
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
+from biolect import simulate
 from biolect.bio.sequence import Modality
+from biolect.data.corpus import Corpus, PrepareOptions, check_leakage, prepare
 from biolect.data.document import Document, Overhead, View
 from biolect.data.loader import Loader
 from biolect.data.packing import pack
 from biolect.data.pairing import PairSource
+from biolect.data.readable import check_readable
 from biolect.data.shards import MemberStore
 from biolect.data.sources import DomainSource, FamilySource, GroupSource, MoleculeSource, SingleSource, Source, document_weights
 from biolect.errors import ConfigError
@@ -34,13 +36,8 @@ SIMULATED = ("simulated", "corpus")
 _VALID_SEED = 1_234_567
 
 
-class CorpusLike(Protocol):
-    """What is needed of a corpus: its stores by the name of their collection."""
-
-    @property
-    def collections(self) -> Mapping[str, MemberStore]:
-        """Stores by `sequences`, `genes`, `related`, `interleaved` and `families`, those that are there."""
-        ...
+Stores = Mapping[str, MemberStore]
+"""What is needed of a corpus: its stores by `sequences`, `genes`, `related`, `interleaved` and `families`, those that are there."""
 
 
 class Subset(Source):
@@ -71,17 +68,17 @@ class Pool:
         return len(self.source) * self.mean_tokens
 
 
-def pools(config: RunConfig, corpora: Mapping[str, CorpusLike], split: str) -> dict[str, Pool]:
+def pools(config: RunConfig, corpora: Mapping[str, Stores], split: str) -> dict[str, Pool]:
     """Return every source that has items, by flat name (`corpus:component` or `corpus:single.modality`)."""
     found: dict[str, Pool] = {}
-    for corpus_name, corpus in corpora.items():
-        for component, source in _sources(config, corpus.collections, split):
+    for corpus_name, stores in corpora.items():
+        for component, source in _sources(config, stores, split):
             if len(source):
                 found[f"{corpus_name}:{component}"] = Pool(source, source.mean_tokens(config.context_tokens + 1, config.grammar))
     return found
 
 
-def _sources(config: RunConfig, stores: Mapping[str, MemberStore], split: str) -> Iterator[tuple[str, Source]]:
+def _sources(config: RunConfig, stores: Stores, split: str) -> Iterator[tuple[str, Source]]:
     settings = {"reverse_complement": config.reverse_complement, "window": max(1, config.context_tokens - 4)}
     for modality in _ALONE:
         store, views = _alone(stores, modality)
@@ -104,7 +101,7 @@ def _sources(config: RunConfig, stores: Mapping[str, MemberStore], split: str) -
         yield "families", FamilySource(whole["families"], split)
 
 
-def _alone(stores: Mapping[str, MemberStore], modality: Modality) -> tuple[MemberStore | None, tuple[View, ...]]:
+def _alone(stores: Stores, modality: Modality) -> tuple[MemberStore | None, tuple[View, ...]]:
     """Return where records of a modality alone come from: records if there are any in any split, else members of families, else genes."""
     for records in (stores.get("sequences"), stores.get("families")):
         if records is not None and records.total_tokens(modality):
@@ -185,7 +182,7 @@ def loader(config: RunConfig, index: int, phase: Phase, found: Mapping[str, Pool
     )
 
 
-def check_holes_are_taken(config: RunConfig, corpora: Mapping[str, CorpusLike], found: Mapping[str, Pool]) -> None:
+def check_holes_are_taken(config: RunConfig, corpora: Mapping[str, Stores], found: Mapping[str, Pool]) -> None:
     """Raise ConfigError where holes are to be learned, but a phase reads nothing that they are taken out of."""
     holes = config.objective
     for phase in config.phases:
@@ -195,7 +192,7 @@ def check_holes_are_taken(config: RunConfig, corpora: Mapping[str, CorpusLike], 
         for name in shares(phase.mixture, found, config.single_shares):
             corpus, _, component = name.partition(":")
             alone = component.partition(".")[2]
-            read |= {alone} if alone else {m.value for m in Modality if corpora[corpus].collections[component].total_tokens(m)}
+            read |= {alone} if alone else {m.value for m in Modality if corpora[corpus][component].total_tokens(m)}
         if not read & set(holes.modalities):
             raise ConfigError(
                 f"objective.modalities = [{', '.join(holes.modalities)}] says what holes are taken out of, but phase "
@@ -221,7 +218,7 @@ def left_out(found: Mapping[str, Pool]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def valid_batches(config: RunConfig, corpora: Mapping[str, CorpusLike], vocabulary: Vocabulary, num_rows: int) -> dict[str, list[Batch]]:
+def valid_batches(config: RunConfig, corpora: Mapping[str, Stores], vocabulary: Vocabulary, num_rows: int) -> dict[str, list[Batch]]:
     """Return fixed batches of the validation split, by component.
 
     Pairs are always true ones. Where positions follow gene coordinates, every paired component is there
@@ -256,7 +253,7 @@ def _packed(config: RunConfig, name: str, pool: Pool, vocabulary: Vocabulary, nu
     return batches
 
 
-def run_corpora(config: RunConfig, output: Path, vocabulary: Vocabulary, *, allow_leakage: bool, builds: bool) -> dict[str, CorpusLike]:
+def run_corpora(config: RunConfig, output: Path, vocabulary: Vocabulary, *, allow_leakage: bool, builds: bool) -> dict[str, Stores]:
     """Open the corpora of a run, simulating them first where the config says so.
 
     Args:
@@ -277,19 +274,13 @@ def run_corpora(config: RunConfig, output: Path, vocabulary: Vocabulary, *, allo
         folders = config.corpora.folders
     if not folders:
         raise ConfigError(f"Recipe '{config.name}' needs a corpus. Make one with biolect prepare, then add corpora.folders.main=FOLDER.")
-    from biolect.data.corpus import Corpus, check_leakage
-    from biolect.data.readable import check_readable
-
     opened = {name: Corpus.open(folder, vocabulary) for name, folder in folders.items()}
     check_leakage(list(opened.values()), allow=allow_leakage)
     check_readable(store for corpus in opened.values() for store in corpus.collections.values())
-    return dict(opened)
+    return {name: corpus.collections for name, corpus in opened.items()}
 
 
 def _simulate(output: Path, corpora: Simulated) -> None:
-    from biolect import simulate
-    from biolect.data.corpus import PrepareOptions, prepare
-
     make, options = {
         "genomes": (simulate.genomes, PrepareOptions()),
         "families": (simulate.families, PrepareOptions(kind="families")),
