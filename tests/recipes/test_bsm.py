@@ -2,6 +2,7 @@ import pytest
 
 from biolect.errors import ConfigError
 from biolect.recipes.bsm import UNIQUE_TOKENS, bsm, bsm_tiny, rounds_of
+from tests.train.toy import component_tokens
 
 BILLION = 10**9
 
@@ -25,7 +26,7 @@ def test_an_arm_sets_every_learning_rate(arm, first: float, last: float):
 def test_sources_are_repeated_as_often_as_published():
     config = bsm("110m")
 
-    repeated = {name: tokens / UNIQUE_TOKENS[name] for name, tokens in config.component_tokens().items()}
+    repeated = {name: tokens / UNIQUE_TOKENS[name] for name, tokens in component_tokens(config).items()}
 
     assert repeated == pytest.approx({"single": 1.0, "genes": 2.75, "related": 1.60, "interleaved": 403}, rel=2e-3)
 

@@ -10,6 +10,7 @@ from biolect.models.language_model import LanguageModel
 from biolect.objectives.causal import Causal
 from biolect.recipes.dna_xlstm import dna_xlstm_tiny
 from biolect.recipes.prot_xlstm import prot_xlstm, prot_xlstm_tiny
+from tests.train.toy import component_tokens
 
 
 @pytest.mark.parametrize(("size", "millions"), [("26m", 25.9), ("102m", 102.2)])
@@ -44,7 +45,7 @@ def test_a_tiny_run_reads_families_and_fills_holes(biolect_command, tmp_path: Pa
     assert outcome.code == 0, outcome.err
     assert outcome.result["bits_per_residue"]["protein"]["valid"] < 6
     assert len(outcome.result["by_member"]["families"]["protein"]) == 3
-    assert set(prot_xlstm_tiny().component_tokens()) == {"families"}
+    assert set(component_tokens(prot_xlstm_tiny())) == {"families"}
     assert filled.code == 0, filled.err
     assert filled.result["context"]["sampled_from"] == 24 and filled.result["context"]["records"] > 3
 

@@ -2,7 +2,7 @@ import pytest
 
 from biolect.errors import ConfigError
 from biolect.train.curriculum import Phase, RunConfig
-from tests.train.toy import toy_config
+from tests.train.toy import component_tokens, toy_config
 
 
 def test_the_text_form_of_a_run_gives_the_same_run():
@@ -39,7 +39,7 @@ def test_a_misspelt_key_is_refused_with_the_nearest_one():
 
 
 def test_component_tokens_add_up_over_phases():
-    totals = toy_config().component_tokens()
+    totals = component_tokens(toy_config())
 
     assert totals["single"] == pytest.approx(4_000 + 4_000 * 10 / 13)
     assert sum(totals.values()) == pytest.approx(10_000)
@@ -52,7 +52,7 @@ def test_scaling_keeps_the_shares_of_phases_and_the_repetition_of_sources():
 
     assert [phase.tokens for phase in scaled.phases] == [1_000, 1_000, 500]
     assert scaled.phases[0].warmup_tokens == 250
-    assert scaled.component_tokens()["genes"] / scaled.unique_tokens["genes"] == config.component_tokens()["genes"] / 1_000
+    assert component_tokens(scaled)["genes"] / scaled.unique_tokens["genes"] == component_tokens(config)["genes"] / 1_000
 
 
 BOTH_WAYS = {"kind": "transformer", "layers": 2, "width": 32, "heads": 2, "inner": 64, "direction": "bidirectional"}

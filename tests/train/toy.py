@@ -17,6 +17,16 @@ from biolect.train.curriculum import RunConfig
 NUM_GENES = 40
 
 
+def component_tokens(config: RunConfig) -> dict[str, float]:
+    """Return the tokens each component of the mixtures will give."""
+    totals: dict[str, float] = {}
+    for phase in config.phases:
+        whole = sum(phase.mixture.values())
+        for name, weight in phase.mixture.items():
+            totals[name] = totals.get(name, 0.0) + phase.tokens * weight / whole
+    return totals
+
+
 class ToyCorpus:
     """Stores without the checks of a real corpus."""
 

@@ -190,15 +190,6 @@ class RunConfig(Config):
         """Budget of all phases."""
         return sum(phase.tokens for phase in self.phases)
 
-    def component_tokens(self) -> dict[str, float]:
-        """Return the tokens each component of the mixtures will give."""
-        totals: dict[str, float] = {}
-        for phase in self.phases:
-            whole = sum(phase.mixture.values())
-            for name, weight in phase.mixture.items():
-                totals[name] = totals.get(name, 0.0) + phase.tokens * weight / whole
-        return totals
-
     def scaled(self, tokens: int) -> RunConfig:
         """Return a run over so many tokens in all: equal shares of phases, equal repetition of every source.
 
