@@ -2,11 +2,11 @@ import sys
 
 import numpy as np
 
-from biolect.figures.curves import Curve, learning_curves
+from biolect.figures.curves import learning_curves
 from biolect.figures.style import COLORS, save
 
-ALONE = {"dna": Curve([1e6, 2e6], [2.0, 1.9]), "protein": Curve([1e6, 2e6], [4.2, 4.1])}
-BY_MEMBER = {("protein", 0): Curve([1e6, 2e6], [4.2, 4.1]), ("protein", 1): Curve([1e6, 2e6], [3.0, 0.2])}
+ALONE = {"dna": [(1e6, 2.0), (2e6, 1.9)], "protein": [(1e6, 4.2), (2e6, 4.1)]}
+BY_MEMBER = {("protein", 0): [(1e6, 4.2), (2e6, 4.1)], ("protein", 1): [(1e6, 3.0), (2e6, 0.2)]}
 ENDS = {"R1": 1e6, "R2": 2e6}
 
 

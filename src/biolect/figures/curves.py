@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from biolect.figures.style import COLORS, MEMBER_LINES, OTHERS, new_figure
@@ -16,17 +15,8 @@ _MEMBER_WORDS = ("first", "second", "third or later")
 _UNITS = ((1e9, "billions"), (1e6, "millions"), (1e3, "thousands"), (1, ""))
 
 
-@dataclass(frozen=True)
-class Curve:
-    """One quantity over training. Equal-length lists.
-
-    Attributes:
-        tokens: Tokens seen so far, padding not counted.
-        values: Bits per residue at those points.
-    """
-
-    tokens: Sequence[float]
-    values: Sequence[float]
+Curve = Sequence[tuple[float, float]]
+"""Tokens seen so far, padding not counted, and bits per residue at that point."""
 
 
 def learning_curves(
@@ -42,11 +32,10 @@ def learning_curves(
     figure, (left, right) = new_figure(11.0, 4.0, columns=2, shares_y=True)
     unit, word = _unit(max(phase_ends.values(), default=0.0))
     for index, (modality, curve) in enumerate(alone.items()):
-        left.plot([t / unit for t in curve.tokens], curve.values, color=_color(modality, index), marker="o", markersize=3, label=modality)
+        left.plot(*_points(curve, unit), color=_color(modality, index), marker="o", markersize=3, label=modality)
     for index, ((modality, member), curve) in enumerate(by_member.items()):
         label = f"{modality}, {_MEMBER_WORDS[member]}"
-        tokens, style = [t / unit for t in curve.tokens], MEMBER_LINES[member]
-        right.plot(tokens, curve.values, color=_color(modality, index), linestyle=style, marker=".", label=label)
+        right.plot(*_points(curve, unit), color=_color(modality, index), linestyle=MEMBER_LINES[member], marker=".", label=label)
     for panel, heading in ((left, "alone"), (right, "by place in the document")):
         _phases(panel, {name: end / unit for name, end in phase_ends.items()})
         panel.set_xlabel(f"Tokens seen ({word})" if word else "Tokens seen")
@@ -58,6 +47,10 @@ def learning_curves(
     if title:
         figure.suptitle(title)
     return figure
+
+
+def _points(curve: Curve, unit: float) -> tuple[list[float], list[float]]:
+    return [tokens / unit for tokens, _ in curve], [bits for _, bits in curve]
 
 
 def _phases(panel: Axes, ends: Mapping[str, float]) -> None:

@@ -10,17 +10,16 @@ run.json             what was run, where, on what
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from biolect.config import Config
 from biolect.devices import DeviceName, choose
-from biolect.errors import BiolectError, ConfigError
+from biolect.errors import ConfigError
 from biolect.figures.curves import Curve, learning_curves
 from biolect.figures.style import save
-from biolect.files import atomic_path, write_run_json
+from biolect.files import write_pieces, write_run_json
 from biolect.models import checkpoint
 from biolect.models.compiled import compile_blocks
 from biolect.models.language_model import LanguageModel
@@ -69,11 +68,10 @@ def pretrain(
     output = Path(output)
     runtime = Runtime(choose(device).device, config.dtype)
     if runtime.is_main:
-        claim(config, output, resume=resume, overwrite=overwrite)
+        make_room(config, output, resume=resume, overwrite=overwrite)
     runtime.wait()
     with stop_signals(runtime) as caught:
-        with _unclaimed_if_refused(output, applies=runtime.is_main and not resume):
-            trainer, found = _assemble(config, output, runtime, allow_leakage=allow_leakage)
+        trainer, found = _assemble(config, output, runtime, allow_leakage=allow_leakage)
         trainer.advance = advance
         trainer.should_stop = lambda place: bool(caught) or place.step == stop_after_steps
         started, tokens = time.perf_counter(), trainer.position.tokens
@@ -93,21 +91,8 @@ def pretrain(
     return result
 
 
-@contextmanager
-def _unclaimed_if_refused(output: Path, *, applies: bool) -> Iterator[None]:
-    """Undo `claim` where a run is refused before its first step: it leaves nothing that the next one would stumble on."""
-    try:
-        yield
-    except BiolectError:
-        if applies and not (output / METRICS).exists():
-            (output / CONFIG).unlink(missing_ok=True)
-            if not any(output.iterdir()):
-                output.rmdir()
-        raise
-
-
-def claim(config: Config, output: Path, *, resume: bool, overwrite: bool) -> None:
-    """Make the run folder ours and write the config into it.
+def make_room(config: Config, output: Path, *, resume: bool, overwrite: bool) -> None:
+    """See that the folder is free for a run, or that its run goes on under this config; remove what is to be replaced.
 
     Raises:
         ConfigError: If the folder holds something else, or another run.
@@ -132,8 +117,12 @@ def claim(config: Config, output: Path, *, resume: bool, overwrite: bool) -> Non
     if there:
         # Replaced by request, or left by a run that was refused before its first step.
         shutil.rmtree(output)
-    with atomic_path(output / CONFIG) as temporary:
-        temporary.write_text(config.to_yaml())
+
+
+def claim(config: Config, output: Path, *, resume: bool, overwrite: bool) -> None:
+    """Make the run folder ours: see `make_room`, and write the config into it."""
+    make_room(config, output, resume=resume, overwrite=overwrite)
+    write_pieces(output / CONFIG, [config.to_yaml().encode()])
 
 
 def _assemble(config: RunConfig, output: Path, runtime: Runtime, *, allow_leakage: bool) -> tuple[Trainer, Mapping[str, components.Pool]]:
@@ -153,6 +142,9 @@ def _assemble(config: RunConfig, output: Path, runtime: Runtime, *, allow_leakag
     loaders = [components.loader(config, i, phase, found, vocabulary) for i, phase in enumerate(config.phases)]
     rows = config.batch_tokens // config.context_tokens // config.accumulation
     valid = components.valid_batches(config, corpora, vocabulary, rows)
+    # Not before: a run that is refused leaves nothing that the next one would stumble on.
+    if runtime.is_main:
+        write_pieces(output / CONFIG, [config.to_yaml().encode()])
     log = MetricsLog(output / METRICS, writes=runtime.is_main)
     log.open_at(position.step)
     if config.compiles:
@@ -217,7 +209,7 @@ def _publish(config: RunConfig, output: Path, model: LanguageModel, result: Mapp
     write_run_json(output, inputs=inputs, config=config.to_yaml(), seed=config.seed, report=dict(result))
 
 
-def curves(lines: list[dict[str, Any]]) -> tuple[dict[str, Curve], dict[tuple[str, int], Curve], dict[str, float]]:
+def curves(lines: list[dict[str, Any]]) -> tuple[Mapping[str, Curve], Mapping[tuple[str, int], Curve], dict[str, float]]:
     """Return validation lines as the values that `figures.curves.learning_curves` draws."""
     alone: dict[str, list[tuple[float, float]]] = {}
     joined: dict[tuple[str, int], list[tuple[float, float]]] = {}
@@ -229,8 +221,4 @@ def curves(lines: list[dict[str, Any]]) -> tuple[dict[str, Curve], dict[tuple[st
                 if value is not None:
                     joined.setdefault((modality, place), []).append((line["tokens"], value))
     ends = {line["phase"]: float(line["tokens"]) for line in lines if line["ends_phase"]}
-    return (
-        {name: Curve(*zip(*points, strict=True)) for name, points in alone.items()},
-        {name: Curve(*zip(*points, strict=True)) for name, points in joined.items()},
-        ends,
-    )
+    return alone, joined, ends
