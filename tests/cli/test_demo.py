@@ -6,7 +6,6 @@ import json
 import re
 from contextlib import redirect_stdout
 
-import numpy as np
 import pytest
 
 from biolect.bio.sequence import Modality
@@ -76,24 +75,15 @@ def test_no_letter_of_phix174_is_trained_on(left):
     assert not any(protein[start : start + 8] in seen for protein in proteins for start in range(len(protein) - 8))
 
 
-def test_stretches_cover_a_gene_once_and_a_part_of_another_protein_is_left_out(left):
-    phix = Corpus.open(left[0] / "phix174").collections["genes"]
-    found = list(demo.crops(phix, range(phix.num_groups), codons=50))
+def test_genes_are_asked_about_from_their_start_with_every_residue_on_its_codon(left):
+    config = demo.RunConfig.from_yaml((left[0] / "run" / "config.yaml").read_text())
+    found = demo.Questions(left[0], config, demo.Sizes(asked=40)).sets["phiX174"].asked
 
-    assert {crop.name.split()[0] for crop in found} == set("ABKCDEJFGH")
-    assert sum(len(crop.protein) for crop in found) == 513 + 120 + 56 + 86 + 152 + 91 + 38 + 427 + 175 + 328
-    assert all(len(crop.gene) == 3 * len(crop.protein) <= 150 for crop in found)
-    assert all(crop.protein.coordinates.tolist() == list(range(3, 3 * len(crop.protein) + 1, 3)) for crop in found)
-
-
-def test_a_foreign_gene_stands_exactly_where_the_own_one_would(left):
-    phix = Corpus.open(left[0] / "phix174").collections["genes"]
-    found = list(demo.crops(phix, range(phix.num_groups)))
-    foreign = [demo._stranger(found, index) for index in range(len(found))]
-
-    for crop, stranger in zip(found, foreign, strict=True):
-        assert stranger.runs == crop.gene.runs and len(stranger) == len(crop.gene)
-        assert not np.array_equal(stranger.token_ids, crop.gene.token_ids)
+    assert {pair.name for pair in found} == {*"ABKCDEJFGH", "A*"}
+    assert all(len(pair.gene) == 3 * len(pair.protein) for pair in found)
+    assert sorted(len(pair.protein) for pair in found) == [38, 56, *[62] * 9]
+    assert all(pair.gene.coordinates.tolist() == list(range(1, len(pair.gene) + 1)) for pair in found)
+    assert all(pair.protein.coordinates.tolist() == list(range(3, len(pair.gene) + 1, 3)) for pair in found)
 
 
 def test_what_is_there_is_not_overwritten_unasked(left, biolect_command):

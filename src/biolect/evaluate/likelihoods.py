@@ -17,7 +17,7 @@ from biolect.bio.io.form import Refusal
 from biolect.bio.sequence import Modality
 from biolect.data.document import Member
 from biolect.errors import InputError
-from biolect.evaluate.baselines import ContextMixing, best_markov
+from biolect.evaluate.baselines import ContextMixing, Markov, best_markov
 from biolect.evaluate.judging import Kind, Outcome, Panel
 from biolect.evaluate.question import Letters, Pairs, Question, spelled
 from biolect.infer.generate import Sampling, generate
@@ -47,7 +47,8 @@ def bits_per_residue(question: Question) -> Outcome:
     return Outcome("bits_per_residue", panels, largest_is_best=False, notes=notes if question.corpus is None else [])
 
 
-def _bits(question: Question, letters: Letters) -> Panel:
+def letters_panel(question: Question, letters: Letters) -> tuple[Panel, Markov]:
+    """Judge the model, beside what letters give away at once: nothing, their shares, and the best Markov model, which is returned."""
     size, lengths = len(letters.symbols), [len(one) for one in letters.test]
     panel = question.panel(letters.modality.value, "bits_per_residue", letters.clusters)
     panel.add_ratio("model", "model", [one.nats / LN2 for one in scores(question, [Query("", m) for m in letters.members])], lengths)
@@ -58,8 +59,14 @@ def _bits(question: Question, letters: Letters) -> Panel:
     most = int(math.log(_CELLS) / math.log(max(size, 2))) - 1
     markov = best_markov(letters.train, letters.valid, size, range(1, most + 1))
     panel.add_ratio("best Markov", "baseline", [markov.nats(one).sum() / LN2 for one in letters.test], lengths)
-    mixing = ContextMixing(size, _complement(question, letters)).fit(letters.train, letters.valid)
-    panel.add_ratio("context mixing", "baseline", [one.sum() / LN2 for one in mixing.nats(letters.test)], lengths)
+    return panel, markov
+
+
+def _bits(question: Question, letters: Letters) -> Panel:
+    panel, _ = letters_panel(question, letters)
+    mixing = ContextMixing(len(letters.symbols), _complement(question, letters)).fit(letters.train, letters.valid)
+    said = [one.sum() / LN2 for one in mixing.nats(letters.test)]
+    panel.add_ratio("context mixing", "baseline", said, [len(one) for one in letters.test])
     return panel
 
 
@@ -86,13 +93,14 @@ def scores(question: Question, queries: Sequence[Query], prompt: Prompt | None =
 def conditional_gain(question: Question) -> Outcome:
     """Ask what a partner is worth: a protein after its gene and back; alone, after its own, a foreign and a shuffled one."""
     pairs = question.pairs(GENES)
-    forward = _gain(question, pairs, [(one.gene, one.protein) for one in pairs.asked], "protein given gene")
-    back = _gain(question, pairs, [(one.protein, one.gene) for one in pairs.asked], "gene given protein")
+    forward = gain(question, pairs, [(one.gene, one.protein) for one in pairs.asked], "protein given gene")
+    back = gain(question, pairs, [(one.protein, one.gene) for one in pairs.asked], "gene given protein")
     _add_codon_usage(question, pairs, back)
     return Outcome("bits_per_residue_gained", [forward, back], facts={"codons": sum(len(one.protein) for one in pairs.asked)})
 
 
-def _gain(question: Question, pairs: Pairs, texts: list[tuple[Member, Member]], part: str) -> Panel:
+def gain(question: Question, pairs: Pairs, texts: list[tuple[Member, Member]], part: str) -> Panel:
+    """Judge what sources say of their targets, in bits per residue: their own, foreign and shuffled ones, and none."""
     lengths = [len(target) for _, target in texts]
     panel = question.panel(part, "bits_per_residue_gained", pairs.clusters)
     foreign = _strangers(lengths, pairs.clusters)
@@ -163,22 +171,20 @@ def translation(question: Question) -> Outcome:
     preferred = {letter: codons.most_common(1)[0][0] for letter, codons in usage.items()}
     commonest = max(usage, key=lambda letter: usage[letter].total())
     forward = question.panel("gene to protein", "residues_right", pairs.clusters)
-    said = _greedy(question, [one.gene for one in pairs.asked], Modality.PROTEIN, [len(protein) for protein in proteins])
-    _add_right(forward, "model", "model", said, proteins)
-    _add_right(forward, "most frequent letter", "baseline", [commonest * len(protein) for protein in proteins], proteins)
-    _add_right(forward, "codon table of other genes", "reference", _read(genes, table), proteins)
+    said = greedy(question, [one.gene for one in pairs.asked], Modality.PROTEIN, [len(protein) for protein in proteins])
+    add_right(forward, "model", "model", said, proteins)
+    add_right(forward, "most frequent letter", "baseline", [commonest * len(protein) for protein in proteins], proteins)
+    add_right(forward, "codon table of other genes", "reference", _read(genes, table), proteins)
     back = question.panel("protein to gene", "residues_right", pairs.clusters)
-    drawn = _greedy(
-        question, [one.protein for one in pairs.asked], pairs.asked[0].gene.modality, [3 * len(protein) for protein in proteins]
-    )
+    drawn = greedy(question, [one.protein for one in pairs.asked], pairs.asked[0].gene.modality, [3 * len(protein) for protein in proteins])
     ways: dict[tuple[str, Kind], list[list[str]]] = {
         ("model", "model"): [_codons(text.replace("U", "T")) for text in drawn],
         ("most frequent letter", "baseline"): [[preferred[commonest]] * len(protein) for protein in proteins],
         ("preferred codons", "reference"): [[preferred.get(letter, "NNN") for letter in protein] for protein in proteins],
     }
     for (name, kind), codons in ways.items():
-        _add_right(back, name, kind, _read(codons, table), proteins)
-        _add_right(back, name, kind, codons, genes, "codons_right")
+        add_right(back, name, kind, _read(codons, table), proteins)
+        add_right(back, name, kind, codons, genes, "codons_right")
     return Outcome("residues_right", [forward, back], facts={"codons": sum(map(len, proteins))})
 
 
@@ -186,7 +192,7 @@ def _read(genes: Sequence[Sequence[str]], table: dict[str, str]) -> list[str]:
     return ["".join(table.get(codon, "X") for codon in gene) for gene in genes]
 
 
-def _add_right(
+def add_right(
     panel: Panel, name: str, kind: Kind, said: Sequence[Sequence[str]], truth: Sequence[Sequence[str]], metric: str = "residues_right"
 ) -> None:
     """Add the share of places that are right; what was not said is wrong."""
@@ -197,7 +203,7 @@ def _add_right(
         panel.add_ratio(name, kind, whole, np.ones(len(whole)), "sequences_right")
 
 
-def _greedy(question: Question, sources: Sequence[Member], modality: Modality, lengths: Sequence[int]) -> list[str]:
+def greedy(question: Question, sources: Sequence[Member], modality: Modality, lengths: Sequence[int]) -> list[str]:
     """Return the likeliest next letters after each source, until it ends or is as long as it should be."""
     found: list[str] = []
     for source, length in zip(sources, lengths, strict=True):

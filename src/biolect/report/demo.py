@@ -95,7 +95,7 @@ def _translation(found: Facts) -> Section:
     groups = [f"{name},\n{'no' if suffix else 'gene'} coordinates" for name, suffix in keys]
     series = {words: [found[name][kind + suffix] for name, suffix in keys] for words, kind in kinds.items()}
     excess = np.subtract(found["phiX174"]["alone"], np.log2(20)).tolist()
-    counts = " and ".join(f"{v['crops']} stretches of {v['clusters']} clusters ({SETS[name]})" for name, v in found.items())
+    counts = " and ".join(f"{v['genes']} of {v['clusters']} clusters ({SETS[name]})" for name, v in found.items())
     words = judged(excess, "more than", "less than", "about")
     text = said("demo.translation", counts=counts, words=words, guess=np.log2(20))
     figure = bars(groups, series, "Bits per amino acid", "What is scored, and how it is placed")
@@ -124,7 +124,7 @@ def _variants(found: Facts) -> Section:
     panels = {kind: np.where(marks, np.nan, np.array(found[kind])) for kind in ("given its gene", "alone")}
     kept = {kind: int((np.nanmax(table, axis=0) < 0).sum()) for kind, table in panels.items()}
     mean = {kind: float(np.nanmean(table)) for kind, table in panels.items()}
-    text = said("demo.variants", name=found["name"].split()[0], length=len(protein), kept=kept, mean=mean)
+    text = said("demo.variants", name=found["name"], length=len(protein), kept=kept, mean=mean)
     labels = ("Position (1-based)", "Substituted by", "Log-likelihood ratio (nats)")
     figure = heat_maps(panels, letters, [str(i) if i % 5 == 0 else "" for i in range(1, len(protein) + 1)], labels, marks, (9.0, 3.6))
     return Section("variants", "Every substitution of one protein", text, figure, "Blue favours the variant, red the real residue (dots).")
@@ -132,7 +132,7 @@ def _variants(found: Facts) -> Section:
 
 def _samples(found: Facts) -> Section:
     parts = [(found["exact"][name], found["letters"][name], SETS[name]) for name in SETS]
-    rates = " and ".join(f"{told(exact)} of the stretches, {told(letters, 3)} of the letters ({name})" for exact, letters, name in parts)
+    rates = " and ".join(f"{told(exact)} of the genes, {told(letters, 3)} of the letters ({name})" for exact, letters, name in parts)
     text = said("demo.samples", rates=rates, found=found, free=len(found["free"]), quality=found["quality"])
     lines = []
     for name, wanted, made in found["shown"]:
