@@ -11,7 +11,7 @@ import pytest
 
 from biolect.bio.gene import Gene
 from biolect.bio.io import Refusal, detect, read_genes, read_records
-from biolect.bio.io.smiles import check_molecules
+from biolect.bio.io.smiles import check_molecule
 from biolect.errors import InputError
 
 # Files that are called invalid and are read all the same, by what makes that right. What is not in
@@ -78,7 +78,7 @@ def verdict(path: Path, folder: Path) -> str:
         fasta = made_up_fasta(path, folder / "made_up.fa") if path.suffix in (".gff3", ".gtf") and b"\n>" not in path.read_bytes() else None
         items = read_genes(path, fasta) if found.holds_genes else read_records(path)
         if path.parent.name == "smiles":
-            items = (one.record for one in check_molecules((item, path.name) for item in items if not isinstance(item, Gene)))
+            items = (check_molecule(item, path.name).record for item in items if not isinstance(item, Gene))
         return "refused in part" if any(isinstance(item, Refusal) for item in items) else "read"
     except InputError as error:
         assert str(error).count("\n") <= 1 and len(str(error)) < 600

@@ -11,7 +11,7 @@ import pytest
 
 from biolect.bio import chemistry
 from biolect.bio.io import Format, Refusal, detect, read_records, write_smiles
-from biolect.bio.io.smiles import check_molecules
+from biolect.bio.io.smiles import check_molecule
 from biolect.bio.sequence import Modality, Sequence
 from biolect.errors import InputError, MissingDependencyError
 
@@ -90,9 +90,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 
 def checked(*texts: str, **options: Any) -> list[Sequence | Refusal]:
-    return [
-        one.record for one in check_molecules(((Sequence(t, Modality.MOLECULE, f"m{i}"), "here") for i, t in enumerate(texts)), **options)
-    ]
+    return [check_molecule(Sequence(text, Modality.MOLECULE, f"m{i}"), "here", **options).record for i, text in enumerate(texts)]
 
 
 def test_what_rdkit_refuses_is_refused_and_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
@@ -113,8 +111,8 @@ def test_what_rdkit_refuses_is_refused_and_nothing_is_printed(capfd: pytest.Capt
 def test_what_rdkit_refuses_is_kept_when_asked_and_the_rest_made_canonical() -> None:
     pytest.importorskip("rdkit")
 
-    molecules = [(Sequence(text, Modality.MOLECULE), "here") for text in ("OCC", "CN(C)(C)(C)C")]
-    found = list(check_molecules(molecules, invalid="keep", canonicalizes=True))
+    molecules = [Sequence(text, Modality.MOLECULE) for text in ("OCC", "CN(C)(C)(C)C")]
+    found = [check_molecule(one, "here", invalid="keep", canonicalizes=True) for one in molecules]
 
     assert [str(one.record) for one in found] == ["CCO", "CN(C)(C)(C)C"]
     assert [bool(one.problem) for one in found] == [False, True]
@@ -134,7 +132,7 @@ def test_without_rdkit_molecules_are_handed_on_unchecked(monkeypatch: pytest.Mon
 def test_real_tables_are_refused_where_their_readme_says(data_folder: Path, name: str, count: int, refused: int) -> None:
     pytest.importorskip("rdkit")
 
-    found = list(check_molecules((record, "") for record in read_records(data_folder / "smiles" / f"{name}.csv.gz")))
+    found = [check_molecule(record, "") for record in read_records(data_folder / "smiles" / f"{name}.csv.gz")]
 
     assert len(found) == count
     assert sum(isinstance(one.record, Refusal) for one in found) == sum(bool(one.problem) for one in found) == refused

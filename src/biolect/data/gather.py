@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 LOCUS_RESIDUES = 100_000
 """A longer locus is left out; its coding sequence, transcript and protein stay."""
-Encoded = tuple[NDArray[np.uint8], Modality]
 STAGES = ("sequences", "genes", "genome", "interleaved", "families")
 
 

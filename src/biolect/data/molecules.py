@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from biolect.bio import chemistry
 from biolect.bio.io import Format, Refusal, detect, smiles
 from biolect.bio.io.form import Letters
-from biolect.bio.io.smiles import check_molecules
+from biolect.bio.io.smiles import check_molecule
 from biolect.bio.io.tables import read_groups
 from biolect.bio.sequence import Modality, Sequence as Record
 from biolect.data.document import View
@@ -91,9 +91,8 @@ def read_molecules(paths: Sequence[Path], options: PrepareOptions, tally: Tally,
         rows = []
         with tally.guard(path, options.skip_bad):
             rows = list(_rows(path, options))
-        placed = ((record, where) for _, where, record in rows)
-        checked = check_molecules(placed, invalid=options.invalid, canonicalizes=options.canonicalizes)
-        for (name, where, _), (record, parsed, problem) in zip(rows, checked, strict=True):
+        for name, where, row in rows:
+            record, parsed, problem = check_molecule(row, where, invalid=options.invalid, canonicalizes=options.canonicalizes)
             if tally.takes(record):
                 tally.duplicates += not found.add(record, parsed, name)
                 found.kept += [Refusal(record.name, where, problem)] if problem else []

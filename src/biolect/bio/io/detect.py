@@ -20,35 +20,24 @@ _BEGINNINGS = (
     (Format.FASTA, rb"(?:[#;][^\n]*\n\s*)*>"),
     (Format.FASTQ, rb"@[^\r\n]*\r?\n[A-Za-z.*-]+\s*\r?\n\+"),
 )
-_ENDINGS = {
-    Format.FASTA: (".fa", ".fasta", ".fna", ".ffn", ".faa"),
-    Format.A3M: (".a3m",),
-    Format.GENBANK: (".gb", ".gbk", ".gbff"),
-    Format.GENPEPT: (".gp", ".gpff"),
-    Format.EMBL: (".embl",),
-    Format.GFF3: (".gff", ".gff3"),
-    Format.GTF: (".gtf",),
-    Format.CSV: (".csv",),
-    Format.TSV: (".tsv", ".tab"),
-    Format.PARQUET: (".parquet",),
-    Format.FASTQ: (".fastq", ".fq"),
-    Format.STOCKHOLM: (".sto", ".sth", ".stk"),
-    Format.SMILES: ENDINGS,
-    Format.TEXT: (".txt", ".md", ".html", ".htm", ".json", ".jsonl", ".ipynb", ".xml"),
+# Endings of their names, and how the content begins where it must.
+_KINDS = {
+    Format.FASTA: (".fa .fasta .fna .ffn .faa", "FASTA begins with '>'"),
+    Format.A3M: (".a3m", "A3M begins with '>'"),
+    Format.GENBANK: (".gb .gbk .gbff", "GenBank begins with 'LOCUS'"),
+    Format.GENPEPT: (".gp .gpff", "GenPept begins with 'LOCUS'"),
+    Format.EMBL: (".embl", "EMBL begins with 'ID   '"),
+    Format.GFF3: (".gff .gff3", "GFF3 begins with '##gff-version 3' or has nine columns separated by tabs"),
+    Format.GTF: (".gtf", "GTF has nine columns separated by tabs"),
+    Format.CSV: (".csv", ""),
+    Format.TSV: (".tsv .tab", ""),
+    Format.PARQUET: (".parquet", "Parquet begins with 'PAR1'"),
+    Format.FASTQ: (".fastq .fq", "FASTQ begins with '@' and repeats '+' after the letters"),
+    Format.STOCKHOLM: (".sto .sth .stk", "Stockholm begins with '# STOCKHOLM 1.0'"),
+    Format.SMILES: (" ".join(ENDINGS), ""),
+    Format.TEXT: (".txt .md .html .htm .json .jsonl .ipynb .xml", ""),
 }
-_BY_ENDING = {ending: kind for kind, endings in _ENDINGS.items() for ending in endings}
-_EXPECTED = {
-    Format.FASTA: "FASTA begins with '>'",
-    Format.A3M: "A3M begins with '>'",
-    Format.GENBANK: "GenBank begins with 'LOCUS'",
-    Format.GENPEPT: "GenPept begins with 'LOCUS'",
-    Format.EMBL: "EMBL begins with 'ID   '",
-    Format.GFF3: "GFF3 begins with '##gff-version 3' or has nine columns separated by tabs",
-    Format.GTF: "GTF has nine columns separated by tabs",
-    Format.PARQUET: "Parquet begins with 'PAR1'",
-    Format.FASTQ: "FASTQ begins with '@' and repeats '+' after the letters",
-    Format.STOCKHOLM: "Stockholm begins with '# STOCKHOLM 1.0'",
-}
+_BY_ENDING = {ending: kind for kind, (endings, _) in _KINDS.items() for ending in endings.split()}
 
 
 def detect(path: str | PurePath) -> Format:
@@ -82,7 +71,7 @@ def detect_stream(stream: BufferedReader, name: str) -> Format:
     if named in (None, Format.TEXT, Format.CSV, Format.TSV, Format.SMILES):
         return named or Format.TEXT
     first = text.split(b"\n", 1)[0].strip().decode("utf-8", errors="replace")
-    raise InputError(f"'{name}' is named like {named.upper()}, but begins with {first[:40]!r}. {_EXPECTED[named]}. Is it the right file?")
+    raise InputError(f"'{name}' is named like {named.upper()}, but begins with {first[:40]!r}. {_KINDS[named][1]}. Is it the right file?")
 
 
 def _ending(name: str) -> str:

@@ -2,7 +2,7 @@
 
 Blank lines and lines that begin with `#` are read over; so is a first line that names its columns
 (`smiles name`). Order and repeated names are kept. Whether a molecule can exist is not asked here: see
-`check_molecules`.
+`check_molecule`.
 """
 
 import re
@@ -76,29 +76,23 @@ class Checked(NamedTuple):
     problem: str = ""
 
 
-def check_molecules(
-    records: Iterable[tuple[Sequence | Refusal, str]], *, invalid: Literal["refuse", "keep"] = "refuse", canonicalizes: bool = False
-) -> Iterator[Checked]:
-    """Ask RDKit about every molecule, in order; without RDKit, hand all of them on unchecked.
+def check_molecule(
+    record: Sequence | Refusal, where: str, *, invalid: Literal["refuse", "keep"] = "refuse", canonicalizes: bool = False
+) -> Checked:
+    """Ask RDKit about a molecule; a refusal, and anything without RDKit, is handed on unchecked.
 
     Args:
-        records: Molecules and refusals, each with its place for messages.
-        invalid: Whether molecules that RDKit refuses are refused or kept as they are; both come with their problem.
-        canonicalizes: Write molecules in RDKit's canonical form.
+        where: Its place, for messages.
+        invalid: Whether a molecule that RDKit refuses is refused or kept as it is; both come with their problem.
+        canonicalizes: Write the molecule in RDKit's canonical form.
     """
-    asks = chemistry.is_there()
-    for record, where in records:
-        if isinstance(record, Refusal) or not asks:
-            yield Checked(record)
-            continue
-        parsed, problem = chemistry.parse(record.residues)
-        if problem:
-            reason = f"RDKit refuses the molecule: {problem}. Mend it, or pass invalid=keep to keep what RDKit refuses."
-            yield Checked(record if invalid == "keep" else Refusal(record.name, where, reason), None, problem)
-        elif canonicalizes:
-            yield Checked(Sequence(chemistry.canonical(parsed), Modality.MOLECULE, record.name), parsed)
-        else:
-            yield Checked(record, parsed)
+    if isinstance(record, Refusal) or not chemistry.is_there():
+        return Checked(record)
+    parsed, problem = chemistry.parse(record.residues)
+    if problem:
+        reason = f"RDKit refuses the molecule: {problem}. Mend it, or pass invalid=keep to keep what RDKit refuses."
+        return Checked(record if invalid == "keep" else Refusal(record.name, where, reason), None, problem)
+    return Checked(Sequence(chemistry.canonical(parsed), Modality.MOLECULE, record.name) if canonicalizes else record, parsed)
 
 
 def check_ending(path: str | Path) -> None:
