@@ -11,10 +11,9 @@ once: the state at that place is forked for all variants that begin to differ th
 follows is read for each.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import product
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -31,7 +30,6 @@ from biolect.infer.infill import ONE_HOLE, filled_log_probabilities
 from biolect.infer.masked import hidden_log_probabilities
 from biolect.infer.prompt import Context, Prompt
 from biolect.infer.reader import Reader
-from biolect.models.backbone import State
 from biolect.objectives.loss import token_losses
 from biolect.tokens.rendered import Rendered
 
@@ -41,13 +39,6 @@ def all_single(reference: bio.Sequence) -> list[Variant]:
     letters = reference.modality.alphabet.standard
     places = enumerate(reference.residues, start=1)
     return [Variant((Substitution(old, position, new),)) for (position, old), new in product(places, letters) if new != old]
-
-
-class _Group(NamedTuple):
-    """Variants that are read side by side, from the first place at which any of them differs. 0-based."""
-
-    first: int
-    indices: NDArray[np.int64]
 
 
 def score_variants(
@@ -106,6 +97,7 @@ def score_variants(
     return _causal_ratios(reader, rendered, length, changes, read, advance)
 
 
+@torch.inference_mode()
 def _causal_ratios(
     reader: Reader,
     rendered: Rendered,
@@ -114,18 +106,31 @@ def _causal_ratios(
     read: Context | None,
     advance: Callable[[float], None],
 ) -> NDArray[np.float64]:
-    """Compare what stands from the first change on, all variants that begin to differ at one place side by side."""
+    """Read the reference from left to right, once, and compare what follows where variants begin to differ, all of a place at once."""
     firsts = np.array([places[0] if len(places) else length for places, _ in changes], dtype=np.int64)
-    ratios, total = np.zeros(len(changes)), len(rendered) - 1
-    walk = _Walk(reader, rendered.token_ids[:-1], rendered.positions[:-1], total - length, read)
-    for group in _groups(firsts, length, reader.batch_tokens):
-        rows = np.repeat(rendered.token_ids[None, total - length + group.first : total], len(group.indices) + 1, axis=0)
-        for row, index in enumerate(group.indices.tolist(), start=1):
+    ratios, total, model = np.zeros(len(changes)), len(rendered) - 1, reader.model
+    both = (rendered.token_ids[:-1], rendered.positions[:-1])
+    ids, positions = (torch.from_numpy(one.astype(np.int64))[None].to(model.device) for one in both)
+    done = 0 if read is None else read.num_tokens
+    state = model.backbone.new_state() if read is None else read.state.fork(1)
+    logits = None if read is None else read.logits[None, None]
+    for first, indices in _groups(firsts, length, reader.batch_tokens):
+        stop = total - length + first
+        if logits is None or stop > done:
+            logits = model.extend(ids[:, done:stop], positions[:, done:stop], state)[:, -1:]
+            done = stop
+        rows = np.repeat(rendered.token_ids[None, stop:total], len(indices) + 1, axis=0)
+        for row, index in enumerate(indices.tolist(), start=1):
             places, letters = changes[index]
-            rows[row, places - group.first] = letters
-        totals = walk.tails(group.first, rows)
-        ratios[group.indices] = totals[1:] - totals[0]
-        advance(len(group.indices))
+            rows[row, places - first] = letters
+        tokens: Int[Tensor, "N T"] = torch.from_numpy(rows.astype(np.int64)).to(model.device)
+        said = logits.expand(len(tokens), -1, -1)
+        if tokens.shape[1] > 1:
+            following = model.extend(tokens[:, :-1], positions[:, stop:-1].expand(len(tokens), -1), state.fork(len(tokens)))
+            said = torch.cat([said, following], dim=1)
+        totals = -token_losses(said.contiguous(), tokens).cpu().double().sum(dim=1).numpy()
+        ratios[indices] = totals[1:] - totals[0]
+        advance(len(indices))
     return ratios
 
 
@@ -183,47 +188,13 @@ def _changes(variant: Variant, reference: bio.Sequence, table: NDArray[np.uint8]
     return np.array([place for place, _ in real], dtype=np.int64), np.array([letter for _, letter in real], dtype=np.uint8)
 
 
-def _groups(firsts: NDArray[np.int64], length: int, batch_tokens: int) -> list[_Group]:
-    """Part variants by where they begin to differ; variants that change nothing are in no group."""
+def _groups(firsts: NDArray[np.int64], length: int, batch_tokens: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Yield variants that are read side by side, from the first place at which any differs, ascending; those that change nothing never."""
     order = np.argsort(firsts, kind="stable")
     order = order[: int((firsts < length).sum())]
-    groups, start = [], 0
+    start = 0
     while start < len(order):
         first = int(firsts[order[start]])
         count = max(1, batch_tokens // (length - first) - 1)
-        groups.append(_Group(first, order[start : start + count]))
+        yield first, order[start : start + count]
         start += count
-    return groups
-
-
-class _Walk:
-    """Reads the reference from left to right, once, and scores what may follow at each place."""
-
-    def __init__(
-        self, reader: Reader, token_ids: NDArray[np.uint8], positions: NDArray[np.int32], start: int, read: Context | None
-    ) -> None:
-        self.model, self.start = reader.model, start
-        self.ids = torch.from_numpy(token_ids.astype(np.int64))[None].to(self.model.device)
-        self.positions = torch.from_numpy(positions.astype(np.int64))[None].to(self.model.device)
-        self.read = 0 if read is None else read.num_tokens
-        self.state: State = self.model.backbone.new_state() if read is None else read.state.fork(1)
-        self.logits: Tensor | None = None if read is None else read.logits[None, None]
-
-    @torch.inference_mode()
-    def tails(self, first: int, rows: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Return the log-likelihood of each row of residues, standing from a place (0-based) to the end.
-
-        Places must not decrease from call to call.
-        """
-        stop = self.start + first
-        if stop > self.read:
-            self.logits = self.model.extend(self.ids[:, self.read : stop], self.positions[:, self.read : stop], self.state)[:, -1:]
-            self.read = stop
-        assert self.logits is not None
-        tokens: Int[Tensor, "N T"] = torch.from_numpy(rows.astype(np.int64)).to(self.model.device)
-        logits = self.logits.expand(len(tokens), -1, -1)
-        if tokens.shape[1] > 1:
-            places = self.positions[:, stop:-1].expand(len(tokens), -1)
-            following = self.model.extend(tokens[:, :-1], places, self.state.fork(len(tokens)))
-            logits = torch.cat([logits, following], dim=1)
-        return -token_losses(logits.contiguous(), tokens).cpu().double().sum(dim=1).numpy()

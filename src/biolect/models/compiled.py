@@ -55,7 +55,7 @@ def _install(model: LanguageModel) -> None:
         kind = type(block)
         if (kind, part) not in compiled:
             compiled[kind, part] = torch.compile(getattr(kind, part), dynamic=False)
-        object.__setattr__(block, part, _Part(block, part, compiled[kind, part]))
+        object.__setattr__(block, part, _either(block, getattr(kind, part), compiled[kind, part]))
 
 
 def _remove(model: LanguageModel) -> None:
@@ -67,14 +67,9 @@ def _parts(model: LanguageModel) -> list[tuple[nn.Module, str]]:
     return [(module, part) for module in model.backbone.modules() for part in getattr(module, "compiled_parts", ())]
 
 
-class _Part:
-    """One method of one block: compiled where gradients are needed, plain elsewhere."""
-
-    def __init__(self, block: nn.Module, part: str, compiled: Callable[..., Any]) -> None:
-        self.block, self.plain, self.compiled = block, getattr(type(block), part), compiled
-
-    def __call__(self, *arguments: Any) -> Any:
-        return (self.compiled if torch.is_grad_enabled() else self.plain)(self.block, *arguments)
+def _either(block: nn.Module, plain: Callable[..., Any], compiled: Callable[..., Any]) -> Callable[..., Any]:
+    """Return one method of one block: compiled where gradients are needed, plain elsewhere."""
+    return lambda *arguments: (compiled if torch.is_grad_enabled() else plain)(block, *arguments)
 
 
 def _try(model: LanguageModel, rows: int, context_tokens: int) -> None:
