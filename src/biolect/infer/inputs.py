@@ -161,20 +161,21 @@ class Mutations:
     labels: list[float]
     refused: list[Refusal]
 
+    def only(self, rows: list[int], refused: Iterable[Refusal] = ()) -> Mutations:
+        """Return some of the rows, by 0-based index, and what is refused from now on beside what was."""
+        variants, texts, labels = self.variants, self.texts, self.labels
+        kept = [variants[i] for i in rows], [texts[i] for i in rows], [labels[i] for i in rows if labels]
+        return Mutations(*kept, [*self.refused, *refused])
+
     def readable(self, reader: Reader, modality: Modality, where: str) -> Mutations:
         """Return those of which the model has an opinion; the others, such as '*' in a vocabulary without it, are refused.
 
         Raises:
             InputError: If none is left.
         """
-        kept = Mutations([], [], [], list(self.refused))
-        for index, (variant, text) in enumerate(zip(self.variants, self.texts, strict=True)):
-            if strange := unanswered(reader, modality, variant):
-                kept.refused.append(Refusal(text, where, f"Variant {text} {strange}"))
-                continue
-            kept.variants.append(variant)
-            kept.texts.append(text)
-            kept.labels += self.labels[index : index + 1]
+        reasons = [unanswered(reader, modality, variant) for variant in self.variants]
+        refused = [Refusal(text, where, f"Variant {text} {reason}") for text, reason in zip(self.texts, reasons, strict=True) if reason]
+        kept = self.only([index for index, reason in enumerate(reasons) if not reason], refused)
         if not kept.variants:
             raise InputError(f"Not one of the variants in '{where}' can be scored. The last: {kept.refused[-1].reason}")
         return kept
