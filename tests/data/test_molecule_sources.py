@@ -10,7 +10,7 @@ import pytest
 from biolect.bio.sequence import Modality, Sequence
 from biolect.data.document import Document, Grammar, View
 from biolect.data.shards import MemberStore, MemberWriter
-from biolect.data.sources import DomainSource, MoleculeSource
+from biolect.data.sources import FamilySource, SingleSource
 from biolect.tokens.vocabulary import Vocabulary
 from biolect.train import components
 from tests.train.toy import toy_config
@@ -40,7 +40,7 @@ def said(document: Document) -> list[str]:
 
 
 def test_molecules_alone_are_whole_and_the_long_ones_are_counted(store: MemberStore) -> None:
-    source = MoleculeSource(store, "train", 10)
+    source = SingleSource(store, "train", Modality.MOLECULE, longest=10)
 
     found = [said(source.document(item, np.random.default_rng(0), 12, GRAMMAR)) for item in range(len(source))]
 
@@ -49,7 +49,7 @@ def test_molecules_alone_are_whole_and_the_long_ones_are_counted(store: MemberSt
 
 
 def test_documents_of_domains_hold_whole_molecules_of_one_domain_in_random_order(store: MemberStore) -> None:
-    source = DomainSource(store, "train", 13)
+    source = FamilySource(store, "train", 13)
     room = 30
 
     drawn = [said(source.document(item, np.random.default_rng(seed), room, GRAMMAR)) for item in range(len(source)) for seed in range(40)]
@@ -62,7 +62,7 @@ def test_documents_of_domains_hold_whole_molecules_of_one_domain_in_random_order
 
 
 def test_a_pass_says_each_domain_about_as_often_as_it_fills_documents(store: MemberStore) -> None:
-    source = DomainSource(store, "train", 13)
+    source = FamilySource(store, "train", 13)
 
     # 90 tokens of alcohols and 44 of amines; the domain of one long molecule has none that fits.
     assert len(source) == 7 + 4

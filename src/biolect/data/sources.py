@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from biolect.bio.sequence import Modality
 from biolect.data.document import VIEWS, Document, Member, Overhead, View
@@ -71,6 +70,10 @@ class SingleSource(Source):
         views: Which views; empty takes all.
         reverse_complement: Share of DNA records read from the other strand; only whole records, never coding views.
         window: Residues per window of a long member.
+        longest: Members of more residues are left out, and the others never cut; None leaves out none.
+
+    Attributes:
+        left_out: How many members are.
     """
 
     store: MemberStore
@@ -80,12 +83,15 @@ class SingleSource(Source):
     views: tuple[View, ...] = ()
     reverse_complement: float = 0.5
     window: int = 1_020
+    longest: int | None = None
 
     def __post_init__(self) -> None:
         members, lengths = self.store.members_in([self.split], [self.modality]), self.store.lengths
-        shown = np.isin(self.store.column("view")[members], [view.index for view in self.views or VIEWS])
-        self.members = members[shown & (lengths[members] > 0)]
-        self.windows = np.cumsum(-(-lengths[self.members] // self.window))
+        shown = members[np.isin(self.store.column("view")[members], [view.index for view in self.views or VIEWS])]
+        fits = lengths[shown] <= (self.longest or np.inf)
+        self.left_out = int((~fits).sum())
+        self.members = shown[fits & (lengths[shown] > 0)]
+        self.windows = np.cumsum(-(-lengths[self.members] // (self.longest or self.window)))
 
     def __len__(self) -> int:
         """Windows of all members."""
@@ -96,7 +102,7 @@ class SingleSource(Source):
         place = int(np.searchsorted(self.windows, item, side="right"))
         member = self.store.member(int(self.members[place]))
         size = min(self.window, room - grammar.overhead(1))
-        if len(member) > size:
+        if len(member) > size and self.longest is None:
             within = item - (int(self.windows[place - 1]) if place else 0)
             start = within * self.window + int(rng.integers(0, self.window))
             start = min(start, len(member) - size)
@@ -134,73 +140,36 @@ class GroupSource(Source):
 
 
 class FamilySource(GroupSource):
-    """Families: members in random order, as many as there is room for, whole ones only.
+    """Families, and domains of molecules: members in random order, as many as there is room for, whole ones only.
 
     The first that no longer fits ends the document, so that short members are not preferred; one that would not
     even fit alone is read in a window.
+
+    Args:
+        longest: Members of more residues are left out, and a large group is drawn as often as its members fill documents of
+            so many, so that one pass says about as much as there is; None leaves out none and draws every group once.
     """
 
-    def __init__(self, store: MemberStore, split: str) -> None:
+    def __init__(self, store: MemberStore, split: str, longest: int | None = None) -> None:
         super().__init__(store, split, shuffled=True)
+        self._fits = store.lengths <= (longest or np.inf)
+        if longest is not None:
+            lengths = np.concatenate([[0], np.cumsum(np.where(self._fits, store.lengths, 0))])
+            tokens = np.diff(lengths[store.column("group_starts")])[self.groups]
+            self.groups = np.repeat(self.groups, -(-tokens // longest))
 
     def document(self, item: int, rng: np.random.Generator, room: int, grammar: Overhead) -> Document:
         """Return members of one family in an order of their own for every draw."""
+        members = np.array(self.store.members_of(int(self.groups[item])))
         kept: list[Member] = []
         length = 0
-        for index in rng.permutation(self._members(int(self.groups[item]))).tolist():
+        for index in rng.permutation(members[self._fits[members]]).tolist():
             member = self.store.member(index)
             length += len(member)
             if length + grammar.overhead(len(kept) + 1) > room:
                 return Document(tuple(kept or [_window(member, room - grammar.overhead(1), rng)]))
             kept.append(member)
         return Document(tuple(kept))
-
-    def _members(self, group: int) -> NDArray[np.int64]:
-        """Return the indices of the members of a group that may be drawn."""
-        return np.array(self.store.members_of(group))
-
-
-class DomainSource(FamilySource):
-    """Domains of molecules, as families, but never a part of a molecule.
-
-    A large domain is drawn as often as its molecules fill documents, so that one pass says about as much as there is.
-
-    Args:
-        longest: Tokens; longer molecules are left out.
-    """
-
-    def __init__(self, store: MemberStore, split: str, longest: int) -> None:
-        super().__init__(store, split)
-        self._fits = store.lengths <= longest
-        lengths = np.concatenate([[0], np.cumsum(np.where(self._fits, store.lengths, 0))])
-        tokens = np.diff(lengths[store.column("group_starts")])[self.groups]
-        self.groups = np.repeat(self.groups, -(-tokens // longest))
-
-    def _members(self, group: int) -> NDArray[np.int64]:
-        members = super()._members(group)
-        return members[self._fits[members]]
-
-
-class MoleculeSource(Source):
-    """Molecules alone, whole ones only.
-
-    Attributes:
-        left_out: Molecules that are longer than `longest` tokens.
-    """
-
-    def __init__(self, store: MemberStore, split: str, longest: int) -> None:
-        self.store = store
-        members = store.members_in([split])
-        self.members = members[store.lengths[members] <= longest]
-        self.left_out = len(members) - len(self.members)
-
-    def __len__(self) -> int:
-        """Molecules that fit."""
-        return len(self.members)
-
-    def document(self, item: int, rng: np.random.Generator, room: int, grammar: Overhead) -> Document:
-        """Return one molecule."""
-        return Document((self.store.member(int(self.members[item])),))
 
 
 def _window(member: Member, size: int, rng: np.random.Generator) -> Member:

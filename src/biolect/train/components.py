@@ -21,7 +21,7 @@ from biolect.data.packing import pack
 from biolect.data.pairing import PairSource
 from biolect.data.readable import check_readable
 from biolect.data.shards import MemberStore
-from biolect.data.sources import DomainSource, FamilySource, GroupSource, MoleculeSource, SingleSource, Source, document_weights
+from biolect.data.sources import FamilySource, GroupSource, SingleSource, Source, document_weights
 from biolect.errors import ConfigError
 from biolect.tokens.vocabulary import Vocabulary
 from biolect.train.curriculum import Phase, RunConfig, Simulated
@@ -94,9 +94,9 @@ def _sources(config: RunConfig, stores: Stores, split: str) -> Iterator[tuple[st
     # Molecules are read whole, so those that are too long for a row are left out.
     longest = min(config.context_of(phase) for phase in config.phases) + 1 - config.grammar.overhead(1)
     for name in {"molecules", "domains"} & stores.keys():
-        yield f"single.{Modality.MOLECULE}", MoleculeSource(stores[name], split, longest)
+        yield f"single.{Modality.MOLECULE}", SingleSource(stores[name], split, Modality.MOLECULE, longest=longest)
     if "domains" in stores:
-        yield "domains", DomainSource(stores["domains"], split, longest)
+        yield "domains", FamilySource(stores["domains"], split, longest)
     if "families" in whole:
         yield "families", FamilySource(whole["families"], split)
 
@@ -214,7 +214,7 @@ def passes(config: RunConfig, found: Mapping[str, Pool]) -> dict[str, float]:
 
 def left_out(found: Mapping[str, Pool]) -> dict[str, int]:
     """Return how many molecules of each source are too long to be read, where there are any."""
-    counts = {name: pool.source.left_out for name, pool in found.items() if isinstance(pool.source, MoleculeSource)}
+    counts = {name: pool.source.left_out for name, pool in found.items() if isinstance(pool.source, SingleSource)}
     return {name: count for name, count in counts.items() if count}
 
 
