@@ -102,12 +102,7 @@ class Trainer:
             losses = self.losses(part)
             self.runtime.backward((losses * part.loss_weights).sum() / whole, self.model, is_last=index == parts - 1)
             self.table.add(losses.detach(), part)
-        norm = self.runtime.clip(self.model, self.config.optimizer.clip_norm)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        return norm
+        return self.runtime.step(self.model, self.optimizer, rate, self.config.optimizer.clip_norm)
 
     def losses(self, part: Batch) -> Float[Tensor, "B T"]:
         """Return the loss of every target. Nats."""

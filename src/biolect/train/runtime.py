@@ -80,10 +80,14 @@ class Runtime:
             # Ranks average gradients, but each loss is already divided by the weights of the whole batch.
             self.engine.backward(loss * self.num_ranks if self.num_ranks > 1 else loss)
 
-    def clip(self, model: nn.Module, longest: float) -> Tensor:
-        """Shorten the gradient to a norm and return the norm it had."""
+    def step(self, model: nn.Module, optimizer: Any, rate: float, longest: float) -> Tensor:
+        """Shorten the gradient to a norm, learn from it at a rate, and forget it; return the norm it had."""
         norm = self.engine.clip_grad_norm_(model.parameters(), longest)
         assert isinstance(norm, Tensor)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.step()
+        optimizer.zero_grad()
         whole = getattr(norm, "full_tensor", None)
         return whole() if whole else norm
 

@@ -148,11 +148,8 @@ class Tuner:
             chosen = order[start : start + self.config.batch_records]
             loss = self._loss([self._drawn(self.members[i], rng) for i in chosen.tolist()], chosen)
             self.runtime.backward(loss, self.model, is_last=True)
-            self.runtime.clip(self.model, self.config.optimizer.clip_norm)
-            for group in self.optimizer.param_groups:
-                group["lr"] = schedule.at(epoch * len(order) + start + len(chosen) / 2)
-            self.optimizer.step()
-            self.optimizer.zero_grad()
+            rate = schedule.at(epoch * len(order) + start + len(chosen) / 2)
+            self.runtime.step(self.model, self.optimizer, rate, self.config.optimizer.clip_norm)
             total += float(loss.detach()) * len(chosen)
             if not math.isfinite(total):
                 raise ConfigError(f"Training diverged in epoch {epoch + 1}. Lower learning_rate = {self.config.learning_rate:g}.")
