@@ -22,7 +22,6 @@ from biolect.infer.generate import Generation, Sampling, pick, rows_at_once
 from biolect.infer.prompt import Context, Prompt
 from biolect.infer.reader import Reader
 from biolect.objectives.infill import Infilled, Span, with_holes, without_holes
-from biolect.tokens.rendered import Rendered
 
 ONE_HOLE = 3
 """Tokens that one hole adds to a sequence: the hole twice, and the fill token."""
@@ -94,7 +93,7 @@ def filled_log_probabilities(reader: Reader, member: Member, places: NDArray[np.
     first = prompt.num_tokens(reader.grammar)
     context = reader.prefill(rendered, first, None if follows else prompt.read) if first else None
     # What stands behind the prompt, as a document of its own.
-    alone = Rendered(rendered.token_ids[first:], rendered.positions[first:], rendered.member_ids[first:], rendered.modality_ids[first:])
+    alone = rendered.part(first)
     start = len(alone) - 1 - len(member)
     made = [with_holes(alone, [[(start + place, start + place + 1)]], reader.model.vocabulary) for place in places.tolist()]
     found: list[NDArray[np.float32]] = [np.zeros((0, len(reader.model.vocabulary)), dtype=np.float32)]

@@ -9,7 +9,7 @@ reported coordinate-free, too: positions are a hint that plain records do not ha
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ from biolect.errors import ConfigError
 from biolect.infer.masked import PseudoScore, pseudo_score
 from biolect.infer.prompt import Context, Prompt
 from biolect.infer.reader import Reader
-from biolect.tokens.rendered import Rendered
+from biolect.objectives.causal import shifted
 from biolect.tokens.vocabulary import SPECIAL_INDEX
 from biolect.values import Segment
 
@@ -218,23 +218,10 @@ def _segment(reader: Reader, prompt: Prompt, members: tuple[Member, ...], follow
     """Write members behind the prompt; only the last `fresh` residues of the last member count."""
     rendered = reader.write(prompt, *members, coordinates=follows)
     # The end token is not scored, so it need not be said.
-    segment = _said(rendered, prompt.num_tokens(reader.grammar), len(rendered) - 1)
-    segment.loss_weights[len(segment) - fresh :] = 1
+    part = rendered.part(prompt.num_tokens(reader.grammar), -1)
+    segment = shifted(part, np.arange(len(part) - 1) >= len(part) - 1 - fresh)
     assert (segment.modality_ids[len(segment) - fresh :] != SPECIAL_INDEX).all()
     return segment
-
-
-def _said(rendered: Rendered, start: int, stop: int) -> Segment:
-    """Return places [start, stop) of a document as inputs and next tokens; nothing counts yet."""
-    before, after = slice(start, stop - 1), slice(start + 1, stop)
-    return Segment(
-        token_ids=rendered.token_ids[before],
-        targets=rendered.token_ids[after].copy(),
-        loss_weights=np.zeros(stop - start - 1, dtype=np.float32),
-        positions=rendered.positions[before],
-        member_ids=rendered.member_ids[after],
-        modality_ids=rendered.modality_ids[after],
-    )
 
 
 def label_log_odds(reader: Reader, queries: Iterable[Query], prompt: Prompt) -> list[float]:
@@ -244,9 +231,9 @@ def label_log_odds(reader: Reader, queries: Iterable[Query], prompt: Prompt) -> 
     segments: list[Segment] = []
     for query in queries:
         rendered = reader.write(prompt, *([] if query.given is None else [query.given]), query.member)
+        said = shifted(rendered.part(first), np.zeros(len(rendered) - first - 1))
         for label in ("<pos>", "<neg>"):
-            segments.append(_said(rendered, first, len(rendered)))
-            segments[-1].targets[-1] = reader.model.vocabulary.id_of(label)
+            segments.append(replace(said, targets=np.append(said.targets[:-1], reader.model.vocabulary.id_of(label))))
     last = [float(values[-1]) for values in reader.log_likelihoods(segments, context)]
     return [yes - no for yes, no in zip(last[::2], last[1::2], strict=True)]
 

@@ -1,6 +1,7 @@
 """A document written out in tokens: what data hands to objectives and readers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,3 +22,7 @@ class Rendered:
 
     def __len__(self) -> int:
         return len(self.token_ids)
+
+    def part(self, start: int, stop: int | None = None) -> Self:
+        """Return tokens [start, stop), 0-based; negative ones count from the end."""
+        return type(self)(*(getattr(self, one.name)[start:stop] for one in fields(self)))
