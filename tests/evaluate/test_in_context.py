@@ -11,7 +11,7 @@ from biolect.errors import ConfigError
 from biolect.evaluate import in_context
 from biolect.evaluate.in_context import CONDITIONS
 from biolect.evaluate.judging import Outcome, Panel
-from biolect.figures.prompts import prompt_curves
+from biolect.figures.curves import prompt_curves
 from tests.evaluate.test_dogma import PAIRS, question
 
 SHOWN = [*PAIRS, ("ATGTGGTGGTGG", "MWWW")]

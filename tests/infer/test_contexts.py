@@ -11,9 +11,9 @@ import torch
 from biolect.bio.sequence import Modality
 from biolect.data.document import Grammar
 from biolect.errors import CheckpointError, InputError
-from biolect.infer.contexts import load_context, save_context
 from biolect.infer.generate import Sampling, generate
 from biolect.infer.prompt import Prompt
+from biolect.infer.prompt_file import load_context, save_context
 from biolect.infer.reader import Reader
 from biolect.models import checkpoint
 from tests.infer.conftest import build, dna, protein

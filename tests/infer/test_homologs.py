@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from biolect.infer.homologs import columns_of, sampling_weights
 from biolect.infer.prompt import Prompt
+from biolect.infer.prompt_file import columns_of, sampling_weights
 from biolect.infer.reader import Reader
 from tests.infer.conftest import protein
 

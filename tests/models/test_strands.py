@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from biolect.errors import AlphabetError, ConfigError
+from biolect.infer.predict import Predictor
 from biolect.models.language_model import LanguageModel
-from biolect.models.predictor import Predictor
 from biolect.models.transformer import Transformer
 from biolect.models.xlstm import XLSTM
 from biolect.tokens.vocabulary import Vocabulary

@@ -25,9 +25,9 @@ from biolect.evaluate.judging import Outcome, Panel
 from biolect.evaluate.likelihoods import GENES, scores
 from biolect.evaluate.question import Pair, Question
 from biolect.files import open_input
-from biolect.infer.homologs import columns_of, sampling_weights
 from biolect.infer.infill import ONE_HOLE
 from biolect.infer.inputs import Mutations, read_mutations, view_of
+from biolect.infer.prompt_file import columns_of, sampling_weights
 from biolect.infer.score import Query
 from biolect.infer.variants import score_variants
 from biolect.metrics import spearman
@@ -88,10 +88,9 @@ def _drawn(question: Question, table: Mutations, path: Path) -> Mutations:
     """Return as many variants with a number as are asked about."""
     known = np.flatnonzero(np.isfinite(table.labels))
     chosen = sorted(known[question.drawn(len(known))].tolist())
-    values = [table.labels[i] for i in chosen]
-    if len(set(values)) < 2:
+    if len({table.labels[i] for i in chosen}) < 2:
         raise InputError(f"Column 'DMS_score' of '{path}' has no two different numbers: there is nothing to rank. Check how it was made.")
-    return Mutations([table.variants[i] for i in chosen], [table.texts[i] for i in chosen], values, table.refused)
+    return table.only(chosen)
 
 
 def _genes(question: Question, wanted: list[Record]) -> dict[str, Pair]:

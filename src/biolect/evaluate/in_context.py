@@ -20,7 +20,7 @@ from biolect.evaluate import dogma
 from biolect.evaluate.judging import Kind, Outcome, Panel
 from biolect.evaluate.likelihoods import GENES
 from biolect.evaluate.question import Question, spelled
-from biolect.figures.prompts import prompt_curves
+from biolect.figures.curves import prompt_curves
 from biolect.infer.prompt import Prompt
 from biolect.infer.reader import counted
 from biolect.infer.score import label_log_odds

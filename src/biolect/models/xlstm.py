@@ -17,7 +17,7 @@ from biolect.models.backbone import Backbone, State
 from biolect.nn.bidirectional import Direction, doubled
 from biolect.nn.feedforward import GEGLU
 from biolect.nn.mlstm import Angles, MLSTMLayer, Rotary
-from biolect.nn.norm import EPSILON
+from biolect.nn.parts import EPSILON
 from biolect.nn.slstm import SLSTMLayer
 from biolect.ops.rope import rotary_angles
 

@@ -9,9 +9,7 @@ from torch.nn import functional
 
 from biolect.devices import cache_folder
 from biolect.nn.bidirectional import Direction, doubled, joined
-from biolect.nn.conv import CausalConv
-from biolect.nn.linear import BlockDiagonal
-from biolect.nn.norm import EPSILON, HeadNorm
+from biolect.nn.parts import EPSILON, BlockDiagonal, CausalConv, HeadNorm
 from biolect.ops.mlstm import MLSTMState, empty_state, mlstm_chunkwise, mlstm_step, mlstm_two_sided
 from biolect.ops.mlstm.layer_step import StepWeights, is_steppable, kernel, mlstm_layer_step
 from biolect.ops.rope import rotate_adjacent

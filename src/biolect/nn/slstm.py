@@ -6,9 +6,7 @@ from torch import Tensor, nn
 
 from biolect.devices import cache_folder
 from biolect.nn.bidirectional import Direction, doubled, joined
-from biolect.nn.conv import CausalConv
-from biolect.nn.linear import BlockDiagonal
-from biolect.nn.norm import HeadNorm
+from biolect.nn.parts import BlockDiagonal, CausalConv, HeadNorm
 from biolect.ops.slstm import SLSTMState, empty_state, slstm_scan
 
 

@@ -124,7 +124,8 @@ def spread(arm: Arm) -> Floats:
 
 def estimate(values: Floats) -> tuple[float, float, float]:
     """Return a value with its interval; see `spread`."""
-    return float(values[0]), *central(values[1:])
+    interval = central(values[1:])
+    return float(values[0]), interval.low, interval.high
 
 
 class Questions:
