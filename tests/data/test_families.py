@@ -11,8 +11,8 @@ from biolect.bio.io import Refusal
 from biolect.bio.sequence import Modality
 from biolect.data.corpus import Corpus, PrepareOptions, prepare
 from biolect.data.document import Grammar
-from biolect.data.families import read_families
 from biolect.data.readable import check_readable
+from biolect.data.related import read_families
 from biolect.data.sources import FamilySource
 from biolect.errors import ConfigError, InputError
 from biolect.simulate import families

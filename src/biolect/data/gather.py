@@ -22,10 +22,9 @@ from biolect.bio.io.form import Format, Letters, Refusal
 from biolect.bio.io.tables import read_sequences
 from biolect.bio.sequence import Modality, Sequence as Record
 from biolect.data.document import View
-from biolect.data.families import read_families
 from biolect.data.genome import GENOME_RESIDUES, is_intervals, read_intervals
 from biolect.data.mining import mine
-from biolect.data.related import is_link_table
+from biolect.data.related import is_link_table, read_families
 from biolect.data.shards import MemberWriter, Place
 from biolect.data.tally import Tally, why_not_paired
 from biolect.errors import BiolectError, InputError

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,6 +35,14 @@ _LEAST = 2 * FOLDS
 """Records of a class with fewer are left out."""
 _MORE = 5
 _PIECES, _SHUFFLED = 20, 12
+
+
+STRUCTURES = "protein_corpus/secondary_structure_8class.csv.gz"
+STATES = {"H": 0, "G": 0, "I": 0, "E": 1, "B": 1}
+"""Letters of DSSP that are helix or strand; all others are neither."""
+_CHAIN, _SIDE, _NEITHER = 400, 7, 2
+_PENALTY = 100.0
+"""With thousands of residues for a few hundred features, any from 1 to 1,000 does."""
 
 
 class Source(NamedTuple):
@@ -184,3 +192,49 @@ def features(records: Sequence[Record], *, in_frame: bool = False) -> dict[str, 
         size = len(records[0].modality.alphabet)
         found["letters by place"] = np.stack([np.eye(size)[one.codes].ravel() for one in records])
     return found
+
+
+def secondary_structure(question: Question) -> Outcome:
+    """Predict three states of every residue, five folds of whole clusters of chains; chains of at most 400 residues."""
+    from sklearn.dummy import DummyRegressor
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    path = question.file(STRUCTURES)
+    frame = read_table(path, ["Sequence", "Secondary_structure"])
+    rows = [(str(a), str(b)) for a, b in zip(frame["Sequence"], frame["Secondary_structure"], strict=True)]
+    if (odd := next((i for i, (a, b) in enumerate(rows) if len(a) != len(b)), None)) is not None:
+        raise InputError(f"'{path}', row {odd + 1}, has {len(rows[odd][0])} residues and {len(rows[odd][1])} states. Mend it.")
+    rows = [row for row in rows if len(row[0]) <= _CHAIN]
+    chosen = [rows[i] for i in question.drawn(len(rows))]
+    chains = [Record.read(letters, Modality.PROTEIN, unknown="mask") for letters, _ in chosen]
+    states = [np.array([STATES.get(letter, _NEITHER) for letter in text]) for _, text in chosen]
+    clusters = clusters_of(chains) if chains else np.zeros(0, dtype=np.int32)
+    if len(np.unique(clusters)) < FOLDS or len(np.unique(np.concatenate(states))) < 2:
+        raise InputError(f"'{path}' has too few chains that differ in sequence and structure for {FOLDS} folds. Add more.")
+    panel = question.panel("", "accuracy", clusters)
+    ways: dict[str, Sequence[Floats]] = {
+        **embeddings(question, chains, "residue"),
+        "the letter itself": [around(one, 0, 0) for one in chains],
+        "letters on the left": [around(one, 2 * _SIDE, 0) for one in chains],
+        "letters on both sides": [around(one, _SIDE, _SIDE) for one in chains],
+    }
+    lengths, truth = [len(one) for one in chains], np.concatenate(states)
+    folds, wanted = np.repeat(grouped_folds(clusters, FOLDS, question.config.seed), lengths), np.eye(3)[truth]
+
+    def add(name: str, model: Any, values: Floats) -> None:
+        said = out_of_fold(lambda seen, asked: model.fit(values[seen], wanted[seen]).predict(values[asked]), folds)
+        right = np.split(said.argmax(axis=1) == truth, np.cumsum(lengths)[:-1])
+        panel.add_ratio(name, "model" if name == "model" else "baseline", [one.sum() for one in right], lengths)
+
+    for name, values in ways.items():
+        add(name, make_pipeline(StandardScaler(), Ridge(_PENALTY)), np.concatenate(values))
+    add("most frequent state", DummyRegressor(), np.zeros((len(truth), 1)))
+    return Outcome("accuracy", [panel], facts={"residues": sum(lengths)})
+
+
+def around(chain: Record, before: int, after: int) -> Floats:
+    """Return the letters around every residue, one-hot; nothing where there is none. Residues by features."""
+    one_hot = np.pad(np.eye(len(chain.modality.alphabet))[chain.codes], ((before, after), (0, 0)))
+    return np.concatenate([one_hot[i : i + len(chain)] for i in range(before + after + 1)], axis=1)

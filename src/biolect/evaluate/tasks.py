@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from biolect.bio.sequence import Modality
 from biolect.errors import ConfigError, InputError
-from biolect.evaluate import dogma, fitness, in_context, interactions, likelihoods, probing, structure
+from biolect.evaluate import dogma, fitness, in_context, interactions, likelihoods, probing
 from biolect.evaluate.judging import Outcome
 from biolect.evaluate.question import EvaluateConfig, Question
 from biolect.infer.reader import Reader
@@ -76,12 +76,12 @@ TASKS = (
     ),
     Task(
         "secondary-structure",
-        structure.secondary_structure,
+        probing.secondary_structure,
         (Modality.PROTEIN,),
         False,
-        structure.FILE,
+        probing.STRUCTURES,
         "three states of every residue, read linearly off its hidden state; against the letters around it, and no training",
-        (structure.FILE,),
+        (probing.STRUCTURES,),
     ),
     *(
         Task(
