@@ -22,8 +22,8 @@ def test_the_run_is_the_published_one() -> None:
     (phase,) = config.phases
 
     assert (config.context_tokens, config.batch_tokens, phase.tokens // config.batch_tokens) == (1_024, 1_048_576, 10_000)
-    assert phase.schedule.at(phase.warmup_tokens) == 8e-3 and phase.schedule.at(phase.tokens) == pytest.approx(1e-4)
-    assert phase.schedule.at((phase.warmup_tokens + phase.tokens) / 2) == pytest.approx((8e-3 + 1e-4) / 2)
+    assert phase.rate_at(phase.warmup_tokens) == 8e-3 and phase.rate_at(phase.tokens) == pytest.approx(1e-4)
+    assert phase.rate_at((phase.warmup_tokens + phase.tokens) / 2) == pytest.approx((8e-3 + 1e-4) / 2)
     assert isinstance(config.objective, Masked.Config)
     assert (config.objective.kind, config.objective.rate, config.model.vocabulary) == ("masked", 0.15, "dna-12")
     long = named("dna-xlstm-4m-32k")

@@ -16,8 +16,7 @@ from biolect.objectives.causal import Causal
 from biolect.objectives.infill import Infill, check_holes
 from biolect.objectives.masked import Masked
 from biolect.tokens.vocabulary import Vocabulary
-from biolect.train.optimizer import AdamW
-from biolect.train.schedule import Decay, Schedule
+from biolect.train.optimizer import AdamW, Decay, rate_at
 
 
 class Phase(Config):
@@ -51,10 +50,9 @@ class Phase(Config):
             )
         return self
 
-    @property
-    def schedule(self) -> Schedule:
-        """The learning rate over the phase."""
-        return Schedule(*self.learning_rate, self.warmup_tokens, self.tokens, self.decay)
+    def rate_at(self, tokens: float) -> float:
+        """Return the learning rate after so many tokens of the phase; see `train.optimizer.rate_at`."""
+        return rate_at(tokens, self.learning_rate, self.warmup_tokens, self.tokens, self.decay)
 
     def scaled(self, factor: float) -> Phase:
         """Return the phase with its budget and warm-up multiplied, at least one token long."""

@@ -76,7 +76,7 @@ class Trainer:
             # The next batch is made while this one is learned from; it depends on nothing but the cursor.
             upcoming = pool.submit(loader.batch, cursor)
             tokens, before = batch.num_tokens, place.tokens
-            rate = self.phase.schedule.at(place.phase_tokens + tokens / 2)
+            rate = self.phase.rate_at(place.phase_tokens + tokens / 2)
             norm = self.step(batch, rate)
             place.step, place.cursor = place.step + 1, cursor
             place.tokens, place.phase_tokens = before + tokens, place.phase_tokens + tokens

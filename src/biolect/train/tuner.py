@@ -30,10 +30,9 @@ from biolect.models import checkpoint
 from biolect.train import checkpoints
 from biolect.train.log import MetricsLog
 from biolect.train.lora import add_adapters
-from biolect.train.optimizer import AdamW
+from biolect.train.optimizer import AdamW, rate_at
 from biolect.train.pretrain import METRICS
 from biolect.train.runtime import Runtime
-from biolect.train.schedule import Schedule
 
 
 class FinetuneConfig(Config):
@@ -142,13 +141,12 @@ class Tuner:
         rng = np.random.default_rng((self.config.seed, epoch))
         order = rng.permutation(self.data.of("train"))
         top, whole, total = self.config.learning_rate, len(order) * self.config.epochs, 0.0
-        schedule = Schedule(top, top / 10, whole // 100, whole, "cosine")
         self.model.train()
         for start in range(0, len(order), self.config.batch_records):
             chosen = order[start : start + self.config.batch_records]
             loss = self._loss([self._drawn(self.members[i], rng) for i in chosen.tolist()], chosen)
             self.runtime.backward(loss, self.model, is_last=True)
-            rate = schedule.at(epoch * len(order) + start + len(chosen) / 2)
+            rate = rate_at(epoch * len(order) + start + len(chosen) / 2, (top, top / 10), whole // 100, whole, "cosine")
             self.runtime.step(self.model, self.optimizer, rate, self.config.optimizer.clip_norm)
             total += float(loss.detach()) * len(chosen)
             if not math.isfinite(total):
