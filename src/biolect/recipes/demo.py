@@ -57,8 +57,8 @@ class Sizes:
 
 
 FULL = Sizes()
-_LETTERS = 300_000
-"""Most training letters of a Markov model."""
+_LETTERS, _RESIDUES = 300_000, 50
+"""Most training letters of a Markov model, and most residues of a protein that are asked about: crops in training are up to 60."""
 
 
 def demo(corpus: str, tokens: int = FULL.tokens, seed: int = 0, dtype: TrainingDtype = "auto") -> RunConfig:
@@ -138,7 +138,7 @@ class Questions:
         asked = {"tasks": ("demo",), "items": sizes.asked, "letters": _LETTERS, "seed": config.seed}
         data = {"simulated": output / "corpus", "phiX174": PHIX}
         self.asked = {name: Question(self.reader, EvaluateConfig(data=str(path), **asked)) for name, path in data.items()}
-        self.sets = {name: question.pairs("") for name, question in self.asked.items()}
+        self.sets = {name: question.pairs("", _RESIDUES) for name, question in self.asked.items()}
 
     def score(self) -> dict[str, Any]:
         """Return bits per residue of held-out records on their own, beside those of a Markov model."""
