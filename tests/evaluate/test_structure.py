@@ -43,10 +43,10 @@ def test_a_residue_is_seen_with_its_neighbours():
     assert np.array_equal(found[1].argmax(axis=1), chain.codes)
 
 
-def test_states_that_do_not_fit_their_chain_are_refused(tmp_path: Path):
-    for row, told in ((1, "has 40 residues and 39 states"), (2, "has 41 residues and 40 states")):
-        with pytest.raises(InputError, match=f"row {row}, {told}"):
-            probing.secondary_structure(question(tmp_path, ["H" * (40 + i - (i == row - 1)) for i in range(24)]))
+@pytest.mark.parametrize(("row", "told"), [(1, "has 40 residues and 39 states"), (2, "has 41 residues and 40 states")])
+def test_states_that_do_not_fit_their_chain_are_refused(tmp_path: Path, row: int, told: str):
+    with pytest.raises(InputError, match=f"row {row}, {told}"):
+        probing.secondary_structure(question(tmp_path, ["H" * (40 + i - (i == row - 1)) for i in range(24)]))
 
 
 def test_states_that_are_all_equal_are_refused(tmp_path: Path):
