@@ -16,16 +16,16 @@ class Coding:
 
     Attributes:
         sequence: Column of the coding sequences.
-        target: Column to predict.
+        target: Column to predict; several, each after its own `--target`, are numbers that are learned together, and a row may lack some.
         split: Column with train, valid or test in every row; without it relatives are kept together.
-        task: What the target is; `auto` tells by its values.
+        task: What the target is; `auto` tells by its values. For `nucleotides` or `codons` a cell lists a number for each, joined by `;`.
         modality: What the sequences are; without it their letters tell.
     """
 
-    target: str
+    target: list[str]
     sequence: str = "sequence"
     split: str | None = None
-    task: Literal["auto", "regression", "classification"] = "auto"
+    task: Literal["auto", "regression", "classification", "nucleotides", "codons"] = "auto"
     modality: Literal["dna", "rna"] | None = None
 
 
@@ -79,9 +79,10 @@ def fuse(
     output = common.need_folder(resumes=True)
     named = {} if encoders is None else {"encoders": _parted(encoders)}
     stands = asdict(columns)
-    asked = stands | {"kind": stands.pop("task")} | common.given("seed")
+    target, *also = stands.pop("target")
+    asked = stands | {"kind": stands.pop("task"), "target": target, "also": also} | common.given("seed")
     config = (mrna_fusion if recipe == "paper" else mrna_fusion_tiny)(
-        table, columns.target, columns=asked, fuser=fuser, seeds=seeds, **named
+        table, target, columns=asked, fuser=fuser, seeds=seeds, **named
     ).override(assignments)
     if common.dry_run:
         return finish({"would_run": config.to_dict(), "would_write": output}, common=common)
@@ -90,7 +91,7 @@ def fuse(
     where = common.given("resume", "overwrite") | {"allow_leakage": allow.allow_leakage, "threads": placement.threads}
     with common.progress("embed") as embedded, common.progress("steps") as steps:
         result = run(config, output, choice=choice, **where, advance={"embedded": embedded, "steps": steps})
-    write_report(output, result, read_curves(output), columns.target)
+    write_report(output, result, read_curves(output), " and ".join(columns.target))
     return finish(result, result.pop("refused"), common)
 
 

@@ -1,55 +1,29 @@
 """Labelled tables: sequences with something to predict, checked, and split so that relatives stay together."""
 
+from __future__ import annotations
+
 import difflib
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import pydantic
 from numpy.typing import NDArray
 
 from biolect.bio.alphabet import Folds
 from biolect.bio.io.form import Refusal
 from biolect.bio.io.tables import read_table, read_usable
 from biolect.bio.sequence import Modality, Sequence as Record
-from biolect.config import Config
 from biolect.data.document import View
 from biolect.data.shards import SPLITS, MemberStore, MemberWriter
 from biolect.data.splits import Clustering, cluster, drawn
+from biolect.data.targets import PER_CODON, Columns, read_lists, targets_of
 from biolect.errors import InputError, LeakageError
 from biolect.tokens.vocabulary import Vocabulary
 
 _WORDS = {"train": 0, "valid": 1, "validation": 1, "val": 1, "test": 2}
-_MOST_CLASSES = 20
-_LARGEST = 1e30
-"""Squares of larger numbers are none in single precision."""
-
-
-class Columns(Config):
-    """Where a table keeps what.
-
-    Attributes:
-        target: Column of what is predicted.
-        sequence: Column of the sequences.
-        modality: Of the sequences; None tells it from their letters.
-        split: Column with train, valid and test; without one, whole clusters of relatives are drawn.
-        kind: `auto` takes text, and whole numbers of at most 20 different values, for classes.
-        valid, test: Shares of residues held out where the table does not say what is.
-        seed: Of the drawn splits.
-    """
-
-    target: str
-    sequence: str = "sequence"
-    modality: Literal["dna", "rna", "protein"] | None = None
-    split: str | None = None
-    kind: Literal["auto", "classification", "regression"] = "auto"
-    valid: float = pydantic.Field(default=0.1, gt=0, lt=1)
-    test: float = pydantic.Field(default=0.2, gt=0, lt=1)
-    seed: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +31,14 @@ class Labelled:
     """Records with their targets. Invariant: every split has records, and training has every class.
 
     Attributes:
-        targets: Codes of classes, or numbers.
+        targets: Codes of classes, or numbers; of several targets, or what `judged` returns, records by targets, NaN where there is none.
         labels: Classes, sorted by their text; empty where numbers are predicted.
         splits: By record, 0 train, 1 valid, 2 test.
         clusters: By record; relatives share one, equal sequences always do.
         refused: Rows that could not be used.
         shared: Sequences that stand in several splits.
+        profiles: Of targets per position, the numbers of every record; `targets` are their means then.
+        per_codon: How many of them a codon has; 0 if targets are of whole sequences.
     """
 
     records: tuple[Record, ...]
@@ -72,6 +48,8 @@ class Labelled:
     clusters: NDArray[np.int32]
     refused: tuple[Refusal, ...]
     shared: int
+    profiles: tuple[NDArray[np.float64], ...] = ()
+    per_codon: int = 0
 
     @property
     def folds(self) -> Folds:
@@ -81,6 +59,21 @@ class Labelled:
     def of(self, name: str) -> NDArray[np.int64]:
         """Return the records of a split."""
         return np.flatnonzero(self.splits == SPLITS.index(name))
+
+    def rows(self, num_codons: NDArray[np.integer]) -> list[NDArray[np.float64]]:
+        """Return what is learned of every record: a number per target, or of targets per position codons by their positions."""
+        if not self.per_codon:
+            return list(self.targets.reshape(len(self.records), -1))
+        sizes = [self.per_codon * count for count in num_codons]
+        cut = [np.append(own[:size], np.full(max(size - len(own), 0), np.nan)) for own, size in zip(self.profiles, sizes, strict=True)]
+        return [own.reshape(-1, self.per_codon) for own in cut]
+
+    def judged(self, num_codons: NDArray[np.integer]) -> tuple[Labelled, NDArray[np.int64]]:
+        """Return what predictions are judged on, every position a record of its own where targets are per position, and whose each is."""
+        rows = np.concatenate([row.reshape(-1, 1) if self.per_codon else row[None] for row in self.rows(num_codons)])
+        owners = np.repeat(np.arange(len(self.records)), np.maximum(self.per_codon * num_codons, not self.per_codon))
+        records = tuple(self.records[i] for i in owners)
+        return replace(self, records=records, targets=rows, splits=self.splits[owners], clusters=self.clusters[owners]), owners
 
 
 def read_labelled(
@@ -105,13 +98,17 @@ def read_labelled(
             class has one record only or none to train on, a split is unknown or empty.
         LeakageError: If a sequence stands in several splits and that is not allowed.
     """
-    frame = read_table(path, [columns.target, *([columns.split] if columns.split else [])])
-    texts = [None if value is None or value != value else str(value) for value in frame[columns.target].to_list()]
-    empty = dict.fromkeys((row for row, text in enumerate(texts) if text is None), f"Its column '{columns.target}' is empty. Fill it in.")
+    frame = read_table(path, [columns.sequence, *columns.targets, *([columns.split] if columns.split else [])])
+    texts = {n: [None if value is None or value != value else str(value) for value in frame[n].to_list()] for n in columns.targets}
+    is_empty = [all(cell is None for cell in cells) for cells in zip(*texts.values(), strict=True)]
+    faults = {row: f"Its column '{columns.target}' is empty. Fill it in." for row, empty in enumerate(is_empty) if empty}
+    lists: dict[int, NDArray[np.float64]] = {}
+    if columns.kind in PER_CODON:
+        lists = read_lists(columns, texts[columns.target], frame[columns.sequence].to_list(), faults)
     modality = None if columns.modality is None else Modality(columns.modality)
-    records, refused, kept = read_usable(path, columns.sequence, refusal, modality, among, empty)
-    values = [str(texts[row]) for row in kept]
-    targets, labels = read_targets(path, columns, values, kept, is_number=frame[columns.target].dtype.is_float())
+    records, refused, kept = read_usable(path, columns.sequence, refusal, modality, among, faults)
+    profiles = tuple(lists[row] for row in kept if lists)
+    targets, labels = targets_of(path, columns, frame, texts, kept, profiles)
     clusters = (clustering or clusters_of)(records)
     splits = _splits(path, columns, records, clusters, None if columns.split is None else [frame[columns.split][row] for row in kept])
     shared = _shared(records, splits)
@@ -120,48 +117,8 @@ def read_labelled(
             f"{len(shared)} sequences of '{path}' stand in several splits, on either strand; for example {shared[0]}. "
             "Leave out --split to have relatives kept together, or pass --allow-leakage."
         )
-    return _checked(path, columns, Labelled(tuple(records), targets, labels, splits, clusters, tuple(refused), len(shared)))
-
-
-def read_targets(
-    path: str, columns: Columns, values: Sequence[str], rows: Sequence[int], *, is_number: bool, setting: str = "columns.kind"
-) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """Return targets as numbers, and the classes that they count, if they do.
-
-    Args:
-        rows: Row of every value in the table, for messages. 0-based.
-        is_number: The column holds numbers with fractions.
-        setting: What the user changes to have them read otherwise.
-
-    Raises:
-        InputError: If all are equal, a class has one record only, or a number was asked for and one is none.
-    """
-    import polars
-
-    counts = Counter(values)
-    if len(counts) == 1:
-        raise InputError(f"Column '{columns.target}' of '{path}' is '{values[0]}' everywhere: there is nothing to learn. Name another one.")
-    # What is no number, or no finite one, comes out as none.
-    numbers = [n if n is not None and abs(n) < _LARGEST else None for n in polars.Series(values).cast(polars.Float64, strict=False)]
-    looks_continuous = None not in numbers and (is_number or len(counts) > _MOST_CLASSES)
-    # A word or two among many numbers are slips; nobody names a class 0.1739.
-    looks_continuous |= sum(n is not None and n % 1 != 0 for n in numbers) > len(numbers) / 2 and len(counts) > _MOST_CLASSES
-    if columns.kind == "regression" or (columns.kind == "auto" and looks_continuous):
-        if None in numbers:
-            row = numbers.index(None)
-            raise InputError(
-                f"Column '{columns.target}' of '{path}' has '{values[row]}' in row {rows[row] + 1}, which is no finite number below 1e30. "
-                f"Mend it or empty it, or pass {setting}=classification."
-            )
-        return np.array(numbers, dtype=np.float64), ()
-    lone = next((label for label, count in sorted(counts.items()) if count == 1), None)
-    if lone is not None:
-        raise InputError(
-            f"Class '{lone}' in column '{columns.target}' of '{path}' has one record only, which cannot be learned and tested. "
-            f"Remove it, join it to another class, or pass {setting}=regression if these are numbers."
-        )
-    labels = tuple(sorted(counts))
-    return np.searchsorted(labels, values).astype(np.float64), labels
+    counts = len(shared), profiles, PER_CODON.get(columns.kind, 0)
+    return checked(path, columns, Labelled(tuple(records), targets, labels, splits, clusters, tuple(refused), *counts))
 
 
 def _splits(
@@ -227,14 +184,18 @@ def _shared(records: Sequence[Record], splits: NDArray[np.uint8]) -> list[str]:
     return [" and ".join(f"'{name}' ({SPLITS[place]})" for place, name in sorted(names.items())) for names in several]
 
 
-def _checked(path: str, columns: Columns, found: Labelled) -> Labelled:
+def checked(path: str, columns: Columns, found: Labelled) -> Labelled:
+    """Return what can be learned from and judged. Raises InputError if a split has too few records, or training lacks a class."""
+    there = ~np.isnan(found.targets.reshape(len(found.records), -1))
     for name in SPLITS:
+        counts = there[found.of(name)].sum(axis=0)
         # One number correlates with nothing.
-        if len(found.of(name)) < (1 if found.labels else 2):
+        if counts.min() < (1 if found.labels else 2):
             drawn = "The sequences are too few, too alike or too unequal in length. Add more, or name your own split with --split."
             advice = drawn if columns.split is None else f"Write {name} into column '{columns.split}' of some rows, or leave out --split."
-            raise InputError(f"'{path}' has too few records for {name}. {advice}")
-    missing = set(range(len(found.labels))) - set(found.targets[found.of("train")].astype(int).tolist())
+            whose = f" with '{columns.targets[counts.argmin()]}'" if columns.also else ""
+            raise InputError(f"'{path}' has too few records{whose} for {name}. {advice}")
+    missing = set(range(len(found.labels))) - set(found.targets[found.of("train")].ravel().tolist())
     if missing:
         label = found.labels[min(missing)]
         raise InputError(

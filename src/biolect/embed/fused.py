@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pydantic
 import torch
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
@@ -47,19 +46,23 @@ class FusedTask(Config):
         encoders: Address of every stream's encoder; a stream is named by its modality, `dna`, or `dna-NAME` where there are several.
         genetic_code: NCBI number.
         labels: Classes in the order of the outputs; empty where a number is predicted.
-        mean, deviation: Of the target in training.
+        also: Names of more targets, numbers like the first.
+        per_codon: Targets per position: how many positions a codon has; 0 for one answer per sequence.
+        mean, deviation: Of the target in training; of several targets one each.
         digests: Of every stream's encoder when it was asked for training.
         members: Streams that each member reads, under its own names for them.
-        centers, scales: Mean and deviation of each member's predictions, where there are several.
+        centers, scales: Mean and deviation of each member's predictions, where there are several; of every target in turn.
     """
 
     target: str
+    also: tuple[str, ...] = ()
+    per_codon: int = 0
     encoders: dict[str, str]
     alignment: Mode = "coverage"
     genetic_code: int = 1
     labels: tuple[str, ...] = ()
-    mean: float = 0.0
-    deviation: float = pydantic.Field(default=1.0, gt=0)
+    mean: float | tuple[float, ...] = 0.0
+    deviation: float | tuple[float, ...] = 1.0
     arm: str = ""
     digests: dict[str, str] = {}
     members: tuple[dict[str, str], ...] = ()
@@ -190,10 +193,17 @@ class FusedModel:
         return refusal(self.encoders, record)
 
     def answers(self, records: Sequence[Record]) -> dict[str, list[str] | list[float]]:
-        """Return predictions as columns of a table: `prediction`, and the probability of every class."""
+        """Return predictions as columns of a table: `prediction`, and the probability of every class.
+
+        Of several targets there is a column `prediction_NAME` for each; of targets per position, a list joined by `;`.
+        """
         with tempfile.TemporaryDirectory() as folder:
-            found = self.predict(embedded(self.encoders, records, Path(folder)))
-        labels = self.task.labels
+            rows = self.rows(embedded(self.encoders, records, Path(folder)))
+        if self.task.per_codon:
+            return {"prediction": [";".join(f"{number:.6g}" for number in row.ravel()) for row in rows]}
+        found, labels = np.stack(rows), self.task.labels
+        if self.task.also:
+            return {f"prediction_{name}": found[:, k].tolist() for k, name in enumerate((self.task.target, *self.task.also))}
         if not labels:
             return {"prediction": found[:, 0].tolist()}
         guesses = [labels[i] for i in found.argmax(axis=1)]
@@ -206,8 +216,8 @@ class FusedModel:
         scales = {source: scale.scales[name] for source, scale, name in read}
         return CodonStreams({source: vectors[source] for source in centers}, centers, scales)
 
-    def ask(self, streams: Streams, masks: Masks) -> Float[Tensor, "B K"]:
-        """Return the probability of every class, or one number, of every record; gradients pass.
+    def ask(self, streams: Streams, masks: Masks) -> Float[Tensor, "B *P K"]:
+        """Return the probability of every class, or a number per target, of every record, or of every codon; gradients pass.
 
         A member has no say about a record of which all its streams are masked; where none has one, it is the mean of training.
         """
@@ -216,32 +226,39 @@ class FusedModel:
             values = {name: streams[source] for name, source in member.streams.items()}
             kept = {name: masks[source] for name, source in member.streams.items()}
             answers = torch.stack([model(values, kept)[0] for model in member.models])
-            said.append((answers.softmax(-1) if self.task.labels else answers * self.task.deviation + self.task.mean).mean(0))
+            mean, deviation = answers.new_tensor(self.task.mean), answers.new_tensor(self.task.deviation)
+            said.append((answers.softmax(-1) if self.task.labels else answers * deviation + mean).mean(0))
             heard.append(torch.stack([mask.any(1) for mask in kept.values()]).any(0))
         return self._together(torch.stack(said), torch.stack(heard))
 
-    def _together(self, said: Float[Tensor, "M B K"], heard: Bool[Tensor, "M B"]) -> Float[Tensor, "B K"]:
-        task, counts = self.task, heard.sum(0)[:, None]
-        silent = torch.full_like(said[0], 1 / len(task.labels) if task.labels else task.mean)
+    def _together(self, said: Float[Tensor, "M B *P K"], heard: Bool[Tensor, "M B"]) -> Float[Tensor, "B *P K"]:
+        task, spread = self.task, (1,) * (said.ndim - 2)
+        mean, deviation = said.new_tensor(1 / len(task.labels) if task.labels else task.mean), said.new_tensor(task.deviation)
         if len(said) > 1 and not task.labels:
-            centers, scales = (said.new_tensor(units)[:, None, None] for units in (task.centers, task.scales))
-            said = (said - centers) / scales * task.deviation + task.mean
-        return torch.where(counts > 0, (said * heard[:, :, None]).sum(0) / counts.clamp_min(1), silent)
+            centers, scales = (said.new_tensor(units).view(len(said), *spread, -1) for units in (task.centers, task.scales))
+            said = (said - centers) / scales * deviation + mean
+        heard = heard.view(*heard.shape, *spread)
+        counts = heard.sum(0)
+        return torch.where(counts > 0, (said * heard).sum(0) / counts.clamp_min(1), mean)
 
     @torch.inference_mode()
-    def predict(self, vectors: Mapping[str, Vectors], batch_records: int = 64) -> Floats:
-        """Return what `ask` returns, for all records of vectors by stream; see `embedded`."""
-        streams = self.streams_of(vectors)
-        found = np.zeros((len(streams.lengths), len(self.task.labels) or 1))
-        for some in streams.batches(np.arange(len(found)), batch_records):
-            found[some] = self.ask(*streams.batch(some.tolist())).double().numpy()
-        return found
+    def rows(self, vectors: Mapping[str, Vectors], batch_records: int = 64) -> list[Floats]:
+        """Return what `ask` returns, for all records of vectors by stream, see `embedded`, without padding."""
+        streams, found = self.streams_of(vectors), dict[int, Floats]()
+        for some in streams.batches(np.arange(len(streams.lengths)), batch_records):
+            answers = self.ask(*streams.batch(some.tolist())).double().numpy()
+            found |= {i: own[: streams.lengths[i]] if self.task.per_codon else own for i, own in zip(some.tolist(), answers, strict=True)}
+        return [found[i] for i in range(len(found))]
+
+    def predict(self, vectors: Mapping[str, Vectors]) -> Floats:
+        """Return what `rows` does of whole sequences, as one array."""
+        return np.stack(self.rows(vectors))
 
 
 def in_units(outputs: Floats, task: FusedTask) -> Floats:
     """Return a head's outputs as probabilities of classes, or in the unit of the target."""
     if not task.labels:
-        return outputs * task.deviation + task.mean
+        return outputs * np.asarray(task.deviation) + np.asarray(task.mean)
     return softmax(outputs, axis=-1)
 
 

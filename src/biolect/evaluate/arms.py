@@ -14,8 +14,9 @@ import pydantic
 import torch
 
 from biolect.config import Config
-from biolect.data.labelled import Columns, Labelled
+from biolect.data.labelled import Labelled
 from biolect.data.shards import SPLITS
+from biolect.data.targets import PER_CODON, Columns
 from biolect.embed.codons import CodonEncoder
 from biolect.embed.fused import FusedModel, FusedTask, Member, in_units
 from biolect.errors import CheckpointError, ConfigError
@@ -57,11 +58,16 @@ class FusionConfig(Config):
     seeds: int = pydantic.Field(default=5, gt=0)
     cache: str | None = None
 
+    @pydantic.model_validator(mode="after")
+    def _head_answers(self) -> FusionConfig:
+        if self.columns.kind in PER_CODON and self.fit.head == "attention_pool":
+            raise ValueError("fit.head = attention_pool has one answer per sequence, none per position. Choose textcnn, linear or mlp.")
+        return self
+
     def task(self, **facts: Any) -> FusedTask:
         """Return what is predicted from what, with what is known of it."""
-        return FusedTask(
-            target=self.columns.target, encoders=self.encoders, alignment=self.alignment, genetic_code=self.genetic_code, **facts
-        )
+        own = {"target": self.columns.target, "also": self.columns.also, "per_codon": PER_CODON.get(self.columns.kind, 0)}
+        return FusedTask(encoders=self.encoders, alignment=self.alignment, genetic_code=self.genetic_code, **own, **facts)
 
 
 @dataclass(frozen=True)
@@ -115,9 +121,15 @@ class Runs:
         advance: Callable[[int], None],
     ) -> None:
         self.config, self.folder, self.data, self.streams, self.log, self.advance = config, folder, data, streams, log, advance
-        training = data.targets[data.of("train")]
-        self.mean, self.deviation = (0.0, 1.0) if data.labels else (float(training.mean()), float(training.std()) or 1.0)
-        self.targets = ((data.targets - self.mean) / self.deviation)[:, None]
+        self.items, self.owners = data.judged(streams.lengths)
+        # 0-based.
+        self.places = np.arange(len(self.owners)) - np.searchsorted(self.owners, self.owners)
+        training = self.items.targets[self.items.of("train")]
+        spread = np.nanstd(training, axis=0)
+        units = np.nanmean(training, axis=0), np.where(spread > 0, spread, 1.0)
+        # One target has a number each, as ever.
+        self.mean, self.deviation = (0.0, 1.0) if data.labels else (tuple(x.tolist()) if len(x) > 1 else float(x[0]) for x in units)
+        self.targets = [(row - np.asarray(self.mean)) / np.asarray(self.deviation) for row in data.rows(streams.lengths)]
         self.digests, self.fitted, self.published = digests, dict[str, list[Fitted]](), ""
 
     def task(self, **facts: Any) -> FusedTask:
@@ -125,19 +137,20 @@ class Runs:
         return self.config.task(labels=self.data.labels, mean=self.mean, deviation=self.deviation, **facts)
 
     def _model(self, arm: Arm, streams: CodonStreams) -> FusionModel.Config:
-        return self.config.fit.model(arm.kind, streams.widths, len(self.data.labels) or 1)
+        outputs, per_codon = len(self.data.labels) or self.items.targets.shape[1], self.data.per_codon
+        return self.config.fit.model(arm.kind, streams.widths, per_codon or outputs, pools=not per_codon)
 
     def read(self, arm: Arm, seed: int = 0) -> CodonStreams:
         """Return what an arm reads."""
         return (self.streams.shuffled(arm.partners, seed) if arm.partners else self.streams).named(arm.streams)
 
     def run(self, arm: Arm) -> tuple[Floats, Floats | None]:
-        """Return predictions, seeds by records by classes (or one number), and modality weights, seeds by records by streams."""
+        """Return predictions, seeds by items by classes (or a number per target), and modality weights, seeds by items by streams."""
         found = [self._one(arm, seed) for seed in range(self.config.seeds)]
         self.fitted[arm.name] = [fitted for fitted, _ in found]
         weights = [tensors["weights"].numpy() for _, tensors in found if "weights" in tensors]
-        said = np.stack([tensors["outputs"].numpy() for _, tensors in found])
-        return in_units(said, self.task()), np.stack(weights) if weights else None
+        said = np.stack([tensors["outputs"].numpy().reshape(len(self.owners), -1) for _, tensors in found])
+        return in_units(said, self.task()), np.stack(weights)[:, self.owners] if weights else None
 
     def _one(self, arm: Arm, seed: int) -> tuple[Fitted, dict[str, torch.Tensor]]:
         streams = self.read(arm, seed)
@@ -165,16 +178,16 @@ class Runs:
         return fit(model, streams, self.targets, parts, settings, classes=bool(self.data.labels), seed=seed, advance=self.advance)
 
     def out_of_fold(self, arm: Arm) -> Floats:
-        """Return predictions about training records by models that saw neither them nor their relatives, records by outputs."""
+        """Return predictions about training items by models that saw neither them nor their relatives, items by outputs."""
         path = self.folder / "arms" / arm.name.replace(" ", "-") / "out-of-fold.safetensors"
-        training, valid = self.data.of("train"), self.data.of("valid")
+        training, valid = self.items.of("train"), self.data.of("valid")
         if not path.exists():
-            streams, clusters = self.read(arm), self.data.clusters[training]
+            streams, clusters, owners = self.read(arm), self.items.clusters[training], self.owners[training]
             model = self._model(arm, streams)
 
             def fit_predict(seen: Ints, asked: Ints) -> Floats:
-                fitted = self._fit(model, streams, (training[seen], valid), arm, 0)
-                return outputs_of(fitted.model, streams, training[asked]).outputs
+                fitted = self._fit(model, streams, (np.unique(owners[seen]), valid), arm, 0)
+                return outputs_of(fitted.model, streams, np.unique(owners[asked])).outputs.reshape(len(asked), -1)
 
             found = out_of_fold(fit_predict, grouped_folds(clusters, _FOLDS, seed=0))
             _write(path, {"outputs": torch.from_numpy(found)}, {})
@@ -187,7 +200,7 @@ class Runs:
             Member(part.streams, tuple(one.model for one in self.fitted[part.name]), replace(self.streams.named(part.streams), vectors={}))
             for part in parts
         )
-        units = {} if late is None else {"centers": tuple(late.centers.tolist()), "scales": tuple(late.scales.tolist())}
+        units = {} if late is None else {"centers": tuple(late.centers.ravel().tolist()), "scales": tuple(late.scales.ravel().tolist())}
         task = self.task(arm=arm, digests=self.digests, members=tuple(dict(part.streams) for part in parts), **units)
         model = FusedModel(task, {}, members)
         model.save(self.folder)

@@ -14,9 +14,11 @@ from biolect.data.shards import SPLITS
 from biolect.evaluate.arms import Runs, fusions
 from biolect.evaluate.composition import judge
 from biolect.evaluate.judging import Arm, Panel
-from biolect.values import Floats
+from biolect.values import Floats, Ints
 
 LATE, STACKING, ENSEMBLE, COMPOSED = "late", "late, stacked", "best encoder, several seeds", "late, with composition"
+_MANY = 10_000
+"""Positions from which on their number makes draws dear and intervals smooth."""
 
 
 @dataclass
@@ -24,8 +26,8 @@ class Said:
     """What every arm says of all records.
 
     Attributes:
-        predictions: Seeds by records by classes, or by one number.
-        weights: Seeds by records by streams, of arms that have them.
+        predictions: Seeds by items by classes, or by numbers of targets; items are what `Labelled.judged` returns.
+        weights: Seeds by items by streams, of arms that have them.
         deviations: Standard deviation of each prediction, of arms that say how sure they are.
     """
 
@@ -37,7 +39,12 @@ class Said:
 def mean_value(data: Labelled, predictions: Floats, split: str) -> float:
     """Return the mean value of an arm over seeds, on the records of a split."""
     chosen = data.of(split)
-    return float(_values(data.targets[chosen], predictions[:, chosen]).mean())
+    return float(_values(_truth(data, chosen), predictions[:, chosen]).mean())
+
+
+def _truth(data: Labelled, chosen: Ints) -> Floats:
+    """Return what `judge` takes."""
+    return data.targets[chosen, 0] if data.labels else data.targets[chosen]
 
 
 def _values(truth: Floats, found: Floats) -> Floats:
@@ -48,18 +55,20 @@ def compare(runs: Runs, said: Said, baselines: dict[str, Floats], best_single: s
     """Return the table: all arms and baselines on the test records, and how much better the best fusion is.
 
     Args:
-        baselines: Test records by classes, or by one number.
+        baselines: Test items by classes, or by numbers of targets.
     """
-    data, streams = runs.data, sorted(runs.config.encoders)
+    data, streams = runs.items, sorted(runs.config.encoders)
     test = data.of("test")
-    metric, truth = "accuracy" if data.labels else "spearman", data.targets[test]
-    panel = Panel("", metric, data.clusters[test], num_seeds=runs.config.seeds, draws=500)
+    metric, truth = "accuracy" if data.labels else "spearman", _truth(data, test)
+    panel = Panel("", metric, data.clusters[test], num_seeds=runs.config.seeds, draws=500 if len(test) < _MANY else 100)
 
-    def judged(name: str, found: Floats) -> Arm:
-        return panel.add_seeded(name, "model", lambda s, i: float(_values(truth[i], found[:, i])[s % len(found)].mean()))
+    def judged(name: str, found: Floats, own: slice = slice(None)) -> Arm:
+        values = truth if data.labels else truth[:, own]
+        return panel.add_seeded(name, "model", lambda s, i: float(_values(values[i], found[:, i, own])[s % len(found)].mean()))
 
-    ours = {name: judged(name, found[:, test]) for name, found in said.predictions.items()}
-    known = {name: judged(name, found[None]) for name, found in baselines.items()}
+    found = {name: found[:, test] for name, found in said.predictions.items()}
+    ours = {name: judged(name, one) for name, one in found.items()}
+    known = {name: judged(name, one[None]) for name, one in baselines.items()}
     composed = max((name for name in known if name != "lookup"), key=lambda name: np.nan_to_num(known[name].value, nan=-1))
     learned = [arm.name for arm in fusions(runs.config, best_single) if not arm.is_control]
     best = max(learned, key=lambda name: mean_value(data, said.predictions[name], "valid")) if learned else LATE if LATE in ours else None
@@ -73,6 +82,11 @@ def compare(runs: Runs, said: Said, baselines: dict[str, Floats], best_single: s
             own = weights[:, test, k]
             arm = panel.add_seeded(name, "model", lambda s, i, own=own: float(own[s][:, i].mean()), "weight")
             shares[name] = {"mean": arm.value, "interval": _interval(arm.drawn), "by_seed": own.mean(axis=1).tolist()}
+    by_target = {}
+    for k, name in enumerate(runs.config.columns.targets if runs.config.columns.also else ()):
+        rows = [(arm, judged(arm, one, slice(k, k + 1))) for arm, one in [*found.items(), *((n, b[None]) for n, b in baselines.items())]]
+        values = {arm: {"test": one.value, "interval": _interval(one.drawn)} for arm, one in rows}
+        by_target[name] = {"records": {split: int((~np.isnan(data.targets[data.of(split), k])).sum()) for split in SPLITS}, "arms": values}
     return {
         "metric": metric,
         "arms": {name: _arm(runs, arm, said.predictions[name]) for name, arm in ours.items()},
@@ -84,13 +98,13 @@ def compare(runs: Runs, said: Said, baselines: dict[str, Floats], best_single: s
         "baselines": {name: {"value": arm.value, "interval": _interval(arm.drawn)} for name, arm in known.items()},
         "composition": composed,
         "modality_weights": shares,
-    }
+    } | ({"targets": by_target} if by_target else {})
 
 
 def _arm(runs: Runs, arm: Arm, found: Floats) -> dict[str, Any]:
-    test, trained = runs.data.of("test"), runs.fitted.get(arm.name, [])
-    values = {"valid": mean_value(runs.data, found, "valid"), "test": arm.value, "interval": _interval(arm.drawn), "seeds": len(found)}
-    values |= {"by_seed": _values(runs.data.targets[test], found[:, test]).tolist()}
+    test, trained = runs.items.of("test"), runs.fitted.get(arm.name, [])
+    values = {"valid": mean_value(runs.items, found, "valid"), "test": arm.value, "interval": _interval(arm.drawn), "seeds": len(found)}
+    values |= {"by_seed": _values(_truth(runs.items, test), found[:, test]).tolist()}
     if trained:
         values["trained_weights"] = sum(w.numel() for w in trained[0].model.parameters())
         values["best_steps"] = [one.best_step for one in trained]
@@ -107,15 +121,25 @@ def _interval(drawn: Floats) -> list[float]:
     return [math.nan, math.nan] if np.isnan(drawn).all() else list(metrics.central(drawn))
 
 
-def frame(data: Labelled, said: Said) -> Any:
-    """Return what every arm says of every record beside its `target`, mean over seeds; of classes the most likely one."""
+def frame(runs: Runs, said: Said) -> Any:
+    """Return what every arm says of every item beside its `target`, mean over seeds; of classes the most likely one.
+
+    Of several targets every record has a row for each, which says its `name`; of targets per position a row for every `position`.
+    """
     import polars
 
-    def shown(found: Floats) -> list[Any]:
-        return [data.labels[i] for i in found.argmax(axis=1)] if data.labels else found[:, 0].tolist()
+    data, names = runs.items, runs.config.columns.targets
 
-    truth = [data.labels[int(t)] for t in data.targets] if data.labels else data.targets.tolist()
-    columns = {"id": [r.name for r in data.records], "split": [SPLITS[i] for i in data.splits.tolist()], "target": truth}
-    columns |= {"cluster": data.clusters.tolist()}
+    def shown(found: Floats) -> list[Any]:
+        return [data.labels[i] for i in found.argmax(axis=1)] if data.labels else found.ravel().tolist()
+
+    truth = (
+        [data.labels[int(t)] for t in data.targets[:, 0]] if data.labels else [None if t != t else t for t in data.targets.ravel().tolist()]
+    )
+    owned = np.repeat(np.arange(len(data.records)), len(names))
+    columns: dict[str, Any] = {"id": [data.records[i].name for i in owned]}
+    columns |= {"name": list(names) * len(data.records)} if len(names) > 1 else {}
+    columns |= {"position": runs.places + 1} if data.per_codon else {}
+    columns |= {"split": [SPLITS[i] for i in data.splits[owned].tolist()], "target": truth, "cluster": data.clusters[owned].tolist()}
     columns |= {name: shown(found.mean(axis=0)) for name, found in said.predictions.items()}
     return polars.DataFrame(columns | {f"{name}, deviation": found for name, found in said.deviations.items()})

@@ -29,6 +29,9 @@ _NUCLEOTIDES, _AMINO_ACIDS = 4, 20
 MOST_ROWS = 500
 """Training records up to which a Gaussian process is fitted; its cost grows with their cube."""
 _COMPONENTS = 32
+_AROUND = 5
+MOST_POSITIONS = 20_000
+"""Of targets per position, training positions that baselines are fitted to; more are drawn from."""
 
 
 def composition(records: Sequence[Record], proteins: Sequence[Record] = ()) -> dict[str, Floats]:
@@ -50,6 +53,24 @@ def composition(records: Sequence[Record], proteins: Sequence[Record] = ()) -> d
         found["codons"] = np.array([_shares(record.codes, 3, 3) for record in records])
     if proteins:
         found["amino_acids"] = np.array([_shares(protein.codes, 1, 1, _AMINO_ACIDS) for protein in proteins])
+    return found | {"everything": np.concatenate(list(found.values()), axis=1)}
+
+
+def surroundings(records: Sequence[Record], num_codons: Ints, per_codon: int) -> dict[str, Floats]:
+    """Return features by name of every position of every record: how far it is from both ends, and the letters around it.
+
+    Args:
+        per_codon: Positions of a codon, 1 or 3.
+    """
+    places: list[Ints] = []
+    letters: list[NDArray[np.uint8]] = []
+    for record, count in zip(records, num_codons.tolist(), strict=True):
+        starts = np.arange(per_codon * count) * (3 // per_codon)
+        padded = np.pad(record.codes, _AROUND, constant_values=_NUCLEOTIDES)
+        letters.append(np.lib.stride_tricks.sliding_window_view(padded, 2 * _AROUND + 3 // per_codon)[starts])
+        places.append(np.stack([starts, len(record) - starts], axis=1))
+    found = {"place": np.concatenate(places).astype(np.float64), "letters": np.concatenate(letters)[:, :, None] == np.arange(_NUCLEOTIDES)}
+    found["letters"] = found["letters"].reshape(len(found["place"]), -1).astype(np.float64)
     return found | {"everything": np.concatenate(list(found.values()), axis=1)}
 
 
@@ -206,7 +227,15 @@ def lookup(records: Sequence[Record], targets: Floats, num_classes: int, train: 
 
 
 def judge(targets: Floats, found: Floats) -> float:
-    """Return the rank correlation of numbers, or the accuracy of chances of classes."""
+    """Return the rank correlation of numbers, its mean over several targets, or the accuracy of chances of classes.
+
+    Args:
+        targets: Numbers or codes; with a second axis numbers of targets, NaN where there is none.
+    """
+    if targets.ndim == 2:
+        there = ~np.isnan(targets)
+        pairs = [(targets[own, k], found[own, k]) for k, own in enumerate(there.T)]
+        return float(np.mean([metrics.spearman(*pair) if len(pair[0]) > 1 else np.nan for pair in pairs]))
     if found.shape[1] > 1:
         return float((found.argmax(axis=1) == targets).mean())
     return metrics.spearman(targets, found[:, 0])

@@ -11,6 +11,7 @@ fused.yaml         with `members/`, the arm that validation likes best, for biol
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,24 @@ from biolect.embed.encoder import DEFAULT, Choice
 from biolect.embed.fused import codon_encoders, embedded, refusal
 from biolect.evaluate.arms import Arm, FusionConfig, Runs, check_inputs, facts, fusions, singles
 from biolect.evaluate.comparison import COMPOSED, ENSEMBLE, LATE, STACKING, Said, compare, frame, mean_value
-from biolect.evaluate.composition import MOST_ROWS, Baselines, composition, gaussian_process, lookup, pooled, ridge
+from biolect.evaluate.composition import (
+    MOST_POSITIONS,
+    MOST_ROWS,
+    Baselines,
+    composition,
+    gaussian_process,
+    lookup,
+    pooled,
+    ridge,
+    surroundings,
+)
 from biolect.evaluate.tables import translated
 from biolect.files import write_json, write_run_json
 from biolect.fusion.late import MeanFusion, Stacking
 from biolect.fusion.streams import CodonStreams
 from biolect.train.log import MetricsLog
 from biolect.train.pretrain import METRICS, claim
-from biolect.values import Floats
+from biolect.values import Floats, Ints
 
 RESULTS = "results.json"
 Advance = Callable[[float], None]
@@ -89,13 +100,16 @@ def fuse(
     streams = CodonStreams.fit(vectors, data.of("train"))
     runs = Runs(config, output, data, streams, log, digests, told.get("steps", lambda _: None))
     said, best_single = _train(runs)
-    _add_pooled(data, streams, said)
-    plain = composition(data.records, [translated(record, config.genetic_code) for record in data.records])
-    models = Baselines(plain, data.targets, len(data.labels), config.columns.seed, threads=threads)
+    if data.per_codon:
+        plain = surroundings(data.records, streams.lengths, data.per_codon)
+    else:
+        _add_pooled(runs.items, streams, said)
+        plain = composition(data.records, [translated(record, config.genetic_code) for record in data.records])
+    models = Baselines(plain, runs.items.targets[:, 0], len(data.labels), config.columns.seed, threads=threads)
     _add_composed(runs, said, best_single, models)
-    table = compare(runs, said, _baselines(data, models), best_single)
+    table = compare(runs, said, _baselines(runs.items, models), best_single)
     result: dict[str, Any] = write_json(output / RESULTS, table | facts(config, data, encoders))
-    write_table(output / "predictions.csv", frame(data, said))
+    write_table(output / "predictions.csv", frame(runs, said))
     write_run_json(output, inputs=[config.data], config=config.to_yaml(), seed=config.columns.seed, report=result)
     return result | {"refused": list(data.refused)}
 
@@ -105,7 +119,7 @@ def _train(runs: Runs) -> tuple[Said, str]:
     said, own = Said(), singles(runs.config)
     for arm in own:
         said.predictions[arm.name], _ = runs.run(arm)
-    best = max(own, key=lambda arm: mean_value(runs.data, said.predictions[arm.name], "valid"))
+    best = max(own, key=lambda arm: mean_value(runs.items, said.predictions[arm.name], "valid"))
     joint = fusions(runs.config, best.name)
     for arm in joint:
         said.predictions[arm.name], weights = runs.run(arm)
@@ -113,14 +127,14 @@ def _train(runs: Runs) -> tuple[Said, str]:
     late = None
     if len(own) > 1:
         parts = np.stack([said.predictions[arm.name] for arm in own])
-        late, said.predictions[LATE] = _late(runs.data, parts)
+        late, said.predictions[LATE] = _late(runs.items, parts)
         said.predictions[STACKING] = _stacked(runs, own, parts)
         if runs.config.seeds >= len(own):
             # Of every seed and those behind it: an ensemble of equal size without a second encoder.
             rolled = np.stack([np.roll(said.predictions[best.name], -k, axis=0) for k in range(len(own))])
-            said.predictions[ENSEMBLE] = _late(runs.data, rolled)[1]
+            said.predictions[ENSEMBLE] = _late(runs.items, rolled)[1]
     members = {arm.name: [arm] for arm in [*own, *joint] if not arm.is_control} | ({LATE: own} if len(own) > 1 else {})
-    chosen = max(members, key=lambda name: mean_value(runs.data, said.predictions[name], "valid"))
+    chosen = max(members, key=lambda name: mean_value(runs.items, said.predictions[name], "valid"))
     runs.publish(chosen, members[chosen], late if chosen == LATE else None)
     return said, best.name
 
@@ -129,33 +143,40 @@ def _add_pooled(data: Labelled, streams: CodonStreams, said: Said) -> None:
     """Add regression on mean embeddings, of every encoder and of all; nothing is drawn, so there is one seed."""
     training, everything = data.of("train"), sorted(streams.vectors)
     for label, names in ({name: [name] for name in everything} | ({"all": everything} if len(everything) > 1 else {})).items():
-        features = pooled(streams.named({name: name for name in names}))
-        said.predictions[f"ridge on means, {label}"] = ridge(features, data.targets, training, len(data.labels))[None]
+        features, own = pooled(streams.named({name: name for name in names})), f"process on means, {label}"
+
+        def regress(targets: Floats, known: Ints, features: Floats = features) -> Floats:
+            return ridge(features, targets, known, len(data.labels))
+
+        def process(targets: Floats, known: Ints, features: Floats = features) -> Floats:
+            return np.column_stack(gaussian_process(features, targets, known))
+
+        said.predictions[f"ridge on means, {label}"] = _by_target(data, training, regress)[None]
         if not data.labels and len(training) <= MOST_ROWS:
-            mean, said.deviations[f"process on means, {label}"] = gaussian_process(features, data.targets, training)
-            said.predictions[f"process on means, {label}"] = mean[None]
+            found = _by_target(data, training, process)
+            said.predictions[own], said.deviations[own] = found[None, :, ::2], found[:, 1::2].ravel()
 
 
 def _late(data: Labelled, parts: Floats) -> tuple[MeanFusion | None, Floats]:
     """Return late fusion of arms by seeds by records by outputs, and what it says, seed by seed; its units are those of all seeds."""
     if data.labels:
         return None, parts.mean(axis=0)
-    late = MeanFusion.fit(parts[:, :, data.of("valid"), 0].mean(axis=1), data.targets[data.of("train")])
-    return late, np.stack([late(part[..., 0])[:, None] for part in parts.swapaxes(0, 1)])
+    late = MeanFusion.fit(parts[:, :, data.of("valid")].mean(axis=1), data.targets[data.of("train")])
+    return late, np.stack([late(part) for part in parts.swapaxes(0, 1)])
 
 
 def _stacked(runs: Runs, own: list[Arm], parts: Floats) -> Floats:
-    data = runs.data
+    data = runs.items
     known = data.targets[data.of("train")]
-    wanted = np.eye(len(data.labels))[known.astype(int)] if data.labels else known[:, None]
+    wanted = np.eye(len(data.labels))[known[:, 0].astype(int)] if data.labels else known
     stacking = Stacking.fit(np.stack([runs.out_of_fold(arm) for arm in own]), wanted)
     return np.stack([stacking(part) for part in parts.swapaxes(0, 1)])
 
 
 def _add_composed(runs: Runs, said: Said, best_single: str, models: Baselines) -> None:
     """Add late fusion of the arm and the composition baseline that validation likes best: what encoders add to composition."""
-    data = runs.data
-    found = models.predict(data.of("train"), np.arange(len(data.records))).swapaxes(0, 1)
+    data = runs.items
+    found = _composed(data, models, data.of("train"), np.arange(len(data.records)))
     composed = max(found, key=lambda one: mean_value(data, one[None], "valid"))
     arms = [arm.name for arm in fusions(runs.config, best_single) if not arm.is_control] or [best_single]
     ours = said.predictions[max(arms, key=lambda name: mean_value(data, said.predictions[name], "valid"))]
@@ -165,5 +186,19 @@ def _add_composed(runs: Runs, said: Said, best_single: str, models: Baselines) -
 def _baselines(data: Labelled, models: Baselines) -> dict[str, Floats]:
     """Return what composition says of test records, by baseline; trained on all the others."""
     known, test = np.flatnonzero(data.splits != SPLITS.index("test")), data.of("test")
-    found = dict(zip(models.names, models.predict(known, test).swapaxes(0, 1), strict=True))
-    return found | {"lookup": lookup(data.records, data.targets, models.num_classes, known, test)}
+    found = dict(zip(models.names, _composed(data, models, known, test), strict=True))
+    if data.per_codon:
+        return found
+    return found | {"lookup": _by_target(data, known, lambda targets, own: lookup(data.records, targets, models.num_classes, own, test))}
+
+
+def _composed(data: Labelled, models: Baselines, known: Ints, asked: Ints) -> Floats:
+    """Return what every composition baseline says, arms by asked items by outputs."""
+    if data.per_codon:
+        known = np.random.default_rng(models.seed).permutation(known)[:MOST_POSITIONS]
+    return _by_target(data, known, lambda targets, own: replace(models, targets=targets).predict(own, asked)).swapaxes(0, 1)
+
+
+def _by_target(data: Labelled, known: Ints, predict: Callable[[Floats, Ints], Floats]) -> Floats:
+    """Return predictions side by side, for each target from known items that have it."""
+    return np.concatenate([predict(column, known[~np.isnan(column[known])]) for column in data.targets.T], axis=-1)

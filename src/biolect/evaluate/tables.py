@@ -16,7 +16,8 @@ from biolect.bio.io.form import Refusal
 from biolect.bio.io.tables import lacking, read_sequences, read_table
 from biolect.bio.sequence import Modality, Sequence as Record
 from biolect.config import Config
-from biolect.data.labelled import Columns, read_targets, split_codes
+from biolect.data.labelled import split_codes
+from biolect.data.targets import Columns, read_targets
 from biolect.errors import InputError
 from biolect.evaluate.composition import Reading
 from biolect.values import Floats

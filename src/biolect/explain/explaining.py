@@ -24,6 +24,7 @@ from biolect.embed.fused import FusedModel, embedded
 from biolect.explain.attribution import deletion_curve, integrated_gradients, modality_occlusion, modality_shapley
 from biolect.files import write_json
 from biolect.fusion.fusers import Masks, Streams
+from biolect.fusion.heads import masked_mean
 from biolect.values import Floats
 
 FRACTIONS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
@@ -59,7 +60,8 @@ def explain(
 ) -> dict[str, Any]:
     """Explain a model's answers and write tables; return the report.
 
-    What is explained is the number, in units of the target, or of a class the logarithm of the probability of the most likely one.
+    What is explained is the number, in units of the target (of several the first, of targets per position their mean), or of a class
+    the logarithm of the probability of the most likely one.
 
     Args:
         model: What `biolect fuse` published.
@@ -99,9 +101,12 @@ def _batch(model: FusedModel, values: Streams, masks: Masks, steps: int, generat
     """Yield Shapley values, occlusion, shares of codons, and both deletion curves of every record."""
     with torch.no_grad():
         likely = model.ask(values, masks).argmax(1)
+    there = torch.stack(list(masks.values())).any(0)
 
     def predict(streams: Streams, kept: Masks) -> Float[Tensor, " B"]:
         answers = model.ask(streams, kept)
+        if answers.ndim > 2:
+            return masked_mean(answers, there).mean(1)
         return answers[torch.arange(len(answers)), likely].clamp_min(1e-12).log() if model.task.labels else answers[:, 0]
 
     names = sorted(masks)

@@ -23,7 +23,7 @@ class TextCNN(nn.Module):
     """Convolutions over codons, the largest answer of each, a linear layer.
 
     Only windows inside the sequence count, so padding changes nothing; a sequence shorter than a kernel has one window,
-    filled up with zeros.
+    filled up with zeros. Answers for every codon come from windows around it.
 
     Source: arXiv:2506.08936, lists 1 (1,280 channels) and 2 (100); after arXiv:1408.5882.
     """
@@ -35,6 +35,7 @@ class TextCNN(nn.Module):
         channels: int = pydantic.Field(default=100, gt=0)
         kernels: tuple[int, ...] = pydantic.Field(default=(3, 4, 5), min_length=1)
         dropout: float = pydantic.Field(default=0.2, ge=0, lt=1)
+        pools: bool = True
 
         def build(self, width: int, outputs: int) -> TextCNN:
             """Return the head."""
@@ -45,10 +46,15 @@ class TextCNN(nn.Module):
         self.convolutions = nn.ModuleList(nn.Conv1d(width, config.channels, kernel) for kernel in config.kernels)
         self.dropout = nn.Dropout(config.dropout)
         self.out = nn.Linear(config.channels * len(config.kernels), outputs)
-        self.kernels = config.kernels
+        self.kernels, self.pools = config.kernels, config.pools
 
-    def forward(self, values: Float[Tensor, "B P D"], mask: Bool[Tensor, "B P"]) -> Float[Tensor, "B K"]:
-        """Return one answer per sequence."""
+    def forward(self, values: Float[Tensor, "B P D"], mask: Bool[Tensor, "B P"]) -> Float[Tensor, "B *P K"]:
+        """Return one answer per sequence, or per codon."""
+        if not self.pools:
+            rows = (values * mask.unsqueeze(-1)).transpose(1, 2)
+            pairs = zip(self.kernels, self.convolutions, strict=True)
+            found = [convolve(functional.pad(rows, ((kernel - 1) // 2, kernel // 2))).relu() for kernel, convolve in pairs]
+            return self.out(self.dropout(torch.cat(found, dim=1).transpose(1, 2)))
         places = torch.arange(1, mask.shape[1] + 1, device=mask.device)
         lengths = (mask * places).max(1, keepdim=True).values
         rows = functional.pad((values * mask.unsqueeze(-1)).transpose(1, 2), (0, max(0, max(self.kernels) - values.shape[1])))
@@ -86,24 +92,25 @@ class AttentionPool(nn.Module):
 
 
 class Linear(nn.Module):
-    """A linear layer on the mean over codons: a probe."""
+    """A linear layer on the mean over codons, or on every codon by itself: a probe."""
 
     class Config(config.Config):
-        """Nothing to choose."""
+        """Nothing else to choose."""
 
         kind: Literal["linear"] = "linear"
+        pools: bool = True
 
         def build(self, width: int, outputs: int) -> Linear:
             """Return the head."""
-            return Linear(width, outputs)
+            return Linear(self, width, outputs)
 
-    def __init__(self, width: int, outputs: int) -> None:
+    def __init__(self, config: Config, width: int, outputs: int) -> None:
         super().__init__()
-        self.out = nn.Linear(width, outputs)
+        self.out, self.pools = nn.Linear(width, outputs), config.pools
 
-    def forward(self, values: Float[Tensor, "B P D"], mask: Bool[Tensor, "B P"]) -> Float[Tensor, "B K"]:
-        """Return one answer per sequence."""
-        return self.out(masked_mean(values, mask))
+    def forward(self, values: Float[Tensor, "B P D"], mask: Bool[Tensor, "B P"]) -> Float[Tensor, "B *P K"]:
+        """Return one answer per sequence, or per codon."""
+        return self.out(masked_mean(values, mask) if self.pools else values)
 
 
 class Perceptron(nn.Module):

@@ -23,21 +23,24 @@ class MeanFusion:
 
     Attributes:
         centers, scales: Mean and standard deviation of each member's predictions.
-        mean, deviation: Of the target.
+        mean, deviation: Of the target, or of each of several.
     """
 
-    centers: Float[np.ndarray, " M"]
-    scales: Float[np.ndarray, " M"]
-    mean: float
-    deviation: float
+    centers: Float[np.ndarray, "M ..."]
+    scales: Float[np.ndarray, "M ..."]
+    mean: Float[np.ndarray, " *J"]
+    deviation: Float[np.ndarray, " *J"]
 
     @classmethod
-    def fit(cls, predictions: Float[np.ndarray, "M N"], targets: Float[np.ndarray, " K"]) -> MeanFusion:
-        """Take the members' units from records that they were not trained on and nothing is judged on, those of the target from others."""
-        scales = predictions.std(axis=1)
-        return cls(predictions.mean(axis=1), np.where(scales > 0, scales, 1), float(targets.mean()), float(targets.std()))
+    def fit(cls, predictions: Float[np.ndarray, "M N ..."], targets: Float[np.ndarray, "K ..."]) -> MeanFusion:
+        """Take the members' units from records that they were not trained on and nothing is judged on, those of the target from others.
 
-    def __call__(self, predictions: Float[np.ndarray, "M N"]) -> Float[np.ndarray, " N"]:
+        NaN targets are missing.
+        """
+        scales, known = predictions.std(axis=1), (np.nanmean(targets, axis=0), np.nanstd(targets, axis=0))
+        return cls(predictions.mean(axis=1), np.where(scales > 0, scales, 1), *map(np.asarray, known))
+
+    def __call__(self, predictions: Float[np.ndarray, "M N ..."]) -> Float[np.ndarray, "N ..."]:
         """Return fused predictions."""
         return ((predictions - self.centers[:, None]) / self.scales[:, None]).mean(axis=0) * self.deviation + self.mean
 
@@ -54,9 +57,13 @@ class Stacking:
 
     @classmethod
     def fit(cls, out_of_fold: Float[np.ndarray, "M N K"], targets: Float[np.ndarray, "N K"]) -> Stacking:
-        """Learn from predictions about records that each member had not seen, see `out_of_fold`."""
+        """Learn from predictions about records that each member had not seen, see `out_of_fold`; NaN targets are missing."""
         from sklearn.linear_model import RidgeCV
 
+        there = ~np.isnan(targets)
+        if not there.all():
+            fitted = [cls.fit(out_of_fold[:, own], column[own, None]) for own, column in zip(there.T, targets.T, strict=True)]
+            return cls(np.hstack([one.weights for one in fitted]), np.concatenate([one.intercept for one in fitted]))
         ridge = RidgeCV(alphas=np.logspace(-3, 3, 13)).fit(_columns(out_of_fold), targets)
         return cls(np.asarray(ridge.coef_).reshape(targets.shape[1], -1).T, np.atleast_1d(ridge.intercept_))
 

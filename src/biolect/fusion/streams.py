@@ -107,7 +107,7 @@ class Outputs:
     """What a model says of records, in their order.
 
     Attributes:
-        outputs: Records by outputs, as the head gives them.
+        outputs: Records by outputs, as the head gives them; of a head that answers for codons, all codons by outputs.
         weights: Records by streams in alphabetical order; None for a fuser without weights.
     """
 
@@ -125,7 +125,9 @@ def outputs_of(model: FusionModel, streams: CodonStreams, chosen: Ints | None = 
     for some in streams.batches(chosen, batch_records):
         values, masks = streams.batch(some.tolist())
         found, fused = model(values, masks)
-        outputs |= dict(zip(some.tolist(), found, strict=True))
+        # Codons behind the end of a shorter record are padding.
+        cut = found if found.ndim == 2 else [own[:length] for own, length in zip(found, streams.lengths[some], strict=True)]
+        outputs |= dict(zip(some.tolist(), cut, strict=True))
         weights |= {} if fused.weights is None else dict(zip(some.tolist(), fused.weights, strict=True))
     said = torch.stack([weights[int(i)] for i in chosen]).double().numpy() if weights else None
-    return Outputs(torch.stack([outputs[int(i)] for i in chosen]).double().numpy(), said)
+    return Outputs(torch.cat([outputs[int(i)].view(-1, outputs[int(i)].shape[-1]) for i in chosen]).double().numpy(), said)

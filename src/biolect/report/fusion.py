@@ -23,7 +23,15 @@ def write_report(output: Path, found: Facts, curves: Mapping[str, list[list[dict
         curves: Looks at the losses, by arm and seed.
         target: Name of what is predicted.
     """
-    parts = [_table(found), _gains(found), _training(found, curves), _weights(found), _predictions(output, found, target), _rows(found)]
+    parts = [
+        _table(found),
+        _targets(found),
+        _gains(found),
+        _training(found, curves),
+        _weights(found),
+        _predictions(output, found, target),
+        _rows(found),
+    ]
     title = f"Predicting {target} from DNA, RNA and protein views of coding sequences"
     write_page(output / "report.html", title, said("fusion.intro"), _findings(found), [part for part in parts if part is not None])
 
@@ -66,6 +74,18 @@ def _table(found: Facts) -> Section:
     return Section("arms", "All arms", said("fusion.arms"), figure, caption, rows)
 
 
+def _targets(found: Facts) -> Section | None:
+    if "targets" not in found:
+        return None
+    names, every = list(found["targets"]), list(found["targets"].values())
+    rows: list[tuple[str, ...]] = [("arm", *names)]
+    for arm in every[0]["arms"]:
+        cells = [one["arms"][arm] for one in every]
+        rows.append((arm, *("-" if one["test"] is None else told(_estimate(one, "test"), 3) for one in cells)))
+    measured = "; ".join(f"{name}: {found['targets'][name]['records']['test']:,}" for name in names)
+    return Section("targets", "Target by target", said("fusion.targets", measured=measured), rows=rows)
+
+
 def _gains(found: Facts) -> Section | None:
     if not found["gains"]:
         return None
@@ -99,7 +119,7 @@ def _predictions(output: Path, found: Facts, target: str) -> Section | None:
     if found["task"] != "regression":
         return None
     best = max(found["arms"], key=lambda name: found["arms"][name]["valid"])
-    table = read_table(output / "predictions.csv").filter(polars.col("split") == "test")
+    table = read_table(output / "predictions.csv").filter((polars.col("split") == "test") & polars.col("target").is_not_null())
     figure = cloud(table["target"].to_numpy(), table[best].to_numpy(), (f"Measured {target}", f"Predicted {target}"), best)
     text = f"Test rows only; predictions of '{best}', mean over seeds."
     return Section("predictions", "Predicted against measured", text, figure, "One point per test row; dotted: equal.")

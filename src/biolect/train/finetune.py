@@ -16,6 +16,7 @@ from typing import Any
 from biolect.bio.io.tables import write_table
 from biolect.data.labelled import read_labelled
 from biolect.data.shards import SPLITS
+from biolect.data.targets import PER_CODON
 from biolect.devices import DeviceName, choose
 from biolect.errors import ConfigError
 from biolect.files import sha256, write_run_json
@@ -63,6 +64,8 @@ def finetune(
     output, runtime = Path(output), Runtime(choose(device).device, config.dtype)
     if runtime.num_ranks > 1:
         raise ConfigError("Finetuning runs on one device. Start it without torchrun or accelerate launch.")
+    if config.columns.also or config.columns.kind in PER_CODON:
+        raise ConfigError("Finetuning learns one target of whole sequences. Learn several, or numbers per position, with biolect fuse.")
     reader = Reader.load(config.model, device=runtime.device, dtype=runtime.weights_dtype, batch_tokens=config.batch_tokens)
     if config.strands == "both" and reader.model.config.strands == "shared":
         raise ConfigError(f"'{config.model}' reads both strands of every sequence itself, so strands = both adds nothing. Leave it out.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,6 +11,7 @@ import numpy as np
 import pydantic
 import torch
 from numpy.typing import NDArray
+from torch.nn.utils.rnn import pad_sequence
 
 from biolect.config import Config
 from biolect.errors import ConfigError
@@ -18,6 +19,7 @@ from biolect.fusion.fusers import AnyFuser, Concatenation, CrossAttention, Gated
 from biolect.fusion.heads import AnyHead, AttentionPool, FusionModel, Linear, Perceptron, TextCNN, task_loss
 from biolect.fusion.streams import CodonStreams, outputs_of
 
+Rows = Sequence[NDArray[np.float64]]
 FuserKind = Literal["mil", "concatenation", "attention"]
 
 
@@ -77,8 +79,8 @@ class Fit(Config):
             stream_dropout=0.0,
         )
 
-    def model(self, kind: FuserKind, inputs: dict[str, int], outputs: int) -> FusionModel.Config:
-        """Return the model of an arm."""
+    def model(self, kind: FuserKind, inputs: dict[str, int], outputs: int, *, pools: bool = True) -> FusionModel.Config:
+        """Return the model of an arm; one that does not pool answers for every codon."""
         fuser: AnyFuser
         if kind == "mil":
             fuser = GatedAttention.Config(inputs=inputs, width=self.width, gate_width=self.gate_width)
@@ -89,12 +91,11 @@ class Fit(Config):
             fuser = Concatenation.Config(inputs=inputs, projected=tuple(sorted(inputs)), projected_width=self.width)
         else:
             fuser = Concatenation.Config(inputs=inputs)
-        heads: dict[str, Callable[[], AnyHead]] = {
-            "attention_pool": AttentionPool.Config,
-            "linear": Linear.Config,
-            "mlp": Perceptron.Config,
-        }
-        head = TextCNN.Config(channels=self.channels) if self.head == "textcnn" else heads[self.head]()
+        head: AnyHead = AttentionPool.Config()
+        if self.head == "textcnn":
+            head = TextCNN.Config(channels=self.channels, pools=pools)
+        elif self.head != "attention_pool":
+            head = (Linear if self.head == "linear" else Perceptron).Config(pools=pools)
         return FusionModel.Config(fuser=fuser, head=head, outputs=outputs)
 
 
@@ -114,7 +115,7 @@ class Fitted:
 def fit(
     config: FusionModel.Config,
     streams: CodonStreams,
-    targets: NDArray[np.float64],
+    targets: Rows,
     parts: tuple[NDArray[np.int64], NDArray[np.int64]],
     settings: Fit,
     *,
@@ -125,7 +126,7 @@ def fit(
     """Train a model and return it with the weights of its best look.
 
     Args:
-        targets: Records by numbers, standardised; or by one class code.
+        targets: Of every record, standardised numbers, NaN where there is none, or one class code; see `Labelled.rows`.
         parts: Records of training and of validation.
 
     Raises:
@@ -167,7 +168,7 @@ def _step(
     model: FusionModel,
     optimizer: torch.optim.Optimizer,
     streams: CodonStreams,
-    targets: NDArray[np.float64],
+    targets: Rows,
     chosen: NDArray[np.int64],
     settings: Fit,
     classes: bool,
@@ -178,7 +179,8 @@ def _step(
     if settings.stream_dropout and len(values) > 1:
         masks = drop_streams(masks, settings.stream_dropout, generator)
     outputs, fused = model(values, masks)
-    loss = task_loss(outputs, torch.from_numpy(targets[chosen]).float(), classes=classes)
+    rows = [torch.from_numpy(targets[i]).float() for i in chosen.tolist()]
+    loss = task_loss(outputs, pad_sequence(rows, batch_first=True, padding_value=torch.nan), classes=classes)
     (loss + settings.entropy_weight * fused.entropy).backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
@@ -186,9 +188,8 @@ def _step(
     return float(loss.detach())
 
 
-def judged_loss(
-    model: FusionModel, streams: CodonStreams, targets: NDArray[np.float64], chosen: NDArray[np.int64], *, classes: bool
-) -> float:
+def judged_loss(model: FusionModel, streams: CodonStreams, targets: Rows, chosen: NDArray[np.int64], *, classes: bool) -> float:
     """Return the task's mean loss over records; NaN targets count for nothing."""
     outputs = torch.from_numpy(outputs_of(model, streams, chosen).outputs)
-    return float(task_loss(outputs, torch.from_numpy(targets[chosen]), classes=classes))
+    wanted = np.concatenate([np.atleast_2d(targets[i]) for i in chosen.tolist()])
+    return float(task_loss(outputs, torch.from_numpy(wanted), classes=classes))

@@ -20,8 +20,9 @@ from torch.nn import functional
 from biolect import metrics
 from biolect.config import Config
 from biolect.data.document import Member
-from biolect.data.labelled import Columns, Labelled
+from biolect.data.labelled import Labelled
 from biolect.data.shards import SPLITS
+from biolect.data.targets import Columns
 from biolect.errors import CheckpointError, ConfigError
 from biolect.files import atomic_path
 from biolect.infer.predict import Finetuned
