@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from biolect.bio.genetic_code import GeneticCode
 from biolect.bio.sequence import Modality, Sequence
 from biolect.embed.codons import CodonEncoder
 from biolect.embed.plain import CodonFrequencyEncoder, OneHotEncoder
@@ -52,3 +53,17 @@ def test_what_has_no_codon_is_refused_in_a_sentence():
 def test_an_encoder_is_not_given_what_it_does_not_read():
     with pytest.raises(AlphabetError, match="reads protein, not dna"):
         CodonEncoder(OneHotEncoder(Modality.PROTEIN), Modality.DNA)
+
+
+@pytest.mark.parametrize(
+    ("start", "code", "residue"), [("GTG", 11, "M"), ("TTG", 11, "M"), ("CTG", 11, "M"), ("TTG", 1, "M"), ("GTG", 1, "V")]
+)
+def test_alternative_starts_are_methionine_where_the_code_says_so_and_shift_nothing(start, code, residue):
+    gene = Sequence(f"{start}GTGTTGCTGTAA", Modality.DNA, "g")
+    encoder = CodonEncoder(OneHotEncoder(Modality.PROTEIN), Modality.PROTEIN, code=GeneticCode.by_id(code))
+    rna = CodonEncoder(OneHotEncoder(Modality.RNA), Modality.RNA, code=GeneticCode.by_id(code))
+
+    vectors, symbols = encoder.encode([gene])[0].vectors, Modality.PROTEIN.alphabet.symbols
+
+    assert encoder.grid(gene).protein == f"{residue}VLL" and len(vectors) == len(rna.encode([gene])[0].vectors) == 4
+    assert "".join(symbols[i] for i in vectors.argmax(axis=1)) == f"{residue}VLL"

@@ -62,7 +62,8 @@ def fuse(
 
     Args:
         table: CSV, TSV or Parquet with one coding sequence a row.
-        assignments: Changes as `key.path=value`, for example `fit.steps=500`, `alignment=repeat` or `cache=FOLDER`.
+        assignments: Changes as `key.path=value`, for example `fit.steps=500`, `alignment=repeat`, `cache=FOLDER`, or `folds=5`
+            and `repeats=3` for cross-validation over clusters of relatives.
         columns: What stands where.
         encoders: `dna=ADDRESS,rna=ADDRESS,protein=ADDRESS`; without it stand-ins that have learned nothing.
         fuser: One learned fuser, late fusion alone, or all with their controls.

@@ -29,6 +29,7 @@ from biolect.fusion.streams import CodonStreams, outputs_of
 from biolect.models import checkpoint
 from biolect.train.fusing import Fit, Fitted, FuserKind, fit
 from biolect.train.log import MetricsLog
+from biolect.train.pretrain import METRICS
 from biolect.values import Floats, Ints
 
 STAND_INS = {"dna": "one-hot:dna", "rna": "codon-frequency:1", "protein": "one-hot:protein"}
@@ -45,6 +46,9 @@ class FusionConfig(Config):
         fuser: One learned fuser, late fusion alone, or all of them with their controls.
         alignment: How tokens become codons.
         genetic_code: NCBI number.
+        folds: Of cross-validation, whole clusters each: every record is predicted once by models that saw no relative of it. 0
+            judges on the table's own split, or on one that is drawn.
+        repeats: How often folds are drawn anew.
         cache: Folder of embeddings; None keeps them in the run folder.
     """
 
@@ -56,12 +60,20 @@ class FusionConfig(Config):
     genetic_code: int = 1
     fit: Fit = Fit()
     seeds: int = pydantic.Field(default=5, gt=0)
+    folds: int = pydantic.Field(default=0, ge=0)
+    repeats: int = pydantic.Field(default=1, gt=0)
     cache: str | None = None
 
     @pydantic.model_validator(mode="after")
     def _head_answers(self) -> FusionConfig:
         if self.columns.kind in PER_CODON and self.fit.head == "attention_pool":
             raise ValueError("fit.head = attention_pool has one answer per sequence, none per position. Choose textcnn, linear or mlp.")
+        if self.folds in (1, 2):
+            raise ValueError(f"folds = {self.folds} leaves nothing to train on: one fold is for test, one for validation. Take 5.")
+        if self.folds and self.columns.split:
+            raise ValueError(f"folds = {self.folds} draws all splits, so column '{self.columns.split}' would go unread. Leave out one.")
+        if self.repeats > 1 and not self.folds:
+            raise ValueError(f"repeats = {self.repeats} draws folds anew, and there are none. Add folds=5.")
         return self
 
     def task(self, **facts: Any) -> FusedTask:
@@ -116,11 +128,14 @@ class Runs:
         folder: Path,
         data: Labelled,
         streams: CodonStreams,
-        log: MetricsLog,
         digests: dict[str, str],
         advance: Callable[[int], None],
     ) -> None:
-        self.config, self.folder, self.data, self.streams, self.log, self.advance = config, folder, data, streams, log, advance
+        self.config, self.folder, self.data, self.streams, self.advance = config, folder, data, streams, advance
+        folder.mkdir(parents=True, exist_ok=True)
+        self.log = MetricsLog(folder / METRICS)
+        if not self.log.path.is_file():
+            self.log.write("table", step=0, records={name: len(data.of(name)) for name in SPLITS})
         self.items, self.owners = data.judged(streams.lengths)
         # 0-based.
         self.places = np.arange(len(self.owners)) - np.searchsorted(self.owners, self.owners)
@@ -240,7 +255,8 @@ def facts(config: FusionConfig, data: Labelled, encoders: Mapping[str, CodonEnco
     reasons = Counter(refused.reason.partition(". ")[0] for refused in data.refused)
     grid = next(iter(encoders.values())).grid
     homes = {(c, s) for c, s in zip(data.clusters.tolist(), data.splits.tolist(), strict=True)}
-    return {
+    crossed = {"cross_validation": {"folds": config.folds, "repeats": config.repeats}} if config.folds else {}
+    return crossed | {
         "task": "classification" if data.labels else "regression",
         "labels": list(data.labels),
         "funnel": {"raw": len(data.records) + len(data.refused), "used": len(data.records), "refused": len(data.refused)},

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -29,11 +30,40 @@ class Said:
         predictions: Seeds by items by classes, or by numbers of targets; items are what `Labelled.judged` returns.
         weights: Seeds by items by streams, of arms that have them.
         deviations: Standard deviation of each prediction, of arms that say how sure they are.
+        baselines: What composition says of test items, zero elsewhere; shaped like predictions.
+        valid: Mean value of every arm over seeds, on validation items.
+        best_single: The single arm that has the largest.
     """
 
     predictions: dict[str, Floats] = field(default_factory=dict)
     weights: dict[str, Floats] = field(default_factory=dict)
     deviations: dict[str, Floats] = field(default_factory=dict)
+    baselines: dict[str, Floats] = field(default_factory=dict)
+    valid: dict[str, float] = field(default_factory=dict)
+    best_single: str = ""
+
+
+def pooled_folds(every: Sequence[tuple[Labelled, Said]], folds: int) -> tuple[Labelled, Said]:
+    """Return what was said of all items by models that saw no relative of them, every repeat beside the others; all are test items then.
+
+    Args:
+        every: Items and what was said of them, fold by fold and repeat by repeat.
+    """
+    (data, first), told = every[0], [said for _, said in every]
+
+    def joined(kind: Callable[[Said], dict[str, Floats]]) -> dict[str, Floats]:
+        found: dict[str, Floats] = {}
+        for name in [name for name in kind(first) if all(name in kind(said) for said in told)]:
+            out = np.zeros((len(every) // folds, *kind(first)[name].shape))
+            for k, (split, said) in enumerate(every):
+                out[k // folds][:, split.of("test")] = kind(said)[name][:, split.of("test")]
+            found[name] = out.reshape(-1, *out.shape[2:])
+        return found
+
+    valid = {name: float(np.mean([said.valid.get(name, np.nan) for said in told])) for name in first.valid}
+    best = max({said.best_single for said in told}, key=lambda name: valid[name])
+    parts = joined(lambda said: said.predictions), joined(lambda said: said.weights), {}, joined(lambda said: said.baselines)
+    return replace(data, splits=np.full_like(data.splits, SPLITS.index("test"))), Said(*parts, valid, best)
 
 
 def mean_value(data: Labelled, predictions: Floats, split: str) -> float:
@@ -51,27 +81,27 @@ def _values(truth: Floats, found: Floats) -> Floats:
     return np.array([judge(truth, one) for one in found])
 
 
-def compare(runs: Runs, said: Said, baselines: dict[str, Floats], best_single: str) -> dict[str, Any]:
-    """Return the table: all arms and baselines on the test records, and how much better the best fusion is.
+def compare(runs: Runs, data: Labelled, said: Said) -> dict[str, Any]:
+    """Return the table: all arms and baselines on the test items, and how much better the best fusion is.
 
     Args:
-        baselines: Test items by classes, or by numbers of targets.
+        runs: Of the first split.
     """
-    data, streams = runs.items, sorted(runs.config.encoders)
+    streams, best_single, num_seeds = sorted(runs.config.encoders), said.best_single, runs.config.seeds * runs.config.repeats
     test = data.of("test")
     metric, truth = "accuracy" if data.labels else "spearman", _truth(data, test)
-    panel = Panel("", metric, data.clusters[test], num_seeds=runs.config.seeds, draws=500 if len(test) < _MANY else 100)
+    panel = Panel("", metric, data.clusters[test], num_seeds=num_seeds, draws=500 if len(test) < _MANY else 100)
 
     def judged(name: str, found: Floats, own: slice = slice(None)) -> Arm:
         values = truth if data.labels else truth[:, own]
-        return panel.add_seeded(name, "model", lambda s, i: float(_values(values[i], found[:, i, own])[s % len(found)].mean()))
+        # What has no seeds of its own has one answer in every repeat.
+        return panel.add_seeded(name, "model", lambda s, i: float(_values(values[i], found[:, i, own])[s * len(found) // num_seeds].mean()))
 
-    found = {name: found[:, test] for name, found in said.predictions.items()}
-    ours = {name: judged(name, one) for name, one in found.items()}
-    known = {name: judged(name, one[None]) for name, one in baselines.items()}
+    found, base = ({name: one[:, test] for name, one in kind.items()} for kind in (said.predictions, said.baselines))
+    ours, known = ({name: judged(name, one) for name, one in kind.items()} for kind in (found, base))
     composed = max((name for name in known if name != "lookup"), key=lambda name: np.nan_to_num(known[name].value, nan=-1))
     learned = [arm.name for arm in fusions(runs.config, best_single) if not arm.is_control]
-    best = max(learned, key=lambda name: mean_value(data, said.predictions[name], "valid")) if learned else LATE if LATE in ours else None
+    best = max(learned, key=lambda name: said.valid[name]) if learned else LATE if LATE in ours else None
     gains = {}
     if best is not None:
         gains = {name: _gain(ours[best], ours[name]) for name in (best_single, LATE, ENSEMBLE) if name in ours and name != best}
@@ -84,12 +114,12 @@ def compare(runs: Runs, said: Said, baselines: dict[str, Floats], best_single: s
             shares[name] = {"mean": arm.value, "interval": _interval(arm.drawn), "by_seed": own.mean(axis=1).tolist()}
     by_target = {}
     for k, name in enumerate(runs.config.columns.targets if runs.config.columns.also else ()):
-        rows = [(arm, judged(arm, one, slice(k, k + 1))) for arm, one in [*found.items(), *((n, b[None]) for n, b in baselines.items())]]
+        rows = [(arm, judged(arm, one, slice(k, k + 1))) for arm, one in (found | base).items()]
         values = {arm: {"test": one.value, "interval": _interval(one.drawn)} for arm, one in rows}
         by_target[name] = {"records": {split: int((~np.isnan(data.targets[data.of(split), k])).sum()) for split in SPLITS}, "arms": values}
     return {
         "metric": metric,
-        "arms": {name: _arm(runs, arm, said.predictions[name]) for name, arm in ours.items()},
+        "arms": {name: _arm(runs, arm, said.valid[name], _values(truth, found[name])) for name, arm in ours.items()},
         "best_single": best_single,
         "published": runs.published,
         "gain": {"arm": best} | gains.get(best_single, {"difference": None, "interval": None}),
@@ -101,11 +131,9 @@ def compare(runs: Runs, said: Said, baselines: dict[str, Floats], best_single: s
     } | ({"targets": by_target} if by_target else {})
 
 
-def _arm(runs: Runs, arm: Arm, found: Floats) -> dict[str, Any]:
-    test, trained = runs.items.of("test"), runs.fitted.get(arm.name, [])
-    values = {"valid": mean_value(runs.items, found, "valid"), "test": arm.value, "interval": _interval(arm.drawn), "seeds": len(found)}
-    values |= {"by_seed": _values(_truth(runs.items, test), found[:, test]).tolist()}
-    if trained:
+def _arm(runs: Runs, arm: Arm, valid: float, by_seed: Floats) -> dict[str, Any]:
+    values = {"valid": valid, "test": arm.value, "interval": _interval(arm.drawn), "seeds": len(by_seed), "by_seed": by_seed.tolist()}
+    if trained := runs.fitted.get(arm.name, []):
         values["trained_weights"] = sum(w.numel() for w in trained[0].model.parameters())
         values["best_steps"] = [one.best_step for one in trained]
     return values
@@ -121,14 +149,14 @@ def _interval(drawn: Floats) -> list[float]:
     return [math.nan, math.nan] if np.isnan(drawn).all() else list(metrics.central(drawn))
 
 
-def frame(runs: Runs, said: Said) -> Any:
+def frame(runs: Runs, data: Labelled, said: Said) -> Any:
     """Return what every arm says of every item beside its `target`, mean over seeds; of classes the most likely one.
 
     Of several targets every record has a row for each, which says its `name`; of targets per position a row for every `position`.
     """
     import polars
 
-    data, names = runs.items, runs.config.columns.targets
+    names = runs.config.columns.targets
 
     def shown(found: Floats) -> list[Any]:
         return [data.labels[i] for i in found.argmax(axis=1)] if data.labels else found.ravel().tolist()

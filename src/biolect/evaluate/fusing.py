@@ -4,6 +4,7 @@ config.yaml        the config
 arms/NAME/         a file per seed: weights, outputs for every record, curve; what is there is not trained again
 embeddings/        vectors on the codon axis, by encoder; unless another folder was named
 predictions.csv    of every record and arm, mean over seeds, with its split
+folds/             the other runs of a cross-validation, each with its own arms/; what was said of held-out records is pooled
 results.json       the table
 fused.yaml         with `members/`, the arm that validation likes best, for biolect predict and explain
 """
@@ -19,19 +20,21 @@ import numpy as np
 
 from biolect.bio.io.tables import write_table
 from biolect.bio.sequence import Modality
-from biolect.data.labelled import Labelled, read_labelled
+from biolect.data.labelled import Labelled, checked, read_labelled
 from biolect.data.relatives import relatives
 from biolect.data.shards import SPLITS
 from biolect.embed.encoder import DEFAULT, Choice
 from biolect.embed.fused import codon_encoders, embedded, refusal
+from biolect.errors import InputError
 from biolect.evaluate.arms import Arm, FusionConfig, Runs, check_inputs, facts, fusions, singles
-from biolect.evaluate.comparison import COMPOSED, ENSEMBLE, LATE, STACKING, Said, compare, frame, mean_value
+from biolect.evaluate.comparison import COMPOSED, ENSEMBLE, LATE, STACKING, Said, compare, frame, mean_value, pooled_folds
 from biolect.evaluate.composition import (
     MOST_POSITIONS,
     MOST_ROWS,
     Baselines,
     composition,
     gaussian_process,
+    grouped_folds,
     lookup,
     pooled,
     ridge,
@@ -41,8 +44,7 @@ from biolect.evaluate.tables import translated
 from biolect.files import write_json, write_run_json
 from biolect.fusion.late import MeanFusion, Stacking
 from biolect.fusion.streams import CodonStreams
-from biolect.train.log import MetricsLog
-from biolect.train.pretrain import METRICS, claim
+from biolect.train.pretrain import claim
 from biolect.values import Floats, Ints
 
 RESULTS = "results.json"
@@ -74,7 +76,8 @@ def fuse(
         `metric`; `arms` by name with `valid` and `test` value, the 95 % `interval` of the latter over clusters and seeds, and
         `seeds`; `best_single`; `gain`, of the learned fusion that validation likes best over the best single encoder, and
         `gains` of it over late fusion and over composition; `with_composition`, the gain of both together;
-        `baselines`; `modality_weights`; `funnel`, `refused`, and more.
+        `baselines`; `modality_weights`; `funnel`, `refused`, and more. Of several targets values are means over them, and `targets`
+        has each one's own; with folds all records are test records, and the first fold's model is the one that is published.
 
     Raises:
         ConfigError: If the folder holds another run, or an encoder cannot be used so.
@@ -91,31 +94,58 @@ def fuse(
         among=(Modality.DNA, Modality.RNA),
         allow_leakage=allow_leakage,
     )
+    splits = _splits(config, data)
     claim(config, output, resume=resume, overwrite=overwrite)
     digests = check_inputs(output, config.data, encoders)
-    log = MetricsLog(output / METRICS)
-    if not log.path.is_file():
-        log.write("table", step=0, records={name: len(data.of(name)) for name in SPLITS})
     vectors = embedded(encoders, data.records, Path(config.cache or output / "embeddings"), told.get("embedded", lambda _: None))
-    streams = CodonStreams.fit(vectors, data.of("train"))
-    runs = Runs(config, output, data, streams, log, digests, told.get("steps", lambda _: None))
-    said, best_single = _train(runs)
+    runs: list[Runs] = []
+    every: list[tuple[Labelled, Said]] = []
+    for k, split in enumerate(splits):
+        folder = output if not k else output / "folds" / f"{k // config.folds + 1}-{k % config.folds + 1}"
+        streams = CodonStreams.fit(vectors, split.of("train"))
+        runs.append(Runs(config, folder, split, streams, digests, told.get("steps", lambda _: None)))
+        every.append((runs[-1].items, _asked(runs[-1], threads)))
+    items, said = pooled_folds(every, config.folds) if config.folds else every[0]
+    table = compare(runs[0], items, said) | facts(config, splits[0], encoders)
+    result: dict[str, Any] = write_json(output / RESULTS, table)
+    write_table(output / "predictions.csv", frame(runs[0], items, said))
+    write_run_json(output, inputs=[config.data], config=config.to_yaml(), seed=config.columns.seed, report=result)
+    return result | {"refused": list(data.refused)}
+
+
+def _splits(config: FusionConfig, data: Labelled) -> list[Labelled]:
+    """Return the table as it is split, or a split for every fold of every repeat; the next fold is for validation."""
+    if not config.folds:
+        return [data]
+    if (clusters := len(np.unique(data.clusters))) < config.folds:
+        raise InputError(
+            f"'{config.data}' has {clusters} clusters of relatives, too few for {config.folds} folds. Take fewer, or add rows."
+        )
+    drawn = [grouped_folds(data.clusters, config.folds, config.columns.seed + repeat) for repeat in range(config.repeats)]
+    behind = [(folds - fold) % config.folds for folds in drawn for fold in range(config.folds)]
+    return [
+        checked(config.data, config.columns, replace(data, splits=np.select([b == 0, b == 1], [2, 1]).astype(np.uint8))) for b in behind
+    ]
+
+
+def _asked(runs: Runs, threads: int) -> Said:
+    """Return what every arm and every baseline says, of one split."""
+    data, config, streams = runs.data, runs.config, runs.streams
+    said = _train(runs)
     if data.per_codon:
         plain = surroundings(data.records, streams.lengths, data.per_codon)
     else:
         _add_pooled(runs.items, streams, said)
         plain = composition(data.records, [translated(record, config.genetic_code) for record in data.records])
     models = Baselines(plain, runs.items.targets[:, 0], len(data.labels), config.columns.seed, threads=threads)
-    _add_composed(runs, said, best_single, models)
-    table = compare(runs, said, _baselines(runs.items, models), best_single)
-    result: dict[str, Any] = write_json(output / RESULTS, table | facts(config, data, encoders))
-    write_table(output / "predictions.csv", frame(runs, said))
-    write_run_json(output, inputs=[config.data], config=config.to_yaml(), seed=config.columns.seed, report=result)
-    return result | {"refused": list(data.refused)}
+    _add_composed(runs, said, models)
+    _add_baselines(runs.items, said, models)
+    said.valid = {name: mean_value(runs.items, found, "valid") for name, found in said.predictions.items()}
+    return said
 
 
-def _train(runs: Runs) -> tuple[Said, str]:
-    """Train all arms; fuse the single ones late. Returns what they say, and the single arm that validation likes best."""
+def _train(runs: Runs) -> Said:
+    """Train all arms; fuse the single ones late."""
     said, own = Said(), singles(runs.config)
     for arm in own:
         said.predictions[arm.name], _ = runs.run(arm)
@@ -136,7 +166,8 @@ def _train(runs: Runs) -> tuple[Said, str]:
     members = {arm.name: [arm] for arm in [*own, *joint] if not arm.is_control} | ({LATE: own} if len(own) > 1 else {})
     chosen = max(members, key=lambda name: mean_value(runs.items, said.predictions[name], "valid"))
     runs.publish(chosen, members[chosen], late if chosen == LATE else None)
-    return said, best.name
+    said.best_single = best.name
+    return said
 
 
 def _add_pooled(data: Labelled, streams: CodonStreams, said: Said) -> None:
@@ -173,23 +204,25 @@ def _stacked(runs: Runs, own: list[Arm], parts: Floats) -> Floats:
     return np.stack([stacking(part) for part in parts.swapaxes(0, 1)])
 
 
-def _add_composed(runs: Runs, said: Said, best_single: str, models: Baselines) -> None:
+def _add_composed(runs: Runs, said: Said, models: Baselines) -> None:
     """Add late fusion of the arm and the composition baseline that validation likes best: what encoders add to composition."""
     data = runs.items
     found = _composed(data, models, data.of("train"), np.arange(len(data.records)))
     composed = max(found, key=lambda one: mean_value(data, one[None], "valid"))
-    arms = [arm.name for arm in fusions(runs.config, best_single) if not arm.is_control] or [best_single]
+    arms = [arm.name for arm in fusions(runs.config, said.best_single) if not arm.is_control] or [said.best_single]
     ours = said.predictions[max(arms, key=lambda name: mean_value(data, said.predictions[name], "valid"))]
     said.predictions[COMPOSED] = _late(data, np.stack([ours, np.broadcast_to(composed, ours.shape)]))[1]
 
 
-def _baselines(data: Labelled, models: Baselines) -> dict[str, Floats]:
-    """Return what composition says of test records, by baseline; trained on all the others."""
+def _add_baselines(data: Labelled, said: Said, models: Baselines) -> None:
+    """Add what composition says of test items; trained on all the others."""
     known, test = np.flatnonzero(data.splits != SPLITS.index("test")), data.of("test")
     found = dict(zip(models.names, _composed(data, models, known, test), strict=True))
-    if data.per_codon:
-        return found
-    return found | {"lookup": _by_target(data, known, lambda targets, own: lookup(data.records, targets, models.num_classes, own, test))}
+    if not data.per_codon:
+        found["lookup"] = _by_target(data, known, lambda targets, own: lookup(data.records, targets, models.num_classes, own, test))
+    for name, values in found.items():
+        said.baselines[name] = np.zeros((1, len(data.records), values.shape[1]))
+        said.baselines[name][0, test] = values
 
 
 def _composed(data: Labelled, models: Baselines, known: Ints, asked: Ints) -> Floats:

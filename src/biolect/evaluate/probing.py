@@ -18,7 +18,8 @@ from biolect.bio.genetic_code import GeneticCode
 from biolect.bio.io import Refusal
 from biolect.bio.io.tables import read_sequences, read_table
 from biolect.bio.sequence import Modality, Sequence as Record
-from biolect.data.labelled import Columns, clusters_of, read_targets
+from biolect.data.labelled import clusters_of
+from biolect.data.targets import Columns, read_targets
 from biolect.embed.encoder import Choice
 from biolect.embed.native import NativeEncoder
 from biolect.errors import InputError

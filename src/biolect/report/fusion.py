@@ -128,6 +128,8 @@ def _predictions(output: Path, found: Facts, target: str) -> Section | None:
 def _rows(found: Facts) -> Section:
     records = ", ".join(f"{count:,} {name}" for name, count in found["records"].items())
     text = said("fusion.rows", funnel=found["funnel"], records=records, leak=found["leakage"])
+    if "cross_validation" in found:
+        text += " " + said("fusion.folds", **found["cross_validation"])
     if found["internal_stops"]:
         text += " " + said("fusion.stops", count=len(found["internal_stops"]))
     rows = [("why rows were refused", "rows"), *((reason, f"{count:,}") for reason, count in found["reasons"].items())]
