@@ -115,8 +115,13 @@ def data_folder() -> Path | None:
 
 def cache_folder() -> Path:
     """Return the folder for files that can be made again: BIOLECT_CACHE, or the user's own cache."""
-    named = os.environ.get("BIOLECT_CACHE")
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return _cache_folder(*(os.environ.get(name) for name in ("BIOLECT_CACHE", "XDG_CACHE_HOME", "HOME")))
+
+
+@cache
+def _cache_folder(named: str | None, caches: str | None, home: str | None) -> Path:
+    """Asked at every token, so it is not put together every time."""
+    base = Path(caches or Path(home or Path.home()) / ".cache")
     return Path(named) if named else base / "biolect"
 
 

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from biolect.devices import cache_folder
 from biolect.nn.bidirectional import Direction, doubled, joined
@@ -85,10 +86,13 @@ class MLSTMLayer(nn.Module):
         seen = q, k
         if angles is not None:
             q, k = (rotate_adjacent(x.unflatten(-1, (self.turned_heads, -1)), *angles).flatten(-2) for x in (q, k))
-        seen = torch.cat([*((q, k) if self.gates_see_turned else seen), v], dim=-1)
-        # The bias is added in float32: in bfloat16, forget gates above 0.99 could not be told apart.
-        logits = functional.linear(seen, self.gates.weight)
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32)) + self.gates.bias
+        seen = *((q, k) if self.gates_see_turned else seen), v
+        # Three products of few columns are faster than putting what they read side by side. They and the bias are added in
+        # float32: in bfloat16, forget gates above 0.99 could not be told apart.
+        logits = self.gates.bias
+        for part, weight in zip(seen, self.gates.weight.chunk(3, dim=1), strict=True):
+            read = functional.linear(part, weight)
+            logits = logits + read.to(torch.promote_types(read.dtype, torch.float32))
         input_logit, forget_logit = logits.chunk(2, dim=-1)
         q, k, v = (x.unflatten(-1, (self.heads, -1)) for x in (q, k, v))
         return (q, k, v, input_logit, forget_logit), convolved, last
@@ -110,7 +114,8 @@ class MLSTMLayer(nn.Module):
             h = mlstm_two_sided(*cell_input, segment_ids, chunk_length=self.chunk_length)
         else:
             h, _ = mlstm_chunkwise(*cell_input, None, segment_ids, chunk_length=self.chunk_length)
-        return self.finish(h, convolved, z)
+        # Computed again for the gradient: there are five tensors inside and nearly no arithmetic.
+        return checkpoint(self.finish, h, convolved, z, use_reentrant=False, preserve_rng_state=False)
 
     def empty(self, rows: int) -> tuple[Float[Tensor, "N L P"], MLSTMState]:
         """Return tail and cell before the first position."""

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from biolect.ops.conv import conv_causal
 
@@ -62,6 +63,10 @@ class CausalConv(nn.Module):
         self, x: Float[Tensor, "B T P"], tail: Float[Tensor, "B L P"] | None = None, segment_ids: Int[Tensor, "B T"] | None = None
     ) -> tuple[Float[Tensor, "B T P"], Float[Tensor, "B L P"]]:
         """Return the activations, and the inputs that the next piece needs; see `conv_causal`."""
+        # Shifted copies are computed again for the gradient, not kept.
+        return checkpoint(self._activated, x, tail, segment_ids, use_reentrant=False, preserve_rng_state=False)
+
+    def _activated(self, x: Tensor, tail: Tensor | None, segment_ids: Tensor | None) -> tuple[Tensor, Tensor]:
         out, tail = conv_causal(x, self.weight, self.bias, tail, segment_ids)
         return functional.silu(out), tail
 

@@ -10,7 +10,6 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from biolect.files import atomic_path, sha256
@@ -74,6 +73,6 @@ def _run(command: list[str]) -> str:
 def addresses(*tensors: Tensor | None) -> list[ctypes.c_void_p]:
     """Return where the numbers of contiguous CPU tensors lie; null for None."""
     for tensor in tensors:
-        if tensor is not None and not (tensor.is_contiguous() and tensor.device == torch.device("cpu")):
+        if tensor is not None and not (tensor.is_contiguous() and tensor.is_cpu):
             raise ValueError("Compiled functions read contiguous tensors on the CPU only.")
     return [ctypes.c_void_p(None if tensor is None else tensor.data_ptr()) for tensor in tensors]

@@ -73,33 +73,48 @@ def weighted_sums(
         with_itself: False leaves out what a position reads of itself.
     """
     memory, normalizer, max_log = state
-    wide, narrow, sums = max_log.dtype, v.dtype, []
-    splits = (x.to(narrow).split([group.num_tokens for group in groups], 1) for x in (q, k, v))
+    sums = []
+    splits = (x.to(v.dtype).split([group.num_tokens for group in groups], 1) for x in (q, k, v))
     for group, *parts in zip(groups, *splits, strict=True):
-        q, k, v = (chunked(x.transpose(1, 2), group.decay.shape[2], 0).contiguous() for x in parts)
-        row = group.decay - group.max_log - 0.5 * math.log(q.shape[-1])
-        enter = row + group.entering
-        if group.segment is not None and group.is_real is not None:
-            row = row.masked_fill(~group.is_real, -math.inf)
-            enter = enter.masked_fill(~(group.is_real & (group.segment == 0)), -math.inf)
-        written, reading = k * group.write.exp()[..., None].to(narrow), q * enter.exp()[..., None].to(narrow)
-        memories, memory = _states(group.carry.exp(), memory.flatten(2), (written.mT @ v).to(wide).flatten(3))
-        normalizers, normalizer = _states(group.carry.exp(), normalizer, written.sum(-2, dtype=wide))
-        memories, memory = (x.unflatten(-1, (k.shape[-1], v.shape[-1])) for x in (memories, memory))
-        # All pairs of positions are the largest tensors; they are computed again for the gradient, not kept.
-        inside = checkpoint(_inside, q, k, v, row, group, with_itself, use_reentrant=False, preserve_rng_state=False)
-        top = inside[0] + (reading @ memories.to(narrow)).to(wide)
-        sums.append((top, inside[1] + (reading * normalizers[..., None, :]).sum(-1)))
+        # Kept for the gradient is what goes in; states, decayed copies and pairs of positions are computed again.
+        top, bottom, memory, normalizer = checkpoint(
+            _read_group, parts, group, memory, normalizer, with_itself, use_reentrant=False, preserve_rng_state=False
+        )
+        sums.append((top, bottom))
         max_log = group.end
     return sums, MLSTMState(memory, normalizer, max_log)
+
+
+def _read_group(
+    parts: list[Tensor], group: ChunkGroup, memory: Float[Tensor, "B H K V"], normalizer: Float[Tensor, "B H K"], with_itself: bool
+) -> tuple[Float[Tensor, "B H N C V"], Float[Tensor, "B H N C"], Float[Tensor, "B H K V"], Float[Tensor, "B H K"]]:
+    """Return numerators and denominators of a group, and memory and normalizer after it."""
+    q, k, v = (chunked(x.transpose(1, 2), group.decay.shape[2], 0).contiguous() for x in parts)
+    wide, narrow = memory.dtype, v.dtype
+    row = group.decay - group.max_log - 0.5 * math.log(q.shape[-1])
+    enter = row + group.entering
+    if group.segment is not None and group.is_real is not None:
+        row = row.masked_fill(~group.is_real, -math.inf)
+        enter = enter.masked_fill(~(group.is_real & (group.segment == 0)), -math.inf)
+    written, reading = k * group.write.exp()[..., None].to(narrow), q * enter.exp()[..., None].to(narrow)
+    memories, memory = _states(group.carry.exp(), memory.flatten(2), (written.mT @ v).to(wide).flatten(3))
+    normalizers, normalizer = _states(group.carry.exp(), normalizer, written.sum(-2, dtype=wide))
+    memories, memory = (x.unflatten(-1, (k.shape[-1], v.shape[-1])) for x in (memories, memory))
+    top, bottom = _inside(q, k, v, row, group, with_itself)
+    return (
+        top + (reading @ memories.to(narrow)).to(wide),
+        bottom + (reading * normalizers[..., None, :]).sum(-1),
+        memory,
+        normalizer,
+    )
 
 
 def _states(
     carried: Float[Tensor, "B H M M"], first: Float[Tensor, "B H F"], added: Float[Tensor, "B H N F"]
 ) -> tuple[Float[Tensor, "B H N F"], Float[Tensor, "B H F"]]:
     """Return the states before each of N chunks and the one after all."""
-    before = carried[:, :, :-1, 1:] @ added + carried[:, :, :-1, :1] * first[:, :, None]
-    last = carried[:, :, -1:, 1:] @ added + carried[:, :, -1:, :1] * first[:, :, None]
+    before = torch.addcmul(carried[:, :, :-1, 1:] @ added, carried[:, :, :-1, :1], first[:, :, None])
+    last = torch.addcmul(carried[:, :, -1:, 1:] @ added, carried[:, :, -1:, :1], first[:, :, None])
     return before, last[:, :, 0]
 
 

@@ -42,7 +42,7 @@ class StepWeights(NamedTuple):
 def is_steppable(up: Tensor, weights: StepWeights, state: MLSTMState) -> bool:
     """Return whether the compiled form can be asked: one dtype on the CPU, and no gradients wanted."""
     tensors = (up, *weights, *state)
-    same = all(t.dtype == up.dtype and t.device.type == "cpu" for t in tensors)
+    same = all(t.dtype == up.dtype and t.is_cpu for t in tensors)
     return same and up.dtype in (torch.float32, torch.float64) and not torch.is_grad_enabled()
 
 
