@@ -112,4 +112,4 @@ def test_validation_reads_every_item_once_with_and_without_coordinates(corpus: T
 def test_a_run_without_corpora_says_how_to_name_one(tmp_path):
     with pytest.raises(ConfigError, match="needs a corpus. .* corpora.folders.main=FOLDER"):
         config = toy_config(corpora={"kind": "folders"})
-        components.run_corpora(config, tmp_path, VOCABULARY, allow_leakage=False, builds=True)
+        components.run_corpora(config, tmp_path, VOCABULARY, allow_leakage=False)

@@ -24,7 +24,7 @@ from biolect.data.shards import MemberStore
 from biolect.data.sources import FamilySource, GroupSource, SingleSource, Source, document_weights
 from biolect.errors import ConfigError
 from biolect.tokens.vocabulary import Vocabulary
-from biolect.train.curriculum import Phase, RunConfig, Simulated
+from biolect.train.curriculum import Phase, RunConfig
 from biolect.values import Batch
 
 _ALONE = {Modality.DNA: (View.LOCUS, View.CDS), Modality.RNA: (View.TRANSCRIPT,), Modality.PROTEIN: (View.PROTEIN,)}
@@ -253,12 +253,11 @@ def _packed(config: RunConfig, name: str, pool: Pool, vocabulary: Vocabulary, nu
     return batches
 
 
-def run_corpora(config: RunConfig, output: Path, vocabulary: Vocabulary, *, allow_leakage: bool, builds: bool) -> dict[str, Stores]:
-    """Open the corpora of a run, simulating them first where the config says so.
+def run_corpora(config: RunConfig, output: Path, vocabulary: Vocabulary, *, allow_leakage: bool) -> dict[str, Stores]:
+    """Open the corpora of a run.
 
     Args:
-        output: Run folder; a simulated corpus lies inside it.
-        builds: Make what is missing; on one of several ranks only.
+        output: Run folder; a simulated corpus lies inside it, see `simulate_corpus`.
 
     Raises:
         ConfigError: If the run names no corpus.
@@ -266,12 +265,8 @@ def run_corpora(config: RunConfig, output: Path, vocabulary: Vocabulary, *, allo
         LeakageError: If training and validation share sequences and that is not allowed.
         InputError: If a corpus holds a letter that has no token.
     """
-    if config.corpora.kind == "simulated":
-        folders = {"simulated": str(output / SIMULATED[1])}
-        if builds and not (output / SIMULATED[1]).exists():
-            _simulate(output, config.corpora)
-    else:
-        folders = config.corpora.folders
+    simulated = {"simulated": str(output / SIMULATED[1])}
+    folders = simulated if config.corpora.kind == "simulated" else config.corpora.folders
     if not folders:
         raise ConfigError(f"Recipe '{config.name}' needs a corpus. Make one with biolect prepare, then add corpora.folders.main=FOLDER.")
     opened = {name: Corpus.open(folder, vocabulary) for name, folder in folders.items()}
@@ -280,7 +275,11 @@ def run_corpora(config: RunConfig, output: Path, vocabulary: Vocabulary, *, allo
     return {name: corpus.collections for name, corpus in opened.items()}
 
 
-def _simulate(output: Path, corpora: Simulated) -> None:
+def simulate_corpus(config: RunConfig, output: Path) -> None:
+    """Make toy data and a corpus of it inside the run folder, where the config says so and there is none yet."""
+    corpora = config.corpora
+    if corpora.kind != "simulated" or (output / SIMULATED[1]).exists():
+        return
     make, options = {
         "genomes": (simulate.genomes, PrepareOptions()),
         "families": (simulate.families, PrepareOptions(kind="families")),

@@ -133,9 +133,9 @@ def _assemble(config: RunConfig, output: Path, runtime: Runtime, *, allow_leakag
     vocabulary = model.vocabulary
     if runtime.is_main:
         checkpoints.tidy(output / "checkpoints")
-        components.run_corpora(config, output, vocabulary, allow_leakage=allow_leakage, builds=True)
+        components.simulate_corpus(config, output)
     runtime.wait()
-    corpora = components.run_corpora(config, output, vocabulary, allow_leakage=allow_leakage, builds=False)
+    corpora = components.run_corpora(config, output, vocabulary, allow_leakage=allow_leakage)
     found = components.pools(config, corpora, "train")
     components.check_holes_are_taken(config, corpora, found)
     found = components.limited(found, config.unique_tokens)
