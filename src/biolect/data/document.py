@@ -103,19 +103,6 @@ class Overhead(Protocol):
     def overhead(self, num_members: int) -> int: ...  # noqa: D102
 
 
-@dataclass(frozen=True)
-class Room:
-    """A grammar, and what an objective may add to a document and to each of its members. Tokens."""
-
-    grammar: Overhead
-    added_tokens: int
-    added_member_tokens: int
-
-    def overhead(self, num_members: int) -> int:
-        """Tokens in a document of so many members, residues not counted."""
-        return self.grammar.overhead(num_members) + self.added_tokens + self.added_member_tokens * num_members
-
-
 class Grammar(Config):
     """How documents are written.
 

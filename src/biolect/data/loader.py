@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from biolect.data.document import Grammar, Room
+from biolect.data.document import Grammar
 from biolect.data.mixture import Mixture
 from biolect.data.packing import Rows
 from biolect.data.sources import Source
@@ -57,13 +57,15 @@ class Loader:
             raise ConfigError(f"context_tokens = {self.context_tokens} is too short for a document of two members. Use {shortest} or more.")
         self.mixture = Mixture(self.weights, {name: len(source) for name, source in self.sources.items()}, self.seed)
 
+    def overhead(self, num_members: int) -> int:
+        """Tokens in a document of so many members that are no residues, those kept free for what the objective adds among them."""
+        return self.grammar.overhead(num_members) + self.finish.added_tokens + self.finish.added_member_tokens * num_members
+
     def segment(self, index: int) -> Segment:
         """Return the segment at an index of the mixture, 0-based."""
         draw = self.mixture[index]
         rng = np.random.default_rng((self.seed, 2, index))
-        # What the objective adds is kept free, so that nothing has to be cut off afterwards.
-        room = Room(self.grammar, self.finish.added_tokens, self.finish.added_member_tokens)
-        document = self.sources[draw.name].document(draw.item, rng, self.context_tokens + 1, room)
+        document = self.sources[draw.name].document(draw.item, rng, self.context_tokens + 1, self)
         rendered = self.grammar.render(document, self.vocabulary, coordinates=self.grammar.uses_coordinates(document, rng))
         segment = self.finish(rendered, rng)
         if len(segment) > self.context_tokens:
