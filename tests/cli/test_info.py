@@ -92,7 +92,7 @@ def test_a_damaged_record_of_a_run_is_named(biolect_command, tmp_path, text):
     assert "run.json' is damaged" in outcome.err
 
 
-@pytest.mark.parametrize(("name", "message"), [("corpus.json", "is no whole corpus"), ("report.json", "cannot be read")])
+@pytest.mark.parametrize(("name", "message"), [("corpus.json", "is no whole corpus"), ("report.json", "report.json' is damaged")])
 def test_a_damaged_corpus_is_named(biolect_command, tmp_path, name, message):
     (tmp_path / "a.fa").write_text(">a\nMKVLEF\n")
     biolect_command("prepare", str(tmp_path / "a.fa"), "-o", str(tmp_path / "c"))

@@ -36,7 +36,7 @@ from biolect.data.shards import SPLITS, MemberStore
 from biolect.data.splits import Clustering
 from biolect.data.tally import Tally
 from biolect.errors import CheckpointError, ConfigError, InputError
-from biolect.files import atomic_path, write_run_json
+from biolect.files import atomic_path, read_json, write_run_json
 from biolect.tokens.vocabulary import Vocabulary
 
 COLLECTIONS = (*staging.COLLECTIONS, "molecules", "domains")
@@ -251,12 +251,7 @@ class Corpus:
     @cached_property
     def report(self) -> dict[str, Any]:
         """What `prepare` returned."""
-        try:
-            return dict(json.loads((self.folder / "report.json").read_text()))
-        except (OSError, TypeError, ValueError) as error:
-            raise CheckpointError(
-                f"The report of '{self.folder}' cannot be read ({error}). Copy the corpus again, or prepare it."
-            ) from None
+        return read_json(self.folder / "report.json")
 
 
 def check_leakage(corpora: Sequence[Corpus], *, allow: bool = False) -> None:

@@ -126,11 +126,11 @@ def open_input(path: str | Path, *, text: bool = True) -> io.BufferedReader:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return plain data by name, as it was written. Raises CheckpointError if the file is damaged."""
+    """Return plain data by name, as it was written. Raises CheckpointError if the file is damaged or missing."""
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f"'{path}' is damaged: {error}. Copy the folder again, whole.") from None
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(f"'{path}' is damaged or missing: {error}. Copy the folder again, whole.") from None
 
 
 def check_text(head: bytes, name: str) -> None:
