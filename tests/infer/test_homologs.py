@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,8 +13,10 @@ from biolect.infer.reader import Reader
 from tests.infer.conftest import protein
 
 
-def test_columns_leave_insertions_out():
-    assert columns_of(["MK-V", "MaaK.AV"]).tolist() == [list(b"MK-V"), list(b"MKAV")]
+def test_columns_leave_insertions_out(tmp_path: Path):
+    (tmp_path / "two.a3m").write_text(">a\nMK-V\n>b\nMaaK.AV\n")
+
+    assert columns_of(tmp_path / "two.a3m").tolist() == [list(b"MK-V"), list(b"MKAV")]
 
 
 def test_a_row_weighs_the_less_the_more_are_like_it():

@@ -15,7 +15,6 @@ import numpy as np
 from biolect.bio.gene import Gene
 from biolect.bio.genetic_code import GeneticCode
 from biolect.bio.io import read_genes
-from biolect.bio.io.fasta import read_alignment
 from biolect.bio.io.tables import read_table
 from biolect.bio.sequence import Modality, Sequence as Record
 from biolect.bio.variant import Substitution, Variant
@@ -24,7 +23,6 @@ from biolect.errors import InputError
 from biolect.evaluate.judging import Outcome, Panel
 from biolect.evaluate.likelihoods import GENES, scores
 from biolect.evaluate.question import Pair, Question
-from biolect.files import open_input
 from biolect.infer.infill import ONE_HOLE
 from biolect.infer.inputs import Mutations, read_mutations, view_of
 from biolect.infer.prompt_file import columns_of, sampling_weights
@@ -183,8 +181,7 @@ def _baselines(question: Question, name: str, wild: Record, variants: list[Varia
 
 def _profile(path: Path, wild: Record) -> list[dict[str, float]] | None:
     """Return log-frequencies of amino acids at every place of an alignment; None if its first row is another protein."""
-    with open_input(path, text=False) as stream:
-        columns = columns_of([row for _, row in read_alignment(stream, str(path))])
+    columns = columns_of(path)
     if columns[0].tobytes().decode("latin-1") != wild.residues:
         return None
     letters, weights = wild.modality.alphabet.standard, sampling_weights(columns)

@@ -5,7 +5,6 @@ logits after it, the prompt's own tokens, and which model read it.
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -118,7 +117,7 @@ def _read(reader: Reader, path: str, budget_tokens: int | None, given: str | Non
     elif is_sampled:
         rows = [(row, one) for row, one in enumerate(found) if isinstance(one, Query) and str(reader.sequence(one.member)) != without]
         queries = [query for _, query in rows]
-        weights = _weights(path, [row for row, _ in rows])
+        weights = sampling_weights(columns_of(path)[[row for row, _ in rows]])
         prompt = Prompt.sampled([query.member for query in queries], reader.grammar, budget_tokens, weights=weights, seed=seed)
     else:
         prompt = Prompt.of((query.member for query in queries), reader.grammar, budget_tokens)
@@ -144,12 +143,6 @@ def read_draws(reader: Reader, path: str | None, budget_tokens: int | None, draw
         raise ConfigError(f"--draws {draws} needs a --context to draw from, an alignment (A3M). Give one, or leave out --draws.")
     later = (how | {"seed": how["seed"] + number, "keep": None} for number in range(1, draws))
     return [first, *(read_prompt(reader, path, budget_tokens, **one) for one in later)]
-
-
-def _weights(path: str, kept: list[int]) -> NDArray[np.float64]:
-    with open_input(path, text=False) as stream:
-        rows = [row for _, row in read_alignment(stream, path)]
-    return sampling_weights(columns_of([rows[i] for i in kept]))
 
 
 def _saved(reader: Reader, path: str, budget_tokens: int | None) -> PromptFile:
@@ -217,8 +210,10 @@ def load_context(path: Path | str, reader: Reader) -> tuple[Prompt, list[str]]:
     return replace(prompt, read=Context(state, logits, prompt.num_tokens(reader.grammar))), facts["names"]
 
 
-def columns_of(rows: Sequence[str]) -> NDArray[np.uint8]:
-    """Return the columns of an A3M, one row each, gaps included and insertions left out; rows must have equally many."""
+def columns_of(path: str | Path) -> NDArray[np.uint8]:
+    """Return the columns of an A3M, one row each, gaps included and insertions left out; raises like `read_alignment`."""
+    with open_input(path, text=False) as stream:
+        rows = [row for _, row in read_alignment(stream, str(path))]
     kept = ["".join(letter for letter in row if not (letter.islower() or letter == ".")) for row in rows]
     return np.frombuffer("".join(kept).encode("latin-1"), dtype=np.uint8).reshape(len(rows), -1)
 
