@@ -52,11 +52,3 @@ def test_draws_follow_the_weights(reader: Reader):
 
     shares = [np.mean([index not in left_out for left_out in first]) for index in range(3)]
     assert np.allclose(shares, weights / 8, atol=0.03)
-
-
-def test_the_nearest_stand_last_when_asked(reader: Reader):
-    members = [reader.member(protein(10, n)) for n in range(4)]
-
-    prompt = Prompt.sampled(members, reader.grammar, distances=np.array([0.1, 0.9, 0.5, 0.3]))
-
-    assert [members.index(member) for member in prompt.members] == [1, 2, 3, 0]

@@ -70,8 +70,6 @@ def test_families_cross_the_border_between_organisms():
 def test_impossible_counts_are_refused():
     with pytest.raises(ConfigError, match="num_genes = 0"):
         organisms(num_genes=0)
-    with pytest.raises(ConfigError, match=r"divergence = 1\.5 is not a share"):
-        organisms(divergence=1.5)
 
 
 def test_files_of_a_genome_hold_what_the_truth_says(tmp_path):

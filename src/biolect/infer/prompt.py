@@ -73,7 +73,6 @@ class Prompt:
         budget_tokens: int | None = None,
         *,
         weights: NDArray[np.float64] | None = None,
-        distances: NDArray[np.float64] | None = None,
         seed: int = 0,
     ) -> Prompt:
         """Draw members without replacement, whole ones only, until the next one has no room.
@@ -83,7 +82,6 @@ class Prompt:
         Args:
             budget_tokens: As for `of`.
             weights: How likely each is drawn, next to the others; None draws all alike.
-            distances: Puts those drawn in order, the nearest last; None keeps the order in which they were drawn.
         """
         rates = np.ones(len(members)) if weights is None else weights
         chosen: list[int] = []
@@ -95,8 +93,6 @@ class Prompt:
                 if cls(tuple(members[i] for i in (*chosen, index))).num_tokens(grammar) > budget_tokens:
                     break
             chosen.append(index)
-        if distances is not None:
-            chosen.sort(key=lambda index: -distances[index])
         left_out = sorted(set(range(len(members))) - set(chosen))
         return cls(tuple(members[i] for i in chosen), left_out=tuple(left_out))
 

@@ -22,6 +22,8 @@ from biolect.errors import ConfigError
 from biolect.files import write_pieces
 
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
+_DIVERGENCE = 0.3
+"""Share of residues at which a member of a family is drawn anew."""
 Kind = Literal["outside", "untranslated", "coding", "intron"]
 
 
@@ -113,21 +115,18 @@ class _Maker:
         return float(np.mean(values)) if values else 0.0
 
 
-def organisms(*, seed: int = 0, num_genes: int = 200, num_families: int = 40, divergence: float = 0.3) -> tuple[Organism, Organism]:
+def organisms(*, seed: int = 0, num_genes: int = 200, num_families: int = 40) -> tuple[Organism, Organism]:
     """Make a bacterium and a eukaryote that share protein families.
 
     Args:
         num_genes: Per organism.
         num_families: Shared by both; families never resemble each other more than chance makes them.
-        divergence: Share of residues at which a member is drawn anew, between 0 and 1.
 
     Raises:
-        ConfigError: If a count is not positive or the share is no share.
+        ConfigError: If a count is not positive.
     """
     if num_genes < 1 or num_families < 1:
         raise ConfigError(f"num_genes = {num_genes} and num_families = {num_families} must both be at least 1.")
-    if not 0 <= divergence <= 1:
-        raise ConfigError(f"divergence = {divergence} is not a share. Choose a number between 0 and 1.")
     rng = np.random.default_rng(seed)
     chain = rng.dirichlet(np.full(len(AMINO_ACIDS), 0.35), size=len(AMINO_ACIDS))
     ancestors = [_protein(rng, chain, int(rng.integers(60, 181))) for _ in range(num_families)]
@@ -135,7 +134,7 @@ def organisms(*, seed: int = 0, num_genes: int = 200, num_families: int = 40, di
     for name, table, has_introns, strong in (("bacterium", 11, False, 0.52), ("eukaryote", 1, True, 0.4)):
         maker = _Maker(np.random.default_rng((seed, table)), GeneticCode.by_id(table), has_introns, strong)
         families = maker.rng.integers(0, num_families, size=num_genes)
-        proteins = [_protein(maker.rng, chain, len(ancestors[f]), ancestors[f], divergence) for f in families]
+        proteins = [_protein(maker.rng, chain, len(ancestors[f]), ancestors[f], _DIVERGENCE) for f in families]
         made.append(_assemble(name, maker, families.tolist(), proteins))
     return made[0], made[1]
 
