@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -123,3 +124,14 @@ class Sequence:
         return Sequence(
             self.residues.translate(str.maketrans("TU", "UU" if modality is Modality.RNA else "TT")), modality, self.name, self.description
         )
+
+
+@dataclass(frozen=True)
+class Flanked(Sequence):
+    """A coding sequence with DNA or RNA from around it, such as a promoter or an untranslated end.
+
+    Attributes:
+        contexts: By name; what is not known of a record is left out.
+    """
+
+    contexts: Mapping[str, Sequence] = field(default_factory=dict[str, Sequence], compare=False, repr=False)

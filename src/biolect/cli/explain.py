@@ -26,7 +26,7 @@ def explain(
     from biolect.bio.io.tables import read_usable
     from biolect.bio.sequence import Modality
     from biolect.embed.encoder import Choice
-    from biolect.embed.fused import FusedModel
+    from biolect.embed.fused import FusedModel, contexts_of
     from biolect.explain.explaining import explain as run, largest
     from biolect.files import write_run_json
     from biolect.report.explanation import write_report
@@ -39,7 +39,8 @@ def explain(
         return finish({"would_read": [table], "would_write": output, "model": common.need_model()}, common=common)
     placement = common.placement()
     model = FusedModel.load(common.need_model(), Choice(device=placement.device, accepts_licence=True))
-    records, refused, _ = read_usable(table, sequence, model.refusal, modality and Modality(modality), model.modalities)
+    around = contexts_of(model.encoders)
+    records, refused, _ = read_usable(table, sequence, model.refusal, modality and Modality(modality), model.modalities, contexts=around)
     with common.progress("explain", len(records)) as advance:
         result = run(model, records, output, steps=steps, seed=common.seed or 0, advance=advance)
     write_report(output, result, largest(output, 4))

@@ -20,6 +20,8 @@ class Coding:
         split: Column with train, valid or test in every row; without it relatives are kept together.
         task: What the target is; `auto` tells by its values. For `nucleotides` or `codons` a cell lists a number for each, joined by `;`.
         modality: What the sequences are; without it their letters tell.
+        contexts: `dna-COLUMN=ADDRESS,rna-COLUMN=ADDRESS`: columns of what stands around, such as promoters or untranslated ends, and
+            who reads them; codons attend to it.
     """
 
     target: list[str]
@@ -27,6 +29,7 @@ class Coding:
     split: str | None = None
     task: Literal["auto", "regression", "classification", "nucleotides", "codons"] = "auto"
     modality: Literal["dna", "rna"] | None = None
+    contexts: str | None = None
 
 
 @Parameter(name="*")
@@ -78,8 +81,9 @@ def fuse(
     from biolect.report.fusion import write_report
 
     output = common.need_folder(resumes=True)
-    named = {} if encoders is None else {"encoders": _parted(encoders)}
     stands = asdict(columns)
+    texts = {"encoders": encoders, "contexts": stands.pop("contexts")}
+    named = {name: _parted(text, name) for name, text in texts.items() if text is not None}
     target, *also = stands.pop("target")
     asked = stands | {"kind": stands.pop("task"), "target": target, "also": also} | common.given("seed")
     config = (mrna_fusion if recipe == "paper" else mrna_fusion_tiny)(
@@ -96,12 +100,12 @@ def fuse(
     return finish(result, result.pop("refused"), common)
 
 
-def _parted(text: str) -> dict[str, str]:
+def _parted(text: str, flag: str) -> dict[str, str]:
     """Return addresses by stream. Raises ConfigError for a part that is not `stream=address`."""
     parts = [part.partition("=") for part in text.split(",")]
     if odd := ["".join(part) for part in parts if not all(part)]:
-        raise ConfigError(f"--encoders has '{odd[0]}', which is not stream=address. Write for example dna=one-hot:dna,protein=esm2:FOLDER.")
+        raise ConfigError(f"--{flag} has '{odd[0]}', which is not stream=address. Write for example dna=one-hot:dna,protein=esm2:FOLDER.")
     names = [name for name, _, _ in parts]
     if twice := [name for name in names if names.count(name) > 1]:
-        raise ConfigError(f"--encoders names '{twice[0]}' twice. Name them for example {twice[0]}-1 and {twice[0]}-2.")
+        raise ConfigError(f"--{flag} names '{twice[0]}' twice. Name them for example {twice[0]}-1 and {twice[0]}-2.")
     return {name: address for name, _, address in parts}

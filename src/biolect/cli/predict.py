@@ -22,7 +22,7 @@ def predict(
     from biolect.bio.io.tables import check_ending, read_usable, write_table
     from biolect.bio.sequence import Modality
     from biolect.embed.encoder import Choice
-    from biolect.embed.fused import FusedModel
+    from biolect.embed.fused import FusedModel, contexts_of
     from biolect.infer.predict import Finetuned
     from biolect.infer.reader import BATCH_TOKENS
 
@@ -38,7 +38,8 @@ def predict(
         tuned = FusedModel.load(address, Choice(device=placement.device, batch_tokens=batch_tokens, accepts_licence=True))
     else:
         tuned = Finetuned.load(address, device=placement.device, batch_tokens=batch_tokens)
-    records, refused, _ = read_usable(table, sequence, tuned.refusal, modality and Modality(modality), tuned.modalities)
+    around = contexts_of(tuned.encoders) if isinstance(tuned, FusedModel) else {}
+    records, refused, _ = read_usable(table, sequence, tuned.refusal, modality and Modality(modality), tuned.modalities, contexts=around)
     write_table(output, polars.DataFrame({"id": [record.name for record in records]} | tuned.answers(records)))
     folded = asdict(sum((record.folds for record in records), Folds()))
     return finish({"records": len(records), "target": tuned.task.target, "folded": folded}, refused, common)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tempfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,7 @@ def read_labelled(
     *,
     clustering: Callable[[Sequence[Record]], NDArray[np.int32]] | None = None,
     among: Collection[Modality] = (),
+    contexts: Mapping[str, Modality] | None = None,
     allow_leakage: bool = False,
 ) -> Labelled:
     """Read and check a table.
@@ -91,6 +92,7 @@ def read_labelled(
         refusal: Why a sequence cannot be used, as a sentence; empty if it can.
         clustering: Which cluster every record belongs to; None is `clusters_of`.
         among: Modalities that can be learned from; empty for any.
+        contexts: Columns of what stands around the sequences; see `read_usable`.
         allow_leakage: Go on although splits share sequences.
 
     Raises:
@@ -106,7 +108,7 @@ def read_labelled(
     if columns.kind in PER_CODON:
         lists = read_lists(columns, texts[columns.target], frame[columns.sequence].to_list(), faults)
     modality = None if columns.modality is None else Modality(columns.modality)
-    records, refused, kept = read_usable(path, columns.sequence, refusal, modality, among, faults)
+    records, refused, kept = read_usable(path, columns.sequence, refusal, modality, among, faults, contexts)
     profiles = tuple(lists[row] for row in kept if lists)
     targets, labels = targets_of(path, columns, frame, texts, kept, profiles)
     clusters = (clustering or clusters_of)(records)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Int
 
 from biolect.bio.genetic_code import GeneticCode
-from biolect.bio.sequence import Modality, Sequence as BioSequence
+from biolect.bio.sequence import Flanked, Modality, Sequence as BioSequence
 from biolect.embed.encoder import Encoder, Pool
 from biolect.errors import BiolectError, CheckpointError
 from biolect.fusion.align import CodonGrid, Mode, SpanAxis, codon_grid, codon_weights
@@ -101,3 +102,32 @@ class CodonEncoder(Encoder):
             return self.inner.unreadable(self.seen(sequence))
         except BiolectError as error:
             return str(error)
+
+
+@dataclass(frozen=True)
+class ContextEncoder:
+    """What stands around a coding sequence in, one vector per nucleotide of it out.
+
+    Attributes:
+        inner: Whose vectors these are, on the nucleotide axis.
+        view: Whether it reads DNA or RNA.
+        column: Which of the contexts it reads.
+    """
+
+    inner: Encoder
+    view: Modality
+    column: str
+
+    @property
+    def digest(self) -> str:
+        """Sha256 over everything that the vectors depend on but the context."""
+        return self.inner.digest
+
+    def seen(self, sequence: BioSequence) -> BioSequence | None:
+        """Return what the inner encoder reads; None where it is not known."""
+        return sequence.contexts.get(self.column) if isinstance(sequence, Flanked) else None
+
+    def refusal(self, sequence: BioSequence) -> str:
+        """Return why a context cannot be read, as a sentence; empty if it can, or if there is none."""
+        own = self.seen(sequence)
+        return "" if own is None else self.inner.refusal(own)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from torch import Tensor
 from biolect.bio.genetic_code import GeneticCode
 from biolect.bio.sequence import Modality, Sequence as Record
 from biolect.config import Config
-from biolect.embed.codons import CodonEncoder
+from biolect.embed.codons import CodonEncoder, ContextEncoder
 from biolect.embed.door import load_encoder
 from biolect.embed.encoder import DEFAULT, Choice
 from biolect.embed.store import EmbeddingStore, fill, sequence_digest
@@ -44,6 +44,8 @@ class FusedTask(Config):
 
     Attributes:
         encoders: Address of every stream's encoder; a stream is named by its modality, `dna`, or `dna-NAME` where there are several.
+        contexts: Address of the encoder of everything that stands around a coding sequence; a stream is named `dna-COLUMN` or
+            `rna-COLUMN` after its column of the table.
         genetic_code: NCBI number.
         labels: Classes in the order of the outputs; empty where a number is predicted.
         also: Names of more targets, numbers like the first.
@@ -58,6 +60,7 @@ class FusedTask(Config):
     also: tuple[str, ...] = ()
     per_codon: int = 0
     encoders: dict[str, str]
+    contexts: dict[str, str] = {}
     alignment: Mode = "coverage"
     genetic_code: int = 1
     labels: tuple[str, ...] = ()
@@ -80,8 +83,8 @@ def view_of(stream: str) -> Modality:
     return Modality(view[1])
 
 
-def codon_encoders(task: FusedTask, choice: Choice = DEFAULT) -> dict[str, CodonEncoder]:
-    """Load the encoder of every stream.
+def codon_encoders(task: FusedTask, choice: Choice = DEFAULT) -> dict[str, CodonEncoder | ContextEncoder]:
+    """Load the encoder of every stream, those of contexts last.
 
     Raises:
         ConfigError: If a stream names no modality, or an address no encoder.
@@ -89,14 +92,31 @@ def codon_encoders(task: FusedTask, choice: Choice = DEFAULT) -> dict[str, Codon
         CheckpointError: If weights cannot be read.
     """
     code = GeneticCode.by_id(task.genetic_code)
-    return {
+    found: dict[str, CodonEncoder | ContextEncoder] = {
         stream: CodonEncoder(load_encoder(address, choice), view_of(stream), mode=task.alignment, code=code)
         for stream, address in sorted(task.encoders.items())
     }
+    for stream, address in sorted(task.contexts.items()):
+        inner, named = load_encoder(address, replace(choice, axis="nucleotide")), re.fullmatch(r"(dna|rna)-(\w+)", stream)
+        if named is None or stream in found:
+            raise ConfigError(
+                f"contexts.{stream} names no column of its own. Name it dna-COLUMN or rna-COLUMN, of letters and digits, unlike encoders."
+            )
+        inner.check_modality(Modality(named[1]))
+        found[stream] = ContextEncoder(inner, Modality(named[1]), named[2])
+    return found
+
+
+def contexts_of(encoders: Mapping[str, CodonEncoder | ContextEncoder]) -> dict[str, Modality]:
+    """Return the columns that are read beside the coding sequences, and what they hold."""
+    return {one.column: one.view for one in encoders.values() if isinstance(one, ContextEncoder)}
 
 
 def embedded(
-    encoders: Mapping[str, CodonEncoder], records: Sequence[Record], cache: Path, advance: Callable[[float], None] = lambda records: None
+    encoders: Mapping[str, CodonEncoder | ContextEncoder],
+    records: Sequence[Record],
+    cache: Path,
+    advance: Callable[[float], None] = lambda records: None,
 ) -> dict[str, Vectors]:
     """Return vectors of all records by stream; what lies in the cache already is read, not computed.
 
@@ -105,13 +125,15 @@ def embedded(
     """
     found: dict[str, Vectors] = {}
     for stream, encoder in encoders.items():
-        store = EmbeddingStore(cache / f"{encoder.view}-{encoder.digest[:16]}", encoder)
-        fill(store, encoder, records, advance)
-        found[stream] = [store[sequence_digest(record)] for record in records]
+        own, read = (encoder.inner, [*map(encoder.seen, records)]) if isinstance(encoder, ContextEncoder) else (encoder, records)
+        store = EmbeddingStore(cache / f"{encoder.view}-{encoder.digest[:16]}", own)
+        fill(store, own, filter(None, read), advance)
+        nothing = np.zeros((0, own.width), np.float32)
+        found[stream] = [store[sequence_digest(one)] if one else nothing for one in read]
     return found
 
 
-def refusal(encoders: Mapping[str, CodonEncoder], record: Record) -> str:
+def refusal(encoders: Mapping[str, CodonEncoder | ContextEncoder], record: Record) -> str:
     """Return why a record cannot be fused, as a sentence; empty if it can."""
     return next(filter(None, (encoder.refusal(record) for encoder in encoders.values())), "")
 
@@ -135,7 +157,7 @@ class FusedModel:
     """Encoders, members and what they predict."""
 
     task: FusedTask
-    encoders: Mapping[str, CodonEncoder]
+    encoders: Mapping[str, CodonEncoder | ContextEncoder]
     members: tuple[Member, ...]
 
     @classmethod
@@ -159,8 +181,8 @@ class FusedModel:
             raise CheckpointError(f"'{folder / TASK}' names no members, or streams without an encoder. Copy the folder again, whole.")
         if changed := next((name for name, digest in task.digests.items() if encoders[name].digest != digest), None):
             raise CheckpointError(
-                f"The encoder '{task.encoders[changed]}' is not the one that '{folder}' was trained with: its sha256 differs. "
-                "Put back the weights that it had, or fuse again."
+                f"The encoder '{(task.encoders | task.contexts)[changed]}' is not the one that '{folder}' was trained with: "
+                "its sha256 differs. Put back the weights that it had, or fuse again."
             )
         return cls(task, encoders, members)
 
@@ -214,12 +236,13 @@ class FusedModel:
         read = [(source, member.scale, name) for member in self.members for name, source in member.streams.items()]
         centers = {source: scale.centers[name] for source, scale, name in read}
         scales = {source: scale.scales[name] for source, scale, name in read}
-        return CodonStreams({source: vectors[source] for source in centers}, centers, scales)
+        return CodonStreams({source: vectors[source] for source in centers}, centers, scales, frozenset(self.task.contexts))
 
     def ask(self, streams: Streams, masks: Masks) -> Float[Tensor, "B *P K"]:
         """Return the probability of every class, or a number per target, of every record, or of every codon; gradients pass.
 
-        A member has no say about a record of which all its streams are masked; where none has one, it is the mean of training.
+        A member has no say about a record of which all its streams but contexts are masked; where none has one, it is the mean of
+        training.
         """
         said, heard = [], []
         for member in self.members:
@@ -228,7 +251,8 @@ class FusedModel:
             answers = torch.stack([model(values, kept)[0] for model in member.models])
             mean, deviation = answers.new_tensor(self.task.mean), answers.new_tensor(self.task.deviation)
             said.append((answers.softmax(-1) if self.task.labels else answers * deviation + mean).mean(0))
-            heard.append(torch.stack([mask.any(1) for mask in kept.values()]).any(0))
+            contexts = member.models[0].fuser.contexts
+            heard.append(torch.stack([mask.any(1) for name, mask in kept.items() if name not in contexts]).any(0))
         return self._together(torch.stack(said), torch.stack(heard))
 
     def _together(self, said: Float[Tensor, "M B *P K"], heard: Bool[Tensor, "M B"]) -> Float[Tensor, "B *P K"]:

@@ -17,7 +17,7 @@ from biolect.config import Config
 from biolect.data.labelled import Labelled
 from biolect.data.shards import SPLITS
 from biolect.data.targets import PER_CODON, Columns
-from biolect.embed.codons import CodonEncoder
+from biolect.embed.codons import CodonEncoder, ContextEncoder
 from biolect.embed.fused import FusedModel, FusedTask, Member, in_units
 from biolect.errors import CheckpointError, ConfigError
 from biolect.evaluate.composition import grouped_folds
@@ -43,6 +43,8 @@ class FusionConfig(Config):
     Attributes:
         encoders: Address of the encoder of every stream; see `embed.door` and `FusedTask`. Without any, stand-ins that have
             learned nothing: letters and codons.
+        contexts: Encoder of every column of DNA or RNA from around the coding sequences, such as promoters or untranslated ends;
+            see `FusedTask`. Codons read them.
         fuser: One learned fuser, late fusion alone, or all of them with their controls.
         alignment: How tokens become codons.
         genetic_code: NCBI number.
@@ -55,6 +57,7 @@ class FusionConfig(Config):
     data: str
     columns: Columns
     encoders: dict[str, str] = pydantic.Field(default=STAND_INS, min_length=1)
+    contexts: dict[str, str] = {}
     fuser: Literal["mil", "concatenation", "attention", "late", "all"] = "all"
     alignment: Mode = "coverage"
     genetic_code: int = 1
@@ -79,7 +82,9 @@ class FusionConfig(Config):
     def task(self, **facts: Any) -> FusedTask:
         """Return what is predicted from what, with what is known of it."""
         own = {"target": self.columns.target, "also": self.columns.also, "per_codon": PER_CODON.get(self.columns.kind, 0)}
-        return FusedTask(encoders=self.encoders, alignment=self.alignment, genetic_code=self.genetic_code, **own, **facts)
+        return FusedTask(
+            encoders=self.encoders, contexts=self.contexts, alignment=self.alignment, genetic_code=self.genetic_code, **own, **facts
+        )
 
 
 @dataclass(frozen=True)
@@ -101,16 +106,20 @@ class Arm:
 
 
 def singles(config: FusionConfig) -> list[Arm]:
-    """Return an arm per encoder."""
-    return [Arm(name, "concatenation", {name: name}) for name in sorted(config.encoders)]
+    """Return an arm per encoder; a context alone has no answer per codon."""
+    names = config.encoders if config.columns.kind in PER_CODON else config.encoders | config.contexts
+    return [Arm(name, "concatenation", {name: name}) for name in sorted(names)]
 
 
 def fusions(config: FusionConfig, best_single: str) -> list[Arm]:
     """Return the learned fusions that were asked for, and their controls where all were."""
-    streams = {name: name for name in sorted(config.encoders)}
+    streams = {name: name for name in sorted(config.encoders | config.contexts)}
     if len(streams) < 2 or config.fuser == "late":
         return []
     arms = [Arm(kind, kind, streams) for kind in _FUSERS if config.fuser in (kind, "all")]
+    if config.contexts:
+        own = {name: name for name in sorted(config.encoders)}
+        arms += [Arm(f"{arm.kind} without contexts", arm.kind, own, is_control=True) for arm in arms]
     if config.fuser == "all":
         repeated = {f"{best_single}-{i}": best_single for i in range(len(streams))}
         arms.append(Arm("mil without entropy", "mil", streams, entropy=False, is_control=True))
@@ -153,7 +162,7 @@ class Runs:
 
     def _model(self, arm: Arm, streams: CodonStreams) -> FusionModel.Config:
         outputs, per_codon = len(self.data.labels) or self.items.targets.shape[1], self.data.per_codon
-        return self.config.fit.model(arm.kind, streams.widths, per_codon or outputs, pools=not per_codon)
+        return self.config.fit.model(arm.kind, streams.widths, per_codon or outputs, pools=not per_codon, contexts=streams.around)
 
     def read(self, arm: Arm, seed: int = 0) -> CodonStreams:
         """Return what an arm reads."""
@@ -228,7 +237,7 @@ def _write(path: Path, tensors: dict[str, torch.Tensor], facts: dict[str, str]) 
         checkpoint.write_tensors(temporary, tensors, facts)
 
 
-def check_inputs(folder: Path, table: str, encoders: Mapping[str, CodonEncoder]) -> dict[str, str]:
+def check_inputs(folder: Path, table: str, encoders: Mapping[str, CodonEncoder | ContextEncoder]) -> dict[str, str]:
     """Note what a run is made from; return digests of its encoders. Raises ConfigError if the run there was made from something else."""
     own = {name: encoder.digest for name, encoder in encoders.items()}
     digests = {table: sha256(Path(table))} | own
@@ -250,10 +259,11 @@ def read_curves(folder: Path) -> dict[str, list[list[dict[str, float]]]]:
     }
 
 
-def facts(config: FusionConfig, data: Labelled, encoders: Mapping[str, CodonEncoder]) -> dict[str, Any]:
+def facts(config: FusionConfig, data: Labelled, encoders: Mapping[str, CodonEncoder | ContextEncoder]) -> dict[str, Any]:
     """Return what the table was made from."""
     reasons = Counter(refused.reason.partition(". ")[0] for refused in data.refused)
-    grid = next(iter(encoders.values())).grid
+    grid = next(one for one in encoders.values() if isinstance(one, CodonEncoder)).grid
+    inner = {name: one.inner for name, one in encoders.items()}
     homes = {(c, s) for c, s in zip(data.clusters.tolist(), data.splits.tolist(), strict=True)}
     crossed = {"cross_validation": {"folds": config.folds, "repeats": config.repeats}} if config.folds else {}
     return crossed | {
@@ -268,7 +278,7 @@ def facts(config: FusionConfig, data: Labelled, encoders: Mapping[str, CodonEnco
         "records": {name: len(data.of(name)) for name in SPLITS},
         "leakage": {"identical": data.shared, "clusters_in_several_splits": len(homes) - len(set(data.clusters.tolist()))},
         "encoders": {
-            name: {"address": config.encoders[name], "width": one.width, "licence": one.licence and one.licence.name}
-            for name, one in encoders.items()
+            name: {"address": address, "width": inner[name].width, "licence": (own := inner[name].licence) and own.name}
+            for name, address in (config.encoders | config.contexts).items()
         },
     }

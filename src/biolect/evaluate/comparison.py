@@ -87,7 +87,11 @@ def compare(runs: Runs, data: Labelled, said: Said) -> dict[str, Any]:
     Args:
         runs: Of the first split.
     """
-    streams, best_single, num_seeds = sorted(runs.config.encoders), said.best_single, runs.config.seeds * runs.config.repeats
+    streams, best_single, num_seeds = (
+        sorted(runs.config.encoders | runs.config.contexts),
+        said.best_single,
+        runs.config.seeds * runs.config.repeats,
+    )
     test = data.of("test")
     metric, truth = "accuracy" if data.labels else "spearman", _truth(data, test)
     panel = Panel("", metric, data.clusters[test], num_seeds=num_seeds, draws=500 if len(test) < _MANY else 100)
@@ -104,7 +108,11 @@ def compare(runs: Runs, data: Labelled, said: Said) -> dict[str, Any]:
     best = max(learned, key=lambda name: said.valid[name]) if learned else LATE if LATE in ours else None
     gains = {}
     if best is not None:
-        gains = {name: _gain(ours[best], ours[name]) for name in (best_single, LATE, ENSEMBLE) if name in ours and name != best}
+        gains = {
+            name: _gain(ours[best], ours[name])
+            for name in (best_single, LATE, ENSEMBLE, f"{best} without contexts")
+            if name in ours and name != best
+        }
         gains["composition"] = _gain(ours[best], known[composed]) | {"baseline": composed}
     shares = {}
     if (weights := said.weights.get("mil")) is not None:

@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 
 from biolect.bio.io.tables import write_table
-from biolect.bio.sequence import Modality
+from biolect.bio.sequence import Flanked, Modality, Sequence as Record
 from biolect.data.labelled import Labelled, checked, read_labelled
 from biolect.data.relatives import relatives
 from biolect.data.shards import SPLITS
 from biolect.embed.encoder import DEFAULT, Choice
-from biolect.embed.fused import codon_encoders, embedded, refusal
+from biolect.embed.fused import codon_encoders, contexts_of, embedded, refusal
 from biolect.errors import InputError
 from biolect.evaluate.arms import Arm, FusionConfig, Runs, check_inputs, facts, fusions, singles
 from biolect.evaluate.comparison import COMPOSED, ENSEMBLE, LATE, STACKING, Said, compare, frame, mean_value, pooled_folds
@@ -92,19 +92,18 @@ def fuse(
         lambda record: refusal(encoders, record),
         clustering=lambda records: relatives(records, [translated(r, config.genetic_code) for r in records]).clusters,
         among=(Modality.DNA, Modality.RNA),
+        contexts=contexts_of(encoders),
         allow_leakage=allow_leakage,
     )
     splits = _splits(config, data)
     claim(config, output, resume=resume, overwrite=overwrite)
     digests = check_inputs(output, config.data, encoders)
     vectors = embedded(encoders, data.records, Path(config.cache or output / "embeddings"), told.get("embedded", lambda _: None))
-    runs: list[Runs] = []
-    every: list[tuple[Labelled, Said]] = []
-    for k, split in enumerate(splits):
-        folder = output if not k else output / "folds" / f"{k // config.folds + 1}-{k % config.folds + 1}"
-        streams = CodonStreams.fit(vectors, split.of("train"))
-        runs.append(Runs(config, folder, split, streams, digests, told.get("steps", lambda _: None)))
-        every.append((runs[-1].items, _asked(runs[-1], threads)))
+    homes = [output, *(output / "folds" / f"{k // config.folds + 1}-{k % config.folds + 1}" for k in range(1, len(splits)))]
+    scaled = [CodonStreams.fit(vectors, split.of("train"), config.contexts) for split in splits]
+    steps = told.get("steps", lambda _: None)
+    runs = [Runs(config, *own, digests, steps) for own in zip(homes, splits, scaled, strict=True)]
+    every = [(one.items, _asked(one, threads)) for one in runs]
     items, said = pooled_folds(every, config.folds) if config.folds else every[0]
     table = compare(runs[0], items, said) | facts(config, splits[0], encoders)
     result: dict[str, Any] = write_json(output / RESULTS, table)
@@ -137,6 +136,10 @@ def _asked(runs: Runs, threads: int) -> Said:
     else:
         _add_pooled(runs.items, streams, said)
         plain = composition(data.records, [translated(record, config.genetic_code) for record in data.records])
+        for column, view in ((stream.partition("-")[2], Modality(stream.partition("-")[0])) for stream in sorted(config.contexts)):
+            around = [r.contexts.get(column, Record("", view)) for r in data.records if isinstance(r, Flanked)]
+            plain[column] = composition(around)["everything"]
+            plain["everything"] = np.concatenate([plain["everything"], plain[column]], axis=1)
     models = Baselines(plain, runs.items.targets[:, 0], len(data.labels), config.columns.seed, threads=threads)
     _add_composed(runs, said, models)
     _add_baselines(runs.items, said, models)

@@ -20,7 +20,9 @@ from torch import Tensor
 from biolect import metrics
 from biolect.bio.io.tables import read_table, write_table
 from biolect.bio.sequence import Sequence as Record
+from biolect.embed.codons import CodonEncoder
 from biolect.embed.fused import FusedModel, embedded
+from biolect.errors import ConfigError
 from biolect.explain.attribution import deletion_curve, integrated_gradients, modality_occlusion, modality_shapley
 from biolect.files import write_json
 from biolect.fusion.fusers import Masks, Streams
@@ -37,12 +39,15 @@ class Explained(NamedTuple):
     """What was found.
 
     Attributes:
-        shapley, occlusion: Records by streams in alphabetical order.
-        codons: Codons by streams, one array per record.
+        streams: All of them, in alphabetical order.
+        coding: Those on the codon axis; contexts stay as they are when codons are looked at.
+        shapley, occlusion: Records by streams.
+        codons: Codons by coding streams, one array per record.
         curves: Loss of the answer when codons are deleted by their share, and at random; records by fractions.
     """
 
     streams: list[str]
+    coding: list[str]
     shapley: Floats
     occlusion: Floats
     codons: list[Floats]
@@ -78,18 +83,22 @@ def explain(
     records = list(records)
     streams = model.streams_of(embedded(model.encoders, records, output / "embeddings"))
     names = sorted(streams.widths)
+    coding = [name for name in names if name not in model.task.contexts]
+    if not coding:
+        raise ConfigError(f"The model that was published reads '{names[0]}' alone, which has no codons to explain. Fuse more streams.")
     found: dict[int, tuple[Floats, ...]] = {}
     generator = torch.Generator().manual_seed(seed)
     for some in streams.batches(np.arange(len(records)), _BATCH_RECORDS):
         values, masks = streams.batch(some.tolist())
-        for index, one in zip(some.tolist(), _batch(model, values, masks, steps, generator), strict=True):
+        for index, one in zip(some.tolist(), _batch(model, (values, masks, coding), steps, generator), strict=True):
             found[index] = one
         advance(len(some))
     shapley, occlusion, shares, *curves = zip(*(found[index] for index in range(len(records))), strict=True)
     codons = [own[:length] for own, length in zip(shares, streams.lengths, strict=True)]
     losses = {"by share": np.stack(curves[0]), "at random": np.stack(curves[1])}
-    explained = Explained(names, np.stack(shapley), np.stack(occlusion), codons, losses)
-    grids = [next(iter(model.encoders.values())).grid(record) for record in records]
+    explained = Explained(names, coding, np.stack(shapley), np.stack(occlusion), codons, losses)
+    grid = next(one for one in model.encoders.values() if isinstance(one, CodonEncoder)).grid
+    grids = [grid(record) for record in records]
     letters = [[r.residues[i : i + 3] for i in range(g.start, g.start + 3 * g.num_codons, 3)] for r, g in zip(records, grids, strict=True)]
     patterns = _tables(records, letters, [grid.protein for grid in grids], explained, output)
     result = report(explained, patterns) | {"records": len(records), "arm": model.task.arm, "target": model.task.target}
@@ -97,11 +106,14 @@ def explain(
     return write_json(output / "results.json", result)
 
 
-def _batch(model: FusedModel, values: Streams, masks: Masks, steps: int, generator: torch.Generator) -> Iterator[tuple[Floats, ...]]:
+def _batch(
+    model: FusedModel, asked: tuple[Streams, Masks, list[str]], steps: int, generator: torch.Generator
+) -> Iterator[tuple[Floats, ...]]:
     """Yield Shapley values, occlusion, shares of codons, and both deletion curves of every record."""
+    values, masks, coding = asked
     with torch.no_grad():
         likely = model.ask(values, masks).argmax(1)
-    there = torch.stack(list(masks.values())).any(0)
+    there = torch.stack([masks[name] for name in coding]).any(0)
 
     def predict(streams: Streams, kept: Masks) -> Float[Tensor, " B"]:
         answers = model.ask(streams, kept)
@@ -109,14 +121,18 @@ def _batch(model: FusedModel, values: Streams, masks: Masks, steps: int, generat
             return masked_mean(answers, there).mean(1)
         return answers[torch.arange(len(answers)), likely].clamp_min(1e-12).log() if model.task.labels else answers[:, 0]
 
+    def within(streams: Streams, kept: Masks) -> Float[Tensor, " B"]:
+        return predict(dict(values) | dict(streams), dict(masks) | dict(kept))
+
+    own, real = ({name: part[name] for name in coding} for part in (values, masks))
     names = sorted(masks)
     shapley = modality_shapley(predict, values, masks)
     occlusion = modality_occlusion(predict, values, masks)
-    shares = integrated_gradients(predict, values, masks, steps=steps)
+    shares = integrated_gradients(within, own, real, steps=steps)
     strength = shares.sum(-1).abs()
     whole = predict(values, masks).detach()[:, None]
     curves = [
-        (deletion_curve(predict, values, masks, scores, FRACTIONS) - whole).abs()
+        (deletion_curve(within, own, real, scores, FRACTIONS) - whole).abs()
         for scores in (strength, torch.rand(strength.shape, generator=generator))
     ]
     parts = [torch.stack([part[name] for name in names], dim=1) for part in (shapley, occlusion)]
@@ -139,12 +155,12 @@ def _tables(
     columns["codon_position"] = [i + 1 for own in letters for i in range(len(own))]
     columns["codon"] = [codon.replace("U", "T") for own in letters for codon in own]
     columns["residue"] = list("".join(proteins))
-    codons = polars.DataFrame(columns | {name: shares[:, k] for k, name in enumerate(found.streams)})
+    codons = polars.DataFrame(columns | {name: shares[:, k] for k, name in enumerate(found.coding)})
     write_table(output / "codons.csv", codons)
     patterns = (
-        codons.with_columns(share=polars.sum_horizontal(found.streams))
+        codons.with_columns(share=polars.sum_horizontal(found.coding))
         .group_by("codon", "residue")
-        .agg(polars.len().alias("count"), polars.col("share").mean(), *(polars.col(name).mean() for name in found.streams))
+        .agg(polars.len().alias("count"), polars.col("share").mean(), *(polars.col(name).mean() for name in found.coding))
         .sort(polars.col("share").abs(), descending=True)
     )
     write_table(output / "patterns.csv", patterns)
@@ -172,7 +188,7 @@ def report(found: Explained, patterns: list[dict[str, Any]]) -> dict[str, Any]:
         "modalities": modalities,
         "faithfulness": faithfulness | {name: rows.mean(0).tolist() for name, rows in curves.items()},
         "patterns": patterns,
-        "profile": {name: profile[:, k].tolist() for k, name in enumerate(found.streams)},
+        "profile": {name: profile[:, k].tolist() for k, name in enumerate(found.coding)},
     }
 
 

@@ -2,15 +2,16 @@
 
 A stream is what one encoder says, one vector per codon; its mask says where it says something. A stream that is
 masked everywhere in a row is absent there, which is how modalities are dropped in training and taken away afterwards
-to see what they are worth.
+to see what they are worth. A context is a stream of what stands around the coding sequence, of a length of its own: codons
+read it, and it reads nothing.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from collections.abc import Collection, Mapping
+from typing import Any, Literal, NamedTuple
 
 import pydantic
 import torch
@@ -21,8 +22,8 @@ from torch.nn import functional
 from biolect import config
 from biolect.errors import ShapeError
 
-Streams = Mapping[str, Float[Tensor, "B P _"]]
-Masks = Mapping[str, Bool[Tensor, "B P"]]
+Streams = Mapping[str, Float[Tensor, "B _ _"]]
+Masks = Mapping[str, Bool[Tensor, "B _"]]
 Weighted = tuple[Float[Tensor, "B P D"], Float[Tensor, "B E"] | None]
 
 _LEAST_WEIGHT = 1e-8
@@ -52,13 +53,16 @@ class Fuser(nn.Module, ABC):
 
         Attributes:
             inputs: Width of every stream by name.
+            contexts: Which of them are contexts; at least one is not.
         """
 
         inputs: dict[str, int] = pydantic.Field(min_length=1)
+        contexts: tuple[str, ...] = ()
 
-    def __init__(self, inputs: Mapping[str, int], width: int) -> None:
+    def __init__(self, config: Config, width: int) -> None:
         super().__init__()
-        self.names, self.width = sorted(inputs), width
+        self.names, self.contexts, self.width = sorted(config.inputs), frozenset(config.contexts), width
+        self.codons = [name for name in self.names if name not in self.contexts]
 
     def forward(self, streams: Streams, masks: Masks) -> Fused:
         """Return one stream.
@@ -68,15 +72,22 @@ class Fuser(nn.Module, ABC):
         """
         if sorted(streams) != self.names or sorted(masks) != self.names:
             raise ShapeError(f"This fuser reads {', '.join(self.names)}, not {', '.join(sorted(streams))}. Build one for these streams.")
-        kept = torch.stack([masks[name] for name in self.names], dim=1)
-        values, weights = self.fuse([streams[name] * masks[name].unsqueeze(-1) for name in self.names], kept)
-        mask = kept.any(1)
+        mask = torch.stack([masks[name] for name in self.codons]).any(0)
+        there = {name: streams[name] * masks[name].unsqueeze(-1) for name in self.names}
+        values, weights = self.fuse(*self.laid_out(there, masks, mask))
         entropy = values.new_zeros(()) if weights is None else mean_entropy(weights)
         return Fused(values * mask.unsqueeze(-1), mask, weights, entropy)
 
+    def laid_out(self, streams: Streams, masks: Masks, mask: Bool[Tensor, "B P"]) -> tuple[Any, ...]:
+        """Return what `fuse` takes: streams by name on the codon axis; a context says its mean of every codon."""
+        kept = {name: mask & masks[name].any(1, keepdim=True) if name in self.contexts else masks[name] for name in self.names}
+        means = {n: (streams[n].sum(1) / masks[n].sum(1, keepdim=True).clamp_min(1)).unsqueeze(1) for n in self.contexts}
+        values = [means[n] * kept[n].unsqueeze(-1) if n in self.contexts else streams[n] for n in self.names]
+        return values, torch.stack([kept[name] for name in self.names], dim=1)
+
     @abstractmethod
-    def fuse(self, streams: list[Float[Tensor, "B P _"]], kept: Bool[Tensor, "B E P"]) -> Weighted:
-        """Return fused values, and weights of the streams where there are any; streams are zero where they are masked."""
+    def fuse(self, *parts: Any) -> Weighted:
+        """Return fused values, and weights of the streams where there are any; parts are zero where they are masked."""
 
 
 class Concatenation(Fuser):
@@ -95,7 +106,7 @@ class Concatenation(Fuser):
 
     def __init__(self, config: Config) -> None:
         widths = {name: config.projected_width if name in config.projected else width for name, width in config.inputs.items()}
-        super().__init__(config.inputs, sum(widths.values()))
+        super().__init__(config, sum(widths.values()))
         self.project = nn.ModuleDict({n: nn.Linear(config.inputs[n], widths[n]) for n in self.names if n in config.projected})
 
     def fuse(self, streams: list[Float[Tensor, "B P _"]], kept: Bool[Tensor, "B E P"]) -> Weighted:
@@ -132,7 +143,7 @@ class GatedAttention(Fuser):
             return GatedAttention(self)
 
     def __init__(self, config: Config) -> None:
-        super().__init__(config.inputs, config.width)
+        super().__init__(config, config.width)
         self.project = nn.ModuleDict({name: nn.Linear(config.inputs[name], config.width) for name in self.names})
         self.value = nn.ModuleDict({name: nn.Linear(config.width, config.gate_width) for name in self.names})
         self.gate = nn.ModuleDict({name: nn.Linear(config.width, config.gate_width) for name in self.names})
@@ -160,6 +171,8 @@ class GatedAttention(Fuser):
 class CrossAttention(Fuser):
     """Every stream attends to all codons of all streams; the results are joined, with their mean as a residual.
 
+    Nucleotides of contexts are keys, too, and ask nothing: codons read them, one by one, and never the other way round.
+
     Neither positions nor streams are marked, as in the paper: where a codon stands reaches attention through the encoders
     only. The output projection inside the attention is the paper's P; one more would not fit its number of weights.
 
@@ -170,8 +183,9 @@ class CrossAttention(Fuser):
         """The paper's sizes.
 
         Attributes:
-            marks_streams: Add a learned vector to each projected stream, so that attention knows whose a codon is.
-            key_codons: Neighboring codons that are averaged into one key; the cost of attention falls by as much.
+            marks_streams: Add a learned vector to each projected stream, so that attention knows whose a codon is; done where there
+                are contexts.
+            key_codons: Neighboring codons, or nucleotides of a context, averaged into one key; attention costs less by as much.
         """
 
         kind: Literal["attention"] = "attention"
@@ -192,29 +206,35 @@ class CrossAttention(Fuser):
             return CrossAttention(self)
 
     def __init__(self, config: Config) -> None:
-        super().__init__(config.inputs, config.width)
+        super().__init__(config, config.width)
         self.project = nn.ModuleDict({name: nn.Linear(config.inputs[name], config.width) for name in self.names})
         self.attend = nn.ModuleDict(
-            {name: nn.MultiheadAttention(config.width, config.heads, config.dropout, batch_first=True) for name in self.names}
+            {name: nn.MultiheadAttention(config.width, config.heads, config.dropout, batch_first=True) for name in self.codons}
         )
-        self.norm = nn.ModuleDict({name: nn.LayerNorm(config.width) for name in self.names})
-        self.join = nn.Linear(len(self.names) * config.width, config.width)
+        self.norm = nn.ModuleDict({name: nn.LayerNorm(config.width) for name in self.codons})
+        self.join = nn.Linear(len(self.codons) * config.width, config.width)
         self.last_norm = nn.LayerNorm(config.width)
         self.dropout, self.key_codons = nn.Dropout(config.dropout), config.key_codons
         marks = torch.zeros(len(self.names), config.width)
-        self.marks = nn.Parameter(marks) if config.marks_streams else None
+        self.marks = nn.Parameter(marks) if config.marks_streams or config.contexts else None
 
-    def fuse(self, streams: list[Float[Tensor, "B P _"]], kept: Bool[Tensor, "B E P"]) -> Weighted:
-        """Return joined streams; masked codons are no keys, and absent streams count in no mean."""
-        parts = [self.project[name](x).tanh() for name, x in zip(self.names, streams, strict=True)]
+    def laid_out(self, streams: Streams, masks: Masks, mask: Bool[Tensor, "B P"]) -> tuple[Any, ...]:
+        """Return what `fuse` takes: streams as they are."""
+        return streams, masks
+
+    def fuse(self, streams: Streams, masks: Masks) -> Weighted:
+        """Return joined streams; what is masked is no key, and absent streams count in no mean."""
+        parts = {name: self.project[name](streams[name]).tanh() for name in self.names}
         if self.marks is not None:
-            parts = [part + mark for part, mark in zip(parts, self.marks, strict=True)]
-        pooled = [_averaged(part, kept[:, i], self.key_codons) for i, part in enumerate(parts)]
+            parts = {name: part + mark for (name, part), mark in zip(parts.items(), self.marks, strict=True)}
+        pooled = [_averaged(part, masks[name], self.key_codons) for name, part in parts.items()]
+        kept = torch.stack([masks[name] for name in self.codons], dim=1)
         keys, there = torch.cat([part for part, _ in pooled], dim=1), torch.cat([mask for _, mask in pooled], dim=1)
         # A row without any codon would divide by nothing; it is masked afterwards.
         hidden = ~there & there.any(1, keepdim=True)
         joined = []
-        for i, (name, part) in enumerate(zip(self.names, parts, strict=True)):
+        for i, name in enumerate(self.codons):
+            part = parts[name]
             seen, _ = self.attend[name](part, keys, keys, key_padding_mask=hidden, need_weights=False)
             joined.append(self.norm[name](part + self.dropout(seen)) * kept[:, i, :, None])
         total = sum(joined, torch.zeros_like(joined[0])) / kept.sum(1).clamp_min(1).unsqueeze(-1)
@@ -242,13 +262,14 @@ def mean_entropy(weights: Float[Tensor, "B E"]) -> Float[Tensor, ""]:
     return -(weights * weights.clamp_min(_LEAST_WEIGHT).log()).sum(1).mean()
 
 
-def drop_streams(masks: Masks, rate: float, generator: torch.Generator) -> dict[str, Bool[Tensor, "B P"]]:
-    """Return masks in which each stream of each row is absent at a rate; one that is there always stays.
+def drop_streams(masks: Masks, rate: float, generator: torch.Generator, contexts: Collection[str] = ()) -> dict[str, Bool[Tensor, "B _"]]:
+    """Return masks in which each stream of each row is absent at a rate; one that is there, and no context, always stays.
 
     A model that was trained so can be asked about every subset of its streams.
     """
     names = sorted(masks)
     present = torch.stack([masks[name].any(1) for name in names], dim=1)
     draws = torch.rand(present.shape, generator=generator).to(present.device).masked_fill(~present, -1)
-    stays = draws >= torch.minimum(torch.full_like(draws[:, :1], rate), draws.max(1, keepdim=True).values)
+    most = draws[:, [name not in contexts for name in names]].max(1, keepdim=True).values
+    stays = draws >= torch.minimum(torch.full_like(draws[:, :1], rate), most)
     return {name: masks[name] & stays[:, i, None] for i, name in enumerate(names)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -22,19 +22,21 @@ Vectors = Sequence[Float[np.ndarray, "P D"]]
 class CodonStreams:
     """Vectors of every record by stream, and the scale on which they are read.
 
-    Invariant: all streams have the same records, and a record as many codons in each.
+    Invariant: all streams have the same records, and a record as many codons in each but the contexts.
 
     Attributes:
         vectors: One array per record; a row of zeros says nothing about its codon.
         centers, scales: Of each stream's vectors, by width.
+        contexts: Streams of what stands around coding sequences, of any length, if there are others.
     """
 
     vectors: Mapping[str, Vectors]
     centers: Mapping[str, Float[np.ndarray, " D"]]
     scales: Mapping[str, Float[np.ndarray, " D"]]
+    contexts: frozenset[str] = frozenset()
 
     @classmethod
-    def fit(cls, vectors: Mapping[str, Vectors], training: Ints) -> CodonStreams:
+    def fit(cls, vectors: Mapping[str, Vectors], training: Ints, contexts: Collection[str] = ()) -> CodonStreams:
         """Take the scale from training records: mean 0 and deviation 1 of every number."""
         centers, scales = {}, {}
         for name, found in vectors.items():
@@ -46,7 +48,7 @@ class CodonStreams:
             centers[name] = (total / max(count, 1)).astype(np.float32)
             deviation = np.sqrt(np.maximum(squares / max(count, 1) - centers[name].astype(np.float64) ** 2, 0))
             scales[name] = np.where(deviation > 1e-6 * np.abs(centers[name]) + 1e-12, deviation, 1).astype(np.float32)
-        return cls(vectors, centers, scales)
+        return cls(vectors, centers, scales, frozenset(contexts))
 
     @property
     def widths(self) -> dict[str, int]:
@@ -56,7 +58,12 @@ class CodonStreams:
     @cached_property
     def lengths(self) -> Ints:
         """Codons of every record."""
-        return np.array([len(one) for one in next(iter(self.vectors.values()))])
+        return np.array([len(one) for one in next(own for name, own in self.vectors.items() if name not in self.around)])
+
+    @property
+    def around(self) -> frozenset[str]:
+        """Streams that stand around codons; a context alone is a sequence like any other."""
+        return self.contexts if set(self.vectors) - self.contexts else frozenset()
 
     def named(self, sources: Mapping[str, str]) -> CodonStreams:
         """Return streams under other names; one source may stand under several, which is a control with more weights only."""
@@ -64,13 +71,17 @@ class CodonStreams:
         def renamed(part: Mapping[str, Any]) -> dict[str, Any]:
             return {name: part[source] for name, source in sources.items()}
 
-        return CodonStreams(renamed(self.vectors), renamed(self.centers), renamed(self.scales))
+        contexts = frozenset(name for name, source in sources.items() if source in self.contexts)
+        return CodonStreams(renamed(self.vectors), renamed(self.centers), renamed(self.scales), contexts)
 
     def shuffled(self, kept: str, seed: int) -> CodonStreams:
         """Return streams in which all but one come from other records, cut or repeated to the length: nothing to fuse."""
         order, lengths = np.random.default_rng(seed).permutation(len(self.lengths)), self.lengths
         foreign = {
-            name: [np.resize(found[j], (n, found[j].shape[1])) for j, n in zip(order, lengths, strict=True)]
+            name: [
+                found[j] if name in self.around else np.resize(found[j], (n, found[j].shape[1]))
+                for j, n in zip(order, lengths, strict=True)
+            ]
             for name, found in self.vectors.items()
             if name != kept
         }
@@ -78,9 +89,9 @@ class CodonStreams:
 
     def batch(self, chosen: Sequence[int]) -> tuple[dict[str, Float[Tensor, "B P _"]], dict[str, Bool[Tensor, "B P"]]]:
         """Return scaled vectors and masks of some records, padded to the longest of them."""
-        longest = max(int(self.lengths[chosen].max()), 1)
         streams, masks = {}, {}
         for name, found in self.vectors.items():
+            longest = max(1, *(len(found[index]) for index in chosen))
             rows = torch.zeros(len(chosen), longest, self.widths[name])
             for row, index in enumerate(chosen):
                 rows[row, : len(found[index])] = torch.from_numpy(found[index].astype(np.float32))

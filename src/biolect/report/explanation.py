@@ -28,11 +28,11 @@ def write_report(output: Path, found: Mapping[str, Any], shares: Mapping[str, ND
     worth = {name: (one["shapley"], *one["interval"]) for name, one in found["modalities"].items()}
     findings += [f"{name}: mean absolute Shapley value {told(one, 3)}." for name, one in worth.items()]
     deleted = {name: [(faith["fractions"], faith[name])] for name in ("by share", "at random")}
-    streams = list(found["modalities"])
+    streams, coding = list(found["modalities"]), list(found["profile"])
     profile = {name: [(np.linspace(0, 100, len(values)).tolist(), values)] for name, values in found["profile"].items()}
-    rows: list[tuple[str, ...]] = [("codon", "residue", "count", "mean share", *streams)]
+    rows: list[tuple[str, ...]] = [("codon", "residue", "count", "mean share", *coding)]
     for one in found["patterns"][:_SHOWN]:
-        rows.append((one["codon"], one["residue"], f"{one['count']:,}", *(f"{one[name]:+.4f}" for name in ("share", *streams))))
+        rows.append((one["codon"], one["residue"], f"{one['count']:,}", *(f"{one[name]:+.4f}" for name in ("share", *coding))))
     moved = lines(deleted, ("Share of codons deleted", f"Mean absolute {unit}"))
     added = bars(streams, {"Shapley": list(worth.values())}, f"Mean absolute {unit}", "Stream")
     along = lines(profile, ("Position in the gene (%)", f"Mean absolute {unit} per codon"))
@@ -43,7 +43,7 @@ def write_report(output: Path, found: Mapping[str, Any], shares: Mapping[str, ND
         Section("modalities", "Modalities", asked, added, "Shapley values with intervals over records."),
         Section("patterns", "Codons of the genetic code", f"The {_SHOWN} with the largest mean shares.", rows=rows),
         Section("profile", "Along the gene", cut, along, "Mean absolute share of a codon, by stream."),
-        *_maps(shares, streams, unit),
+        *_maps(shares, coding, unit),
     ]
     write_page(output / "report.html", f"Why the model predicts {found['target']} as it does", said("explanation.intro"), findings, parts)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pydantic
@@ -79,18 +79,20 @@ class Fit(Config):
             stream_dropout=0.0,
         )
 
-    def model(self, kind: FuserKind, inputs: dict[str, int], outputs: int, *, pools: bool = True) -> FusionModel.Config:
+    def model(
+        self, kind: FuserKind, inputs: dict[str, int], outputs: int, *, pools: bool = True, contexts: Collection[str] = ()
+    ) -> FusionModel.Config:
         """Return the model of an arm; one that does not pool answers for every codon."""
         fuser: AnyFuser
+        read: dict[str, Any] = {"inputs": inputs, "contexts": tuple(sorted(contexts))}
         if kind == "mil":
-            fuser = GatedAttention.Config(inputs=inputs, width=self.width, gate_width=self.gate_width)
+            fuser = GatedAttention.Config(**read, width=self.width, gate_width=self.gate_width)
         elif kind == "attention":
-            shape = {"width": self.width, "key_codons": self.key_codons, "dropout": self.attention_dropout}
-            fuser = CrossAttention.Config(inputs=inputs, **shape)
+            fuser = CrossAttention.Config(**read, width=self.width, key_codons=self.key_codons, dropout=self.attention_dropout)
         elif self.projects_all:
-            fuser = Concatenation.Config(inputs=inputs, projected=tuple(sorted(inputs)), projected_width=self.width)
+            fuser = Concatenation.Config(**read, projected=tuple(sorted(inputs)), projected_width=self.width)
         else:
-            fuser = Concatenation.Config(inputs=inputs)
+            fuser = Concatenation.Config(**read)
         head: AnyHead = AttentionPool.Config()
         if self.head == "textcnn":
             head = TextCNN.Config(channels=self.channels, pools=pools)
@@ -177,7 +179,7 @@ def _step(
     model.train()
     values, masks = streams.batch(chosen.tolist())
     if settings.stream_dropout and len(values) > 1:
-        masks = drop_streams(masks, settings.stream_dropout, generator)
+        masks = drop_streams(masks, settings.stream_dropout, generator, streams.around)
     outputs, fused = model(values, masks)
     rows = [torch.from_numpy(targets[i]).float() for i in chosen.tolist()]
     loss = task_loss(outputs, pad_sequence(rows, batch_first=True, padding_value=torch.nan), classes=classes)

@@ -12,7 +12,7 @@ from biolect.bio.io.detect import detect_stream
 from biolect.bio.io.fasta import guess_modality
 from biolect.bio.io.form import Format, Letters, Refusal, read_one
 from biolect.bio.io.smiles import smiles_column
-from biolect.bio.sequence import Modality, Sequence
+from biolect.bio.sequence import Flanked, Modality, Sequence
 from biolect.errors import InputError
 from biolect.files import atomic_path, open_input, write_pieces
 
@@ -124,6 +124,15 @@ def read_groups(
         yield str(names[row]) if names else "", place, record
 
 
+def _contexts(source: str, contexts: Mapping[str, Modality]) -> dict[str, list[Any]]:
+    """Return what every cell of some columns holds: a sequence, a refusal, or None where it is empty."""
+    frame, found = read_table(source, contexts), dict[str, list[Any]]()
+    for name, modality in contexts.items():
+        texts = ["" if text is None else str(text).strip() for text in frame[name].to_list()]
+        found[name] = [read_one(text, modality, name, source) if text else None for text in texts]
+    return found
+
+
 def read_usable(
     source: str,
     column: str,
@@ -131,12 +140,14 @@ def read_usable(
     modality: Modality | None = None,
     among: Collection[Modality] = (),
     lacking: Mapping[int, str] | None = None,
+    contexts: Mapping[str, Modality] | None = None,
 ) -> tuple[list[Sequence], list[Refusal], list[int]]:
     """Read all rows at once and part those that can be used from those that cannot; see `read_sequences`.
 
     Args:
         refusal: Why a sequence cannot be used, as a sentence; empty if it can.
         lacking: Why rows cannot be used whatever their sequence is. 0-based.
+        contexts: Columns of what stands around the sequences, which are `Flanked` then; a cell may be empty.
 
     Returns:
         Sequences, refusals, and the row of every sequence. 0-based.
@@ -147,10 +158,15 @@ def read_usable(
     records: list[Sequence] = []
     refused: list[Refusal] = []
     rows: list[int] = []
+    around = _contexts(source, contexts) if contexts else {}
     for row, found in enumerate(read_sequences(source, modality, column=column, among=among)):
+        own = {name: cells[row] for name, cells in around.items() if cells[row] is not None}
+        fault = next((f"In its column '{name}': {one.reason}" for name, one in own.items() if isinstance(one, Refusal)), "")
+        if around and not fault and not isinstance(found, Refusal):
+            found = Flanked(found.residues, found.modality, found.name, found.description, found.folds, own)
         if isinstance(found, Refusal):
             refused.append(found)
-        elif reason := refusal(found) or (lacking or {}).get(row):
+        elif reason := fault or refusal(found) or (lacking or {}).get(row):
             refused.append(Refusal(found.name, f"{source}, row {row + 1}", reason))
         else:
             records.append(found)
