@@ -6,7 +6,7 @@ usage: python studies/families.py prepare|train|report [--output DIR] [--scale N
 
 `prepare` builds a corpus of Swiss-Prot families from BIOLECT_DATA whose splits share no relatives; `train` runs every arm
 and seed that has not been run, resuming what was cut short, and scores it on families that training never saw; `report`
-writes the table from the scores that there are. Corpus and checkpoints go to the output folder; the scores of every run,
+writes the table and its curves from the scores that there are. Corpus and checkpoints go to the output folder; the scores of every run,
 from which the table is made, to studies/families. Bits per residue; intervals are 95 %, by bootstrap over families and seeds.
 
 A member of a test family is read after 0, 1, 2, 4, 8 and 16 others of its family; after the same with their residues
@@ -28,6 +28,8 @@ import torch
 from biolect.data.corpus import Corpus, PrepareOptions, prepare
 from biolect.data.document import Member
 from biolect.devices import TrainingDtype
+from biolect.figures.curves import prompt_curves
+from biolect.figures.style import save
 from biolect.files import atomic_path
 from biolect.infer.prompt import Prompt
 from biolect.infer.reader import Reader
@@ -128,28 +130,37 @@ def shuffled(member: Member, rng: np.random.Generator) -> Member:
     return Member(rng.permutation(member.token_ids), member.modality)
 
 
-def report() -> str:
-    """Return the table: bits alone, and what company saves, over the targets that could be read in it."""
+Saved = tuple[float, tuple[float, float]]
+"""Bits per residue that company saves, and the interval."""
+
+
+def report() -> tuple[str, dict[str, dict[str, list[Saved]]]]:
+    """Return the table, bits alone and what company saves, over the targets that could be read in it; and its last columns as curves."""
     runs = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
     lines = ["| arm | tokens | company | homologs | families | bits alone | bits saved | 95 % |", "|---|---|---|---|---|---|---|---|"]
+    curves: dict[str, dict[str, list[Saved]]] = {}
     for arm, tokens in sorted({(run["arm"], run["tokens"]) for run in runs}):
         chosen = [run for run in runs if (run["arm"], run["tokens"]) == (arm, tokens)]
         bits = [{key(row): row["nats"] / row["residues"] / np.log(2) for row in run["scores"]} for run in chosen]
         for condition in CONDITIONS:
+            points = curves.setdefault(f"{arm}, {tokens:,} tokens", {}).setdefault(condition, [])
             for count in CONTEXTS[1:]:
                 there = [row for row in chosen[0]["scores"] if (row["condition"], row["homologs"]) == (condition, count)]
                 if there:
-                    lines.append(f"| {arm} | {tokens:,} | {condition} | {count} | {line_of(there, bits)} |")
-    return "\n".join(lines) + "\n"
+                    families, alone, (saved, (low, high)) = saving(there, bits)
+                    points.append((saved, (low, high)))
+                    cells = f"{families} | {alone:.3f} | {saved:.3f} | {low:.3f} to {high:.3f}"
+                    lines.append(f"| {arm} | {tokens:,} | {condition} | {count} | {cells} |")
+    return "\n".join(lines) + "\n", curves
 
 
-def line_of(there: list[dict[str, Any]], bits: list[dict[tuple[Any, ...], float]]) -> str:
-    """Return the last four columns of one line; seeds and families are drawn anew for the interval."""
+def saving(there: list[dict[str, Any]], bits: list[dict[tuple[Any, ...], float]]) -> tuple[int, float, Saved]:
+    """Return families, bits alone and bits saved; seeds and families are drawn anew for the interval."""
     alone = np.array([[run[(row["family"], row["target"], "own", 0)] for row in there] for run in bits])
     saved = alone - np.array([[run[key(row)] for row in there] for run in bits])
     clusters = [row["cluster"] for row in there]
-    low, high = bootstrap_interval(lambda s, i: float(saved[np.ix_(s, i)].mean()), clusters, num_seeds=len(bits))
-    return f"{len(set(clusters))} | {alone.mean():.3f} | {saved.mean():.3f} | {low:.3f} to {high:.3f}"
+    interval = bootstrap_interval(lambda s, i: float(saved[np.ix_(s, i)].mean()), clusters, num_seeds=len(bits))
+    return len(set(clusters)), float(alone.mean()), (float(saved.mean()), interval)
 
 
 def key(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -177,9 +188,10 @@ def main() -> None:
                 if asked.only in (None, arm):
                     train_one(arm, seed, asked.tokens or tokens, asked.output, families, asked.dtype)
     if asked.step == "report":
-        text = report()
+        text, curves = report()
         with atomic_path(RESULTS / "table.md") as temporary:
             temporary.write_text(text)
+        save(prompt_curves(CONTEXTS[1:], curves, "Bits per residue saved", "Homologs in context", 0.0), RESULTS / "curves")
         print(text)
 
 

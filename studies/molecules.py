@@ -7,13 +7,13 @@ usage: python studies/molecules.py prepare|train|report [--output DIR] [--scale 
 `prepare` builds two corpora from BIOLECT_DATA: 50,000 molecules of ChEMBL alone, and actives (pvalue of at least
 6.5) of ChEMBL targets, one target a domain, held-out targets without what training has. `train` runs both
 backbones of about equal size over equal tokens, resuming what was cut short, and asks each model; `report` writes
-the table from what there is. Everything lies in the output folder, every answer in a file of its own.
+the table and its curves from what there is, to studies/molecules. All else lies in the output folder, every answer in a file of its own.
 
 Alone: every measure of `biolect.evaluate.molecules`, novelty against training and distances to the test split.
-In context: for k molecules of a held-out domain in the prompt, bits per symbol of other molecules of that domain,
-and how near (Tanimoto, Morgan-2) new molecules are to the nearest hidden one of the domain. Controls: `shuffled`
-draws the prompt from all held-out domains together, `foreign` takes it from one other domain. Intervals are 95 %,
-by bootstrap over clusters of domains and over seeds.
+In context: for k molecules of a held-out domain in the prompt, bits per symbol of other molecules of that domain
+(and what the prompt saves of them, paired), and how near (Tanimoto, Morgan-2) new molecules are to the nearest hidden
+one of the domain. Controls: `shuffled` draws the prompt from all held-out domains together, `foreign` takes it from one
+other domain. Intervals are 95 %, by bootstrap over clusters of domains and over seeds.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ from biolect.data.corpus import Corpus, PrepareOptions, prepare
 from biolect.data.document import Grammar
 from biolect.devices import TrainingDtype
 from biolect.evaluate.molecules import BITS, MoleculeSet, molecules_of, quality
+from biolect.figures.curves import prompt_curves
+from biolect.figures.style import save
 from biolect.files import atomic_path
 from biolect.infer.generate import Sampling, generate
 from biolect.infer.prompt import Prompt
@@ -57,7 +59,9 @@ BACKBONES = {
 }
 SETTINGS = {"alone": ("single", 100, 4_000), "context": ("domains", 2_048, 4_096)}
 SHOWN = (0, 1, 2, 4, 8, 16, 32)
+RESULTS = Path(__file__).with_suffix("")
 CONTROLS = ("own", "shuffled", "foreign")
+DRAWN = {"saved": "Bits per symbol saved", "near": "Tanimoto similarity to the nearest hidden molecule"}
 ASKED, NEW, LONGEST = 16, 16, 120
 ACTIVE = 6.5
 
@@ -218,12 +222,13 @@ def answers(reader: Reader, cluster: int, hidden: list[str], shown: dict[str, li
 
 
 def report(output: Path, tokens: int, seeds: int) -> None:
-    """Write the table from the answers that are there."""
-    lines = [f"# Molecules: {tokens:,} tokens an arm\n"]
+    """Write the table and the curves from the answers that are there, and those answers beside them."""
+    lines, answers = [f"# Molecules: {tokens:,} tokens an arm\n"], dict[str, Any]()
     for backbone in BACKBONES:
         paths = [output / "answers" / f"alone-{backbone}-{seed}.json" for seed in range(seeds)]
         found = [json.loads(path.read_text()) for path in paths if path.is_file()]
         if found:
+            answers[f"alone-{backbone}"] = found
             lines.append(f"\n## {backbone}, molecules alone: {len(found)} seed(s), {found[0]['samples']:,} samples each\n")
             lines += ["| measure | mean | lowest | highest |", "|---|---|---|---|"]
             for measure in found[0]:
@@ -231,26 +236,48 @@ def report(output: Path, tokens: int, seeds: int) -> None:
                 lines.append(f"| {measure} | {np.mean(values):.4g} | {np.min(values):.4g} | {np.max(values):.4g} |")
     lines += [
         "\n## Held-out domains after k molecules\n",
-        "| backbone | prompt | k | bits per symbol | nearest hidden molecule | validity |",
+        "| backbone | prompt | k | bits per symbol | bits saved over none | nearest hidden molecule | validity |",
     ]
-    lines.append("|---|---|---|---|---|---|")
+    lines.append("|---|---|---|---|---|---|---|")
+    curves: dict[str, dict[str, dict[str, list[Estimate]]]] = {measure: {} for measure in DRAWN}
     for backbone in BACKBONES:
         runs = [
             sorted((output / "answers" / f"context-{backbone}-{seed}").glob("*.json"), key=lambda p: int(p.stem)) for seed in range(seeds)
         ]
         tables = [[json.loads(path.read_text()) for path in paths] for paths in runs if paths]
+        answers[f"context-{backbone}"] = tables
         for kind in CONTROLS if tables else ():
             for count in SHOWN:
-                cells = [cell(tables, f"{kind}-{count}", measure) for measure in ("bits", "near", "validity")]
+                found = {measure: estimate(tables, f"{kind}-{count}", measure) for measure in ("bits", "saved", "near", "validity")}
+                cells = ["-" if one is None else f"{one[0]:.3f} [{one[1][0]:.3f}, {one[1][1]:.3f}]" for one in found.values()]
                 lines.append(f"| {backbone} | {kind} | {count} | {' | '.join(cells)} |")
-    (output / "table.md").write_text("\n".join(lines) + "\n")
+                for measure in DRAWN:
+                    if (one := found[measure]) is not None:
+                        curves[measure].setdefault(backbone, {}).setdefault(kind, []).append(one)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "table.md").write_text("\n".join(lines) + "\n")
+    (RESULTS / "answers.json").write_text(json.dumps(answers) + "\n")
+    for measure, quantity in DRAWN.items():
+        save(
+            prompt_curves(SHOWN, curves[measure], quantity, "Molecules in the prompt", 0.0 if measure == "saved" else math.nan),
+            RESULTS / f"curves_{measure}",
+        )
     print("\n".join(lines))
 
 
-def cell(tables: list[list[dict[str, Any]]], key: str, measure: str) -> str:
+Estimate = tuple[float, tuple[float, float]]
+"""A mean and its interval."""
+
+
+def estimate(tables: list[list[dict[str, Any]]], key: str, measure: str) -> Estimate | None:
     """Return mean and interval over domains and seeds; domains without a value count in nothing."""
     count = min(map(len, tables))
-    values = np.array([[float("nan") if one[key][measure] is None else one[key][measure] for one in table[:count]] for table in tables])
+
+    def value(one: dict[str, Any]) -> float:
+        found = one[f"{key.partition('-')[0]}-0"]["bits"] - one[key]["bits"] if measure == "saved" else one[key][measure]
+        return float("nan") if found is None else found
+
+    values = np.array([[value(one) for one in table[:count]] for table in tables])
     clusters = [one["cluster"] for one in tables[0][:count]]
 
     def mean(seeds: Any, items: Any) -> float:
@@ -258,9 +285,8 @@ def cell(tables: list[list[dict[str, Any]]], key: str, measure: str) -> str:
         return float(np.nanmean(drawn)) if np.isfinite(drawn).any() else float("nan")
 
     if not np.isfinite(values).any():
-        return "-"
-    low, high = metrics.bootstrap_interval(mean, clusters, num_seeds=len(tables))
-    return f"{mean(np.arange(len(tables)), np.arange(count)):.3f} [{low:.3f}, {high:.3f}]"
+        return None
+    return mean(np.arange(len(tables)), np.arange(count)), metrics.bootstrap_interval(mean, clusters, num_seeds=len(tables))
 
 
 def main() -> None:
