@@ -1,11 +1,11 @@
 """XLSTM or Transformer? Equal tokens, equal data, sizes equal within one per cent, on DNA, proteins and molecules.
 
-    python studies/backbones.py [--strands DIR] [--molecules DIR] [--families DIR] [--scale NAME] [--draws N]
+    python studies/backbones.py [--scale NAME] [--draws N]
 
 Nothing is trained here: the answers are those of `strands.py`, `families.py` and `molecules.py`, whatever of them is there.
 Every row is a mean of what both backbones said of the same items, and their paired difference: bits per residue or symbol,
 less is better, so that a negative difference favours XLSTM. Intervals are 95 %, clusters of items and training seeds drawn
-anew. Written to studies/backbones/table-NAME.md.
+anew. Table and figure are written to studies/backbones.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ import numpy as np
 import strands
 from numpy.typing import NDArray
 
+from biolect.figures.panels import forest
+from biolect.figures.style import save
 from biolect.files import atomic_path
 from biolect.metrics import bootstrap_interval
 from biolect.models.language_model import LanguageModel
@@ -48,7 +50,7 @@ def both(found: dict[str, list[list[float]]]) -> dict[str, NDArray[np.float64]] 
 
 def of_strands(folder: Path, tokens: int) -> Iterator[Row]:
     """Pseudo-bits of held-out windows, by arm."""
-    runs = [json.loads(path.read_text()) for path in sorted((folder / "results").glob("*.json"))]
+    runs = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     for arm in strands.ASKED:
         found = {name: [one["window_bits"] for one in runs if (one["backbone"], one["arm"]) == (name, arm)] for name in PAIR}
         if bits := both(found):
@@ -71,13 +73,13 @@ def of_families(folder: Path, tokens: int) -> Iterator[Row]:
 
 def of_molecules(folder: Path, tokens: int) -> Iterator[Row]:
     """Bits of molecules of held-out domains, after others."""
+    answers = json.loads((folder / "answers.json").read_text()) if (folder / "answers.json").is_file() else {}
     for kind in molecules.CONTROLS:
         for count in molecules.SHOWN:
             found: dict[str, list[list[float]]] = {name: [] for name in PAIR}
             clusters: list[int] = []
             for name in PAIR:
-                for run in sorted((folder / "answers").glob(f"context-{name}-?")):
-                    rows = [json.loads(path.read_text()) for path in sorted(run.glob("*.json"), key=lambda path: int(path.stem))]
+                for rows in answers.get(f"context-{name}", []):
                     found[name].append([row[f"{kind}-{count}"]["bits"] for row in rows])
                     clusters = [row["cluster"] for row in rows]
             if clusters and (bits := both(found)):
@@ -98,8 +100,8 @@ def sizes() -> str:
     return f"Weights of XLSTM and Transformer: {'; '.join(parts)}."
 
 
-def line_of(row: Row, draws: int) -> str:
-    """Return one line of the table."""
+def line_of(row: Row, draws: int) -> tuple[str, tuple[float, float, float]]:
+    """Return one line of the table, and the difference with its interval."""
     first, second = (row.bits[name] for name in PAIR)
 
     def difference(seeds: NDArray[np.int64], items: NDArray[np.int64]) -> float:
@@ -109,29 +111,29 @@ def line_of(row: Row, draws: int) -> str:
     gap = float((first - second).mean())
     counts = f"{len(first)} | {first.shape[1]} | {len(set(row.clusters))}"
     values = f"{first.mean():.3f} | {second.mean():.3f} | {gap:+.3f} [{low:+.3f}, {high:+.3f}]"
-    return f"| {row.study} | {row.question} | {row.tokens:,} | {counts} | {values} |"
+    return f"| {row.study} | {row.question} | {row.tokens:,} | {counts} | {values} |", (gap, low, high)
 
 
 def main() -> None:
     """Write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--strands", type=Path, default=Path("runs/strands"), help="output folder of strands.py")
-    parser.add_argument("--families", type=Path, default=families.RESULTS, help="where families.py writes its scores")
-    parser.add_argument("--molecules", type=Path, default=Path("molecules_study"), help="output folder of molecules.py")
     parser.add_argument("--scale", choices=tuple(strands.SCALES), default="full")
     parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--draws", type=int, default=1_000, help="of the bootstrap")
     asked = parser.parse_args()
     parts: tuple[tuple[Callable[[Path, int], Iterator[Row]], Path, int], ...] = (
-        (of_strands, asked.strands, strands.SCALES[asked.scale].tokens),
-        (of_families, asked.families, families.SCALES[asked.scale][0]),
-        (of_molecules, asked.molecules, molecules.SCALES[asked.scale].tokens),
+        (of_strands, strands.HERE / asked.scale, strands.SCALES[asked.scale].tokens),
+        (of_families, families.RESULTS, families.SCALES[asked.scale][0]),
+        (of_molecules, molecules.RESULTS, molecules.SCALES[asked.scale].tokens),
     )
     lines = ["| study | question | tokens | seeds | items | clusters | xlstm | transformer | difference |", "|---" * 9 + "|"]
-    lines += [line_of(row, asked.draws) for read, folder, tokens in parts for row in read(folder, tokens)]
-    text = "\n".join([sizes(), "", *lines]) + "\n"
+    rows = [row for read, folder, tokens in parts for row in read(folder, tokens)]
+    found = [line_of(row, asked.draws) for row in rows]
+    text = "\n".join([sizes(), "", *lines, *(line for line, _ in found)]) + "\n"
+    drawn = {f"{row.study}, {row.question}": gap for row, (_, gap) in zip(rows, found, strict=True)}
     with atomic_path(asked.output / f"table-{asked.scale}.md") as temporary:
         temporary.write_text(text)
+    save(forest(drawn, "XLSTM minus Transformer, bits per residue or symbol", {}, 0.0), asked.output / f"differences-{asked.scale}")
     print(text)
 
 

@@ -34,6 +34,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars
 import torch
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -44,6 +45,8 @@ from biolect.data.corpus import Corpus, PrepareOptions, prepare
 from biolect.data.labelled import clusters_of, drawn_splits
 from biolect.embed.encoder import Choice
 from biolect.embed.native import NativeEncoder
+from biolect.figures.panels import bars
+from biolect.figures.style import save
 from biolect.infer.masked import hidden_log_probabilities
 from biolect.infer.reader import Reader
 from biolect.metrics import bootstrap_interval, classification
@@ -55,6 +58,7 @@ from biolect.train.pretrain import pretrain
 
 DATA = Path(os.environ.get("BIOLECT_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 HERE = Path(__file__).with_suffix("")
+TASKS = ("windows_101nt", "promoters_300nt")
 GENOMES = ("eukaryote_slices/*/*.fa.gz", "genbank/bacteria/*.gb*.gz")
 BACKBONES = {
     "xlstm": XLSTM.Config(layers=4, width=128, heads=4, pattern="m", direction="bidirectional"),
@@ -199,14 +203,14 @@ def measure(folder: Path, arm: str, corpus: Path, scale: Scale) -> dict[str, Any
     return found
 
 
-def run(output: Path, scale: Scale, dtype: str) -> None:
-    """Train and measure everything that is not done."""
+def run(output: Path, results: Path, scale: Scale, dtype: str) -> None:
+    """Train and measure everything that is not done; checkpoints go to `output`, what was measured to `results`."""
     torch.set_num_threads(1)
     corpus = corpus_of(output, scale == SCALES["pilot"])
     for seed in range(scale.seeds):
         for backbone in BACKBONES:
             for arm, trained in ASKED.items():
-                result = output / "results" / f"{backbone}-{arm}-{seed}.json"
+                result = results / f"{backbone}-{arm}-{seed}.json"
                 if result.exists():
                     continue
                 folder = output / "runs" / f"{backbone}-{trained}-{seed}"
@@ -218,9 +222,10 @@ def run(output: Path, scale: Scale, dtype: str) -> None:
                 print(f"{backbone} {arm} seed {seed}: {bits:.4f} bits", flush=True)
 
 
-def table(output: Path) -> str:
-    """Lay out what is done: means over seeds, with intervals over items and seeds."""
-    results = [json.loads(path.read_text()) for path in sorted((output / "results").glob("*.json"))]
+def report(folder: Path) -> tuple[str, Figure]:
+    """Lay out what is done, means over seeds with intervals over items and seeds; and draw what probes make of it."""
+    results = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    drawn: dict[str, list[tuple[float, float, float]]] = {}
     lines = [
         "| backbone | arm | seeds | tokens | pseudo-bits | inconsistency | windows, accuracy | promoters, accuracy |",
         "|---" * 8 + "|",
@@ -229,19 +234,22 @@ def table(output: Path) -> str:
         for arm in ASKED:
             some = [one for one in results if (one["backbone"], one["arm"]) == (backbone, arm)]
             if some:
-                cells = [mean([one[kind] for one in some], some[0]["regions"]) for kind in ("window_bits", "inconsistency")]
-                cells += [accuracy([one[name] for one in some]) for name in ("windows_101nt", "promoters_300nt")]
+                found = [mean([one[kind] for one in some], some[0]["regions"]) for kind in ("window_bits", "inconsistency")]
+                found += [accuracy([one[name] for one in some]) for name in TASKS]
+                cells = [f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in found]
                 lines.append(f"| {backbone} | {arm} | {len(some)} | {some[0]['tokens']:,} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+                for task, estimate in zip(TASKS, found[2:], strict=True):
+                    drawn.setdefault(f"{backbone}, {task.partition('_')[0]}", []).append(estimate)
+    return "\n".join(lines) + "\n", bars(list(ASKED), drawn, "Accuracy of a linear probe", "What is done about strands")
 
 
-def mean(values: list[list[float]], regions: list[int]) -> str:
+def mean(values: list[list[float]], regions: list[int]) -> tuple[float, float, float]:
     """Return the mean over seeds and windows; windows of one region are drawn together."""
     rows = np.array(values)
     return spread(lambda s, i: float(rows[np.ix_(s, i)].mean()), regions, len(rows))
 
 
-def accuracy(answers: list[dict[str, Any]]) -> str:
+def accuracy(answers: list[dict[str, Any]]) -> tuple[float, float, float]:
     """Return the mean accuracy of the probes of all seeds, judged on the same items."""
     odds, labels = np.array([one["odds"] for one in answers]), np.array(answers[0]["labels"])
 
@@ -252,11 +260,10 @@ def accuracy(answers: list[dict[str, Any]]) -> str:
     return spread(judge, answers[0]["clusters"], len(answers))
 
 
-def spread(statistic: Callable[..., float], clusters: list[int], seeds: int) -> str:
+def spread(statistic: Callable[..., float], clusters: list[int], seeds: int) -> tuple[float, float, float]:
     """Return a value with its interval."""
     value = statistic(np.arange(seeds), np.arange(len(clusters)))
-    low, high = bootstrap_interval(statistic, clusters, num_seeds=seeds)
-    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+    return value, *bootstrap_interval(statistic, clusters, num_seeds=seeds)
 
 
 def main() -> None:
@@ -271,13 +278,13 @@ def main() -> None:
     asked = parser.parse_args()
     scale = SCALES[asked.scale]
     scale = scale._replace(tokens=asked.tokens or scale.tokens, seeds=asked.seeds or scale.seeds)
+    results = HERE / asked.scale
     if not asked.table:
-        run(asked.output, scale, asked.dtype)
-    text = table(asked.output)
+        run(asked.output, results, scale, asked.dtype)
+    text, figure = report(results)
     print(text)
-    if asked.scale != "pilot":
-        HERE.mkdir(exist_ok=True)
-        (HERE / f"table-{asked.scale}.md").write_text(text)
+    (HERE / f"table-{asked.scale}.md").write_text(text)
+    save(figure, HERE / f"probes-{asked.scale}")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ Estimate = Sequence[float]
 """A value with the ends of its interval: value, low, high."""
 
 # Intervals are drawn in black, so no bar is.
-_FILLS = (OTHERS[0], OTHERS[1], OTHERS[3])
+_FILLS = (OTHERS[0], OTHERS[1], OTHERS[3], "#ffffff")
 
 
 def bars(groups: Sequence[str], series: Mapping[str, Sequence[Estimate]], quantity: str, grouping: str) -> Figure:
