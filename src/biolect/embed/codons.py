@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from biolect.bio.genetic_code import GeneticCode
 from biolect.bio.sequence import Flanked, Modality, Sequence as BioSequence
 from biolect.embed.encoder import Encoder, Pool
-from biolect.errors import BiolectError, CheckpointError
+from biolect.embed.tokenwise import TokenEncoder
+from biolect.errors import BiolectError, CheckpointError, ConfigError
 from biolect.fusion.align import CodonGrid, Mode, SpanAxis, codon_grid, codon_weights
 from biolect.values import Axis, Embedding, TokenEmbedding
 
@@ -77,6 +80,21 @@ class CodonEncoder(Encoder):
                 raise CheckpointError(f"The encoder's vectors of '{sequence.name}' are not finite in half precision. Check its weights.")
             out.append(Embedding(sequence.name, "codon", vectors))
         return out
+
+    def learnable(self, sequences: Sequence[BioSequence]) -> list[Float[Tensor, "P D"]]:
+        """Return what `encode` does in full precision, as tensors through which gradients reach the inner encoder's network."""
+        found: list[Tensor] = []
+        for sequence, vectors in zip(sequences, self.network.learnable([self.seen(one) for one in sequences]), strict=True):
+            weights = codon_weights(self.grid(sequence), self.spans(sequence), self.mode, self.spans_count)
+            found.append(torch.from_numpy(weights.toarray()).to(vectors) @ vectors)
+        return found
+
+    @property
+    def network(self) -> TokenEncoder:
+        """The inner encoder, if it has a network. Raises ConfigError if it has none to learn."""
+        if not isinstance(self.inner, TokenEncoder):
+            raise ConfigError(f"The encoder of {self.view} has no weights that could be adapted. Choose one that was trained.")
+        return self.inner
 
     def count_tokens(self, sequences: Sequence[BioSequence]) -> tuple[int, int]:
         """Return how many tokens the inner encoder computes, and how many of them are no padding."""

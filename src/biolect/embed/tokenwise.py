@@ -92,6 +92,14 @@ class TokenEncoder(Encoder):
                 made[index][first:last] = vectors[first - start : last - start].float().cpu().numpy()
         return [TokenEmbedding(s.name, vectors, span) for s, vectors, span in zip(sequences, made, spans, strict=True)]
 
+    def learnable(self, sequences: Sequence[BioSequence]) -> list[Float[Tensor, "T D"]]:
+        """Return the vectors of `tokens` as tensors, read in one batch, through which gradients reach the network."""
+        pieces, rows = self._rows(sequences)
+        parts: list[list[Tensor]] = [[] for _ in sequences]
+        for (index, start, first, last), vectors in zip(pieces, self.hidden(rows), strict=True):
+            parts[index].append(vectors[first - start : last - start])
+        return [torch.cat(part) for part in parts]
+
     def count_tokens(self, sequences: Sequence[BioSequence]) -> tuple[int, int]:
         """Return tokens computed and tokens that are no padding, for sequences encoded in one call."""
         lengths = [len(row) for row in self._rows(sequences)[1]]
