@@ -12,7 +12,7 @@ from biolect.report.page import Section, judged, said, told, write_page
 
 Facts = Mapping[str, Any]
 
-_MOST_BASELINES = 12
+_MOST_BASELINES, _MOST_POINTS = 12, 5_000
 
 
 def write_report(output: Path, found: Facts, curves: Mapping[str, list[list[dict[str, float]]]], target: str) -> None:
@@ -120,6 +120,8 @@ def _predictions(output: Path, found: Facts, target: str) -> Section | None:
         return None
     best = max(found["arms"], key=lambda name: found["arms"][name]["valid"])
     table = read_table(output / "predictions.csv").filter((polars.col("split") == "test") & polars.col("target").is_not_null())
+    # Of a number per position there are too many to draw.
+    table = table.gather_every(len(table) // _MOST_POINTS + 1)
     figure = cloud(table["target"].to_numpy(), table[best].to_numpy(), (f"Measured {target}", f"Predicted {target}"), best)
     text = f"Test rows only; predictions of '{best}', mean over seeds."
     return Section("predictions", "Predicted against measured", text, figure, "One point per test row; dotted: equal.")
