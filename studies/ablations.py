@@ -1,6 +1,6 @@
 """What of BSM's recipe does the work? Ablations A1 to A9 at equal tokens and schedule, with what they say of its claims.
 
-usage: python studies/ablations.py prepare|train|report [--output DIR] [--scale NAME] [--tokens N] [--only ARM,ARM] [--dtype auto]
+usage: python studies/ablations.py prepare|train|report [--output DIR] [--scale NAME] [--tokens N] [--only 'ARM;ARM'] [--dtype auto]
 
 One number scales the study: tokens of a run. `--scale pilot` is every arm with a few of them (three minutes of one core), `hour` 60
 to 90 minutes, `full` as many as the full mix needs to read a million tokens of pairs and more (single proteins, of which the data
@@ -19,8 +19,9 @@ fitted on the single records that A1 reads; bits of a protein behind its own and
 share of residues that are translated right when the likeliest amino acid is taken at each place. The full mix is asked about protein
 fitness and learning in context, too.
 
-Rules, written before any run. Intervals are 95 %, clusters of items and training seeds drawn anew; differences are paired by item
-and seed. An arm with one seed is exploratory: its interval is over clusters only and proves nothing about the arm.
+Rules, written before any run (that of A8 after the pilot, before the control was seen to learn). Intervals are
+95 %, clusters of items and training seeds drawn anew; differences are paired by item and seed. An arm with one seed is exploratory:
+its interval is over clusters only and proves nothing about the arm.
 C1 (mixed beats single): d1 and d5 are the mean over protein, DNA and RNA alone of full minus A1, and of full minus A5, in bits.
    Holds if the intervals of both lie below 0; fails if either lies above 0; else undecided. Fewer than five seeds: undecided.
 C3 (learning in context): `evaluate in-context` of every seed of the full mix. Holds if in all of them matched demonstrations beat
