@@ -8,9 +8,9 @@ Writes studies/audit/NAME.json for every table, and studies/audit/results.md fro
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,10 @@ TABLES: dict[str, tuple[str, dict[str, Any]]] = {
 
 def main() -> None:
     """Audit what was asked for, then write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tables", nargs="*", default=list(TABLES), help="some of the tables")
     OUT.mkdir(exist_ok=True)
-    for name in sys.argv[1:] or TABLES:
+    for name in parser.parse_args().tables:
         file, asked = TABLES[name]
         frame = polars.read_csv(DATA / f"{file}.csv.gz", infer_schema_length=None)
         if name.endswith("clean"):
