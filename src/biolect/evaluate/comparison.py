@@ -18,6 +18,9 @@ from biolect.evaluate.judging import Arm, Panel
 from biolect.values import Floats, Ints
 
 LATE, STACKING, ENSEMBLE, COMPOSED = "late", "late, stacked", "best encoder, several seeds", "late, with composition"
+DRAWS = 500
+"""Of the bootstrap, for every interval."""
+
 _MANY = 10_000
 """Positions from which on their number makes draws dear and intervals smooth."""
 
@@ -94,7 +97,7 @@ def compare(runs: Runs, data: Labelled, said: Said) -> dict[str, Any]:
     )
     test = data.of("test")
     metric, truth = "accuracy" if data.labels else "spearman", _truth(data, test)
-    panel = Panel("", metric, data.clusters[test], num_seeds=num_seeds, draws=500 if len(test) < _MANY else 100)
+    panel = Panel("", metric, data.clusters[test], num_seeds=num_seeds, draws=DRAWS if len(test) < _MANY else DRAWS // 5)
 
     def judged(name: str, found: Floats, own: slice = slice(None)) -> Arm:
         values = truth if data.labels else truth[:, own]
