@@ -17,7 +17,7 @@ PAGE = (REPOSITORY / "docs" / "results.md").read_text(encoding="utf-8")
 COMMANDS = [line for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines() if line.strip()]
 
 
-class Parsed(Exception):
+class ParsedError(Exception):
     """The arguments were understood."""
 
 
@@ -39,12 +39,12 @@ def test_a_command_exists_and_parses(command, monkeypatch):
 
     def parse(self, *arguments, **named):
         understood(self, *arguments, **named)
-        raise Parsed
+        raise ParsedError
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse)
     monkeypatch.setattr(sys, "argv", words)
     monkeypatch.setattr(sys, "path", [str(script.parent), *sys.path])
-    with pytest.raises(Parsed):
+    with pytest.raises(ParsedError):
         runpy.run_path(str(script), run_name="__main__")
 
 
