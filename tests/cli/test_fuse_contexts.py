@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars
@@ -24,7 +25,7 @@ def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def columns() -> dict[str, list[str | float]]:
+def columns() -> dict[str, list[Any]]:
     """Genes whose value is the share of A in their promoter, of which the coding sequence knows nothing; some have no untranslated end."""
     rng = np.random.default_rng(11)
     shares = rng.uniform(0.1, 0.9, ROWS)

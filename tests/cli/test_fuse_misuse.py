@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars
@@ -15,7 +16,7 @@ QUICK = ("--fuser", "mil", "--seeds", 1, "fit.steps=4", "fit.check_steps=2", "fi
 ENCODERS = ("--encoders", "rna=one-hot:rna,protein=one-hot:protein")
 
 
-def rows(count: int = 40) -> dict[str, list[object]]:
+def rows(count: int = 40) -> dict[str, list[Any]]:
     rng = np.random.default_rng(3)
     genes = [gene(rng) for _ in range(count)]
     return {"id": [f"g{i}" for i in range(count)], "sequence": genes, "late": [g.count("G") / len(g) for g in genes]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ WIDTH, INNER, LENGTH = 11, 60, 7
 needs_compiler = pytest.mark.skipif(shutil.which("c++") is None, reason="no C++ compiler here")
 
 
-def layer(dtype, heads=3, rotary="none", plain_gates=False, conv_width=4):
+def layer(dtype, heads=3, rotary: Any = "none", plain_gates=False, conv_width=4):
     made = MLSTMLayer(
         WIDTH, INNER, heads, conv_width=conv_width, chunk_length=64, direction="causal", rotary=rotary, plain_gates=plain_gates
     ).to(dtype)
