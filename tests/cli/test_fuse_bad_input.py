@@ -130,7 +130,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(fuse, tmp_path: Path, m
 
 def test_a_killed_run_goes_on_and_ends_alike(biolect_command, tmp_path: Path):
     polars.DataFrame(rows()).write_csv(tmp_path / "t.csv")
-    words = [str(w) for w in ("fuse", tmp_path / "t.csv", "--target", "y", *ENCODERS, *QUICK, "fit.steps=40")]
+    words = [str(w) for w in ("fuse", tmp_path / "t.csv", "--target", "y", *ENCODERS, *QUICK, "fit.steps=40", "--threads", 1)]
     process = subprocess.Popen(
         [sys.executable, "-c", "import sys; from biolect.cli import main; sys.exit(main())", *words, "-o", str(tmp_path / "killed")],
         stdout=subprocess.DEVNULL,
