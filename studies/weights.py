@@ -52,6 +52,8 @@ PACKAGED = Path(biolect.__file__).parent / "assets" / "weights"
 CONTEXT, LARGEST = 1_024, 9_000_000
 NANO, RECURRENT = Transformer.Config.named("nano"), XLSTM.Config(layers=6, width=160, heads=5, pattern="m")
 PAIRS, SINGLE = {"genes": 2.0, "single": 1.0}, "single"
+IN_FRAME: dict[str, Any] = {"pairing": Pairing(dna_views=(1.0, 0.0, 0.0))}
+"""DNA of pairs is the coding sequence."""
 GENES = "annotated genomes of GenBank and RefSeq (National Center for Biotechnology Information, no restrictions)"
 
 
@@ -80,7 +82,7 @@ PLANS = {
         30.0,
         GENES,
         "reads genes as DNA, RNA and protein in one context",
-        {"pairing": Pairing(dna_views=(1.0, 0.0, 0.0))},
+        IN_FRAME,
     ),
     "genes-xlstm": Plan(
         "genes",
@@ -89,7 +91,7 @@ PLANS = {
         12.0,
         GENES,
         "reads genes as DNA, RNA and protein in one context, with a state of one size",
-        {"pairing": Pairing(dna_views=(1.0, 0.0, 0.0))},
+        IN_FRAME,
     ),
     "proteins-xlstm": Plan(
         "families",

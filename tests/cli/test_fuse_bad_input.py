@@ -15,7 +15,6 @@ import numpy as np
 import polars
 import pytest
 
-from biolect.evaluate import fusing
 from biolect.models import checkpoint
 from tests.evaluate.test_fusing import gene
 
@@ -31,10 +30,8 @@ def rows() -> dict[str, list[Any]]:
 
 
 @pytest.fixture
-def fuse(biolect_command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+def fuse(biolect_command, tmp_path: Path, few_trees: None) -> Callable[..., Any]:
     """Write a table, changed in some columns, and fuse it with forests of three trees."""
-    made = fusing.Baselines
-    monkeypatch.setattr(fusing, "Baselines", lambda *words, **named: made(*words, **named, trees=3))
 
     def run(changes: dict[str, list[Any]], *words: object) -> Any:
         polars.DataFrame(rows() | changes, strict=False).write_csv(tmp_path / "t.csv")

@@ -8,7 +8,6 @@ import numpy as np
 import polars
 import pytest
 
-from biolect.evaluate import fusing
 from biolect.evaluate.arms import Runs, fusions, singles
 from tests.evaluate.test_fusing import gene
 
@@ -18,10 +17,7 @@ AROUND = ("--contexts", "dna-promoter=one-hot:dna,rna-utr5=one-hot:rna")
 ENCODERS = ("--encoders", "rna=codon-frequency:1")
 
 
-@pytest.fixture(autouse=True)
-def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = fusing.Baselines
-    monkeypatch.setattr(fusing, "Baselines", lambda *words, **named: made(*words, **named, trees=3))
+pytestmark = pytest.mark.usefixtures("few_trees")
 
 
 @pytest.fixture(scope="module")

@@ -8,17 +8,13 @@ import numpy as np
 import polars
 import pytest
 
-from biolect.evaluate import fusing
 from tests.evaluate.test_fusing import gene
 
 QUICK = ("--seeds", 1, "fit.steps=120", "fit.check_steps=30", "fit.width=8", "fit.learning_rate=0.01", "--json")
 ENCODERS = ("--encoders", "rna=codon-frequency:1,protein=one-hot:protein")
 
 
-@pytest.fixture(autouse=True)
-def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = fusing.Baselines
-    monkeypatch.setattr(fusing, "Baselines", lambda *words, **named: made(*words, **named, trees=3))
+pytestmark = pytest.mark.usefixtures("few_trees")
 
 
 @pytest.fixture(scope="module")
