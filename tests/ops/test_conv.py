@@ -1,4 +1,4 @@
-"""The convolution, beside a loop over places."""
+"""The convolutions, beside a loop over places and a library's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from biolect.ops.conv import conv_causal
+from biolect.ops.conv import conv_causal, largest_answer
 
 FLOAT64 = 1e-12
 
@@ -72,3 +72,24 @@ def test_the_dtype_of_the_stream_is_kept() -> None:
     out, tail = conv_causal(x.bfloat16(), weight, bias)
 
     assert out.dtype == tail.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("window", [1, 3, 5])
+def test_the_largest_answer_is_that_of_a_library_gradients_included(window: int) -> None:
+    generator = torch.Generator().manual_seed(window)
+    lengths = torch.tensor([17, 1, 9, 4])
+    values = torch.randn((4, 17, 6), generator=generator, dtype=torch.float64) * (torch.arange(17) < lengths[:, None]).unsqueeze(2)
+    shapes = (8, 6, window), (8,)
+    leaves = [values, *(torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes)]
+    values, weight, bias = (leaf.requires_grad_() for leaf in leaves)
+
+    found = largest_answer(values, weight, bias, lengths)
+    answers = torch.nn.functional.conv1d(values.transpose(1, 2), weight, bias).relu()
+    inside = torch.arange(answers.shape[2]) <= (lengths - window).clamp_min(0)[:, None]
+    expected = (answers * inside.unsqueeze(1)).amax(2)
+
+    assert (expected == 0).any(), "rows without an answer above 0 are part of this"
+    torch.testing.assert_close(found, expected, rtol=0, atol=FLOAT64)
+    grads = [torch.autograd.grad((one**3).sum(), [values, weight, bias]) for one in (found, expected)]
+    for one, other in zip(*grads, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e3 * FLOAT64)

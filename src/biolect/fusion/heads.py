@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from biolect import config
 from biolect.fusion.fusers import AnyFuser, Fused, Masks, Streams
+from biolect.ops.conv import largest_answer
 
 
 def masked_mean(values: Float[Tensor, "B P D"], mask: Bool[Tensor, "B P"]) -> Float[Tensor, "B D"]:
@@ -56,14 +57,9 @@ class TextCNN(nn.Module):
             found = [convolve(functional.pad(rows, ((kernel - 1) // 2, kernel // 2))).relu() for kernel, convolve in pairs]
             return self.out(self.dropout(torch.cat(found, dim=1).transpose(1, 2)))
         places = torch.arange(1, mask.shape[1] + 1, device=mask.device)
-        lengths = (mask * places).max(1, keepdim=True).values
-        rows = functional.pad((values * mask.unsqueeze(-1)).transpose(1, 2), (0, max(0, max(self.kernels) - values.shape[1])))
-        best = []
-        for kernel, convolve in zip(self.kernels, self.convolutions, strict=True):
-            found = convolve(rows).relu()
-            starts = torch.arange(found.shape[2], device=mask.device)
-            # After ReLU nothing is below 0, so 0 is as good as absent.
-            best.append((found * (starts <= (lengths - kernel).clamp_min(0)).unsqueeze(1)).amax(2))
+        lengths = (mask * places).max(1).values
+        rows = functional.pad(values * mask.unsqueeze(-1), (0, 0, 0, max(0, max(self.kernels) - values.shape[1])))
+        best = [largest_answer(rows, convolve.weight, convolve.bias, lengths) for convolve in self.convolutions]
         return self.out(self.dropout(torch.cat(best, dim=1)))
 
 
