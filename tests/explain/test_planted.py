@@ -14,8 +14,8 @@ from biolect.explain.attribution import (
     modality_shapley,
     without,
 )
-from biolect.fusion.fusers import Concatenation, GatedAttention, drop_streams
-from biolect.fusion.heads import FusionModel, Perceptron, TextCNN, masked_mean
+from biolect.fusion.fusers import Concatenation, GatedAttention, drop_streams, masked_mean
+from biolect.fusion.heads import FusionModel, Perceptron, TextCNN
 
 NAMES: tuple[str, ...] = ("dna", "protein", "rna")
 ALPHABET = 6

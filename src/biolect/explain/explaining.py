@@ -25,8 +25,7 @@ from biolect.embed.fused import FusedModel, embedded
 from biolect.errors import ConfigError
 from biolect.explain.attribution import deletion_curve, integrated_gradients, modality_occlusion, modality_shapley
 from biolect.files import write_json
-from biolect.fusion.fusers import Masks, Streams
-from biolect.fusion.heads import masked_mean
+from biolect.fusion.fusers import Masks, Streams, masked_mean
 from biolect.values import Floats
 
 FRACTIONS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)

@@ -73,21 +73,20 @@ class Fuser(nn.Module, ABC):
         if sorted(streams) != self.names or sorted(masks) != self.names:
             raise ShapeError(f"This fuser reads {', '.join(self.names)}, not {', '.join(sorted(streams))}. Build one for these streams.")
         mask = torch.stack([masks[name] for name in self.codons]).any(0)
-        there = {name: streams[name] * masks[name].unsqueeze(-1) for name in self.names}
-        values, weights = self.fuse(*self.laid_out(there, masks, mask))
+        values, weights = self.fuse(*self.laid_out(streams, masks, mask))
         entropy = values.new_zeros(()) if weights is None else mean_entropy(weights)
-        return Fused(values * mask.unsqueeze(-1), mask, weights, entropy)
+        return Fused(values, mask, weights, entropy)
 
     def laid_out(self, streams: Streams, masks: Masks, mask: Bool[Tensor, "B P"]) -> tuple[Any, ...]:
         """Return what `fuse` takes: streams by name on the codon axis; a context says its mean of every codon."""
         kept = {name: mask & masks[name].any(1, keepdim=True) if name in self.contexts else masks[name] for name in self.names}
-        means = {n: (streams[n].sum(1) / masks[n].sum(1, keepdim=True).clamp_min(1)).unsqueeze(1) for n in self.contexts}
+        means = {n: masked_mean(streams[n], masks[n]).unsqueeze(1) for n in self.contexts}
         values = [means[n] * kept[n].unsqueeze(-1) if n in self.contexts else streams[n] for n in self.names]
         return values, torch.stack([kept[name] for name in self.names], dim=1)
 
     @abstractmethod
     def fuse(self, *parts: Any) -> Weighted:
-        """Return fused values, and weights of the streams where there are any; parts are zero where they are masked."""
+        """Return fused values, zero where no stream says anything, and weights of the streams where there are any."""
 
 
 class Concatenation(Fuser):
@@ -112,7 +111,7 @@ class Concatenation(Fuser):
     def fuse(self, streams: list[Float[Tensor, "B P _"]], kept: Bool[Tensor, "B E P"]) -> Weighted:
         """Return streams side by side, by name."""
         parts = [
-            self.project[name](x).tanh() * kept[:, i, :, None] if name in self.project else x
+            (self.project[name](x).tanh() if name in self.project else x) * kept[:, i, :, None]
             for i, (name, x) in enumerate(zip(self.names, streams, strict=True))
         ]
         return torch.cat(parts, dim=-1), None
@@ -238,7 +237,12 @@ class CrossAttention(Fuser):
             seen, _ = self.attend[name](part, keys, keys, key_padding_mask=hidden, need_weights=False)
             joined.append(self.norm[name](part + self.dropout(seen)) * kept[:, i, :, None])
         total = sum(joined, torch.zeros_like(joined[0])) / kept.sum(1).clamp_min(1).unsqueeze(-1)
-        return self.last_norm(total + self.join(torch.cat(joined, dim=-1))), None
+        return self.last_norm(total + self.join(torch.cat(joined, dim=-1))) * kept.any(1).unsqueeze(-1), None
+
+
+def masked_mean(values: Float[Tensor, "B P D"], mask: Bool[Tensor, "B P"]) -> Float[Tensor, "B D"]:
+    """Return the mean over the codons that count."""
+    return (values * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True).clamp_min(1)
 
 
 def _averaged(values: Float[Tensor, "B P D"], mask: Bool[Tensor, "B P"], size: int) -> tuple[Float[Tensor, "B K D"], Bool[Tensor, "B K"]]:

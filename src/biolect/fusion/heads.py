@@ -11,13 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from biolect import config
-from biolect.fusion.fusers import AnyFuser, Fused, Masks, Streams
+from biolect.fusion.fusers import AnyFuser, Fused, Masks, Streams, masked_mean
 from biolect.ops.conv import largest_answer
-
-
-def masked_mean(values: Float[Tensor, "B P D"], mask: Bool[Tensor, "B P"]) -> Float[Tensor, "B D"]:
-    """Return the mean over the codons that count."""
-    return (values * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True).clamp_min(1)
 
 
 class TextCNN(nn.Module):
@@ -50,16 +45,16 @@ class TextCNN(nn.Module):
         self.kernels, self.pools = config.kernels, config.pools
 
     def forward(self, values: Float[Tensor, "B P D"], mask: Bool[Tensor, "B P"]) -> Float[Tensor, "B *P K"]:
-        """Return one answer per sequence, or per codon."""
+        """Return one answer per sequence, or per codon, of values that are zero where the mask is false."""
         if not self.pools:
-            rows = (values * mask.unsqueeze(-1)).transpose(1, 2)
+            rows = values.transpose(1, 2)
             pairs = zip(self.kernels, self.convolutions, strict=True)
             found = [convolve(functional.pad(rows, ((kernel - 1) // 2, kernel // 2))).relu() for kernel, convolve in pairs]
             return self.out(self.dropout(torch.cat(found, dim=1).transpose(1, 2)))
         places = torch.arange(1, mask.shape[1] + 1, device=mask.device)
         lengths = (mask * places).max(1).values
-        rows = functional.pad(values * mask.unsqueeze(-1), (0, 0, 0, max(0, max(self.kernels) - values.shape[1])))
-        best = [largest_answer(rows, convolve.weight, convolve.bias, lengths) for convolve in self.convolutions]
+        rows = functional.pad(values, (0, 0, 0, max(0, max(self.kernels) - values.shape[1])))
+        best = [largest_answer(rows, one.get_parameter("weight"), one.get_parameter("bias"), lengths) for one in self.convolutions]
         return self.out(self.dropout(torch.cat(best, dim=1)))
 
 

@@ -92,12 +92,16 @@ class CodonStreams:
         streams, masks = {}, {}
         for name, found in self.vectors.items():
             longest = max(1, *(len(found[index]) for index in chosen))
-            rows = torch.zeros(len(chosen), longest, self.widths[name])
+            rows = np.zeros((len(chosen), longest, self.widths[name]), dtype=np.float32)
+            there = np.zeros((len(chosen), longest), dtype=np.bool_)
             for row, index in enumerate(chosen):
-                rows[row, : len(found[index])] = torch.from_numpy(found[index].astype(np.float32))
-            masks[name] = rows.any(-1)
-            scaled = (rows - torch.from_numpy(self.centers[name])) / torch.from_numpy(self.scales[name])
-            streams[name] = scaled * masks[name].unsqueeze(-1)
+                # Record by record, so that all of it happens where the processor is near.
+                own, size = found[index], len(found[index])
+                there[row, :size] = own.any(axis=1)
+                np.subtract(own, self.centers[name], out=rows[row, :size], dtype=np.float32)
+                rows[row, :size] /= self.scales[name]
+                rows[row, :size][~there[row, :size]] = 0
+            streams[name], masks[name] = torch.from_numpy(rows), torch.from_numpy(there)
         return streams, masks
 
     def batches(self, chosen: Ints, size: int, rng: np.random.Generator | None = None) -> Iterator[Ints]:
