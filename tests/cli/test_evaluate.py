@@ -156,3 +156,21 @@ def test_a_table_goes_to_standard_output(biolect_command, place: Path):
     )
 
     assert outcome.code == 0 and outcome.out.startswith("task,part,arm,kind,metric,value,low,high,items,clusters\ntranslation,")
+
+
+def test_an_interrupted_evaluation_goes_on_with_the_next_task(biolect_command, place: Path, tmp_path: Path):
+    def asked(output: str, *words: str):
+        return biolect_command("evaluate", *words, "-m", place / "model", "-o", tmp_path / output, *QUICK, GENOME)
+
+    whole = asked("whole", "translation", "conditional-gain", "items=4")
+    asked("out", "translation", "items=4")
+    answer = tmp_path / "out" / "answers" / "translation.json"
+    written = answer.stat().st_mtime_ns
+    resumed = asked("out", "translation", "conditional-gain", "items=4", "--resume")
+    other = asked("out", "translation", "items=5", "--resume")
+
+    assert resumed.result == whole.result and resumed.code == whole.code
+    assert answer.stat().st_mtime_ns == written, "an answer that is there is not asked for again"
+    assert (tmp_path / "out" / "table.csv").read_text() == (tmp_path / "whole" / "table.csv").read_text()
+    assert other.code == 2 and "'items' differs" in other.result["error"]
+    assert asked("out", "translation", "items=5", "--overwrite").code == 0 and answer.stat().st_mtime_ns > written

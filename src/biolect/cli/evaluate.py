@@ -1,5 +1,7 @@
 """`biolect evaluate`: benchmark tasks by name, with their baselines, in one table."""
 
+import shutil
+
 from biolect.cli.common import DEFAULTS, Common, finish, split_assignments
 from biolect.errors import ConfigError
 
@@ -7,7 +9,8 @@ from biolect.errors import ConfigError
 def evaluate(*tasks: str, data: str = "data", common: Common = DEFAULTS) -> int:
     """Ask a model benchmark tasks, each with its trivial and shortcut baselines in the same table; `biolect evaluate` lists them.
 
-    Intervals are 95 %, from a bootstrap over clusters of relatives. `gain` is over the best baseline, on the same draws.
+    Intervals are 95 %, from a bootstrap over clusters of relatives. `gain` is over the best baseline, on the same draws. A folder keeps
+    the answer to each task as soon as it is there, in `answers`, and `--resume` asks only what is missing.
 
     Args:
         tasks: Names of tasks, and changes as `key=value`: `items=500` (of each part), `draws=200`, `letters=1000000`.
@@ -16,7 +19,6 @@ def evaluate(*tasks: str, data: str = "data", common: Common = DEFAULTS) -> int:
     from biolect.bio.io.tables import check_ending, write_table
     from biolect.evaluate import tasks as known
     from biolect.evaluate.question import EvaluateConfig
-    from biolect.figures.style import save
     from biolect.files import write_json, write_run_json
 
     names = [word for word in tasks if "=" not in word]
@@ -27,22 +29,20 @@ def evaluate(*tasks: str, data: str = "data", common: Common = DEFAULTS) -> int:
     known.named(names)
     config = EvaluateConfig.from_dict({"tasks": tuple(names), "data": data, "seed": common.seed or 0}).override(assignments)
     is_file = common.output is not None and (common.output.suffix != "" or str(common.output) == "-")
-    output = common.need_file() if is_file else common.need_folder()
+    output = common.need_file() if is_file else common.need_folder(resumes=True)
     path = output if is_file else output / "table.csv"
     check_ending(path)
     reader = common.reader()
     known.check(config, reader)
     if common.dry_run:
         return finish({"would_run": config.to_dict(), "would_write": output}, common=common)
+    if common.overwrite and not common.resume:
+        shutil.rmtree(output / "answers", ignore_errors=True)
     with common.progress("evaluate") as advance:
-        found = list(known.evaluate(config, reader, advance))
+        found = list(known.answers(config, reader, None if is_file else output, advance))
     write_table(path, known.table(found))
-    result = {"tasks": {task.name: outcome.report() for task, outcome in found}}
+    result = {"tasks": {answer.task: answer.report for answer in found}}
     if not is_file:
-        for task, outcome in found:
-            if outcome.figure is not None:
-                save(outcome.figure, output / task.name)
         write_json(output / "report.json", result)
         write_run_json(output, config=config.to_yaml(), weights={"sha256": reader.model.digest()}, seed=config.seed)
-    shown = result if common.as_json else known.shown(found)
-    return finish(shown, [one for _, outcome in found for one in outcome.refused], common)
+    return finish(result if common.as_json else known.shown(found), [one for answer in found for one in answer.refused], common)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from biolect.bio.io import Refusal
 from biolect.bio.sequence import Modality
 from biolect.errors import ConfigError, InputError
 from biolect.evaluate import dogma, fitness, in_context, interactions, likelihoods, probing
 from biolect.evaluate.judging import Outcome
 from biolect.evaluate.question import EvaluateConfig, Question
+from biolect.figures.style import save
+from biolect.files import read_json, write_json
 from biolect.infer.reader import Reader
 
 if TYPE_CHECKING:
@@ -138,20 +143,57 @@ def evaluate(
         yield task, outcome
 
 
-def table(found: Sequence[tuple[Task, Outcome]]) -> polars.DataFrame:
+class Answer(NamedTuple):
+    """What a task found, as plain data; see `Outcome`."""
+
+    task: str
+    metric: str
+    rows: list[dict[str, Any]]
+    report: dict[str, Any]
+    refused: list[Refusal]
+
+
+def answers(
+    config: EvaluateConfig, reader: Reader, folder: Path | None = None, advance: Callable[[float], None] = lambda units: None
+) -> Iterator[Answer]:
+    """Ask a model one task after the other; what `folder` holds already is not asked again, and what is new goes there.
+
+    Raises:
+        ConfigError: If the folder holds answers of another model, or to other questions; see also `check`.
+    """
+    asked = config.to_dict() | {"tasks": None, "weights": reader.model.digest()}
+    for task in check(config, reader):
+        path = folder / "answers" / f"{task.name}.json" if folder else None
+        if path is not None and path.is_file():
+            found = read_json(path)
+            if differs := next((key for key, value in asked.items() if found["asked"].get(key) != value), None):
+                raise ConfigError(f"'{path}' answers something else: '{differs}' differs. Pass --overwrite, or another --output.")
+            refused = [Refusal(**one) for one in found["refused"]]
+            yield Answer(task.name, found["metric"], found["rows"], found["report"], refused)
+            continue
+        ((_, outcome),) = evaluate(config.model_copy(update={"tasks": (task.name,)}), reader, advance)
+        answer = Answer(
+            task.name, outcome.metric, [row for one in outcome.panels for row in one.rows(task.name)], outcome.report(), outcome.refused
+        )
+        if folder is not None and path is not None:
+            if outcome.figure is not None:
+                save(outcome.figure, folder / task.name)
+            write_json(path, answer._asdict() | {"asked": asked, "refused": [asdict(one) for one in outcome.refused]})
+        yield answer
+
+
+def table(found: Sequence[Answer]) -> polars.DataFrame:
     """Return every arm of every part as a row: `task`, `part`, `arm`, `kind`, `metric`, `value`, `low`, `high`, `items`, `clusters`."""
     import polars
 
-    rows: list[dict[str, Any]] = [row for task, outcome in found for panel in outcome.panels for row in panel.rows(task.name)]
-    return polars.DataFrame(rows, infer_schema_length=None)
+    return polars.DataFrame([row for answer in found for row in answer.rows], infer_schema_length=None)
 
 
-def shown(found: Sequence[tuple[Task, Outcome]]) -> dict[str, list[dict[str, Any]]]:
+def shown(found: Sequence[Answer]) -> dict[str, list[dict[str, Any]]]:
     """Return the arms of each task's main metric for eyes, a table a part."""
     tables: dict[str, list[dict[str, Any]]] = {}
-    for task, outcome in found:
-        for panel in outcome.panels:
-            rows = [row for row in panel.rows(task.name) if row["metric"] == outcome.metric]
-            title = f"{task.name}, {panel.part}: {outcome.metric}" if panel.part else f"{task.name}: {outcome.metric}"
-            tables[title] = [{key: row[key] for key in ("arm", "kind", "value", "low", "high")} for row in rows]
+    for answer in found:
+        for row in (row for row in answer.rows if row["metric"] == answer.metric):
+            title = f"{answer.task}, {row['part']}: {answer.metric}" if row["part"] else f"{answer.task}: {answer.metric}"
+            tables.setdefault(title, []).append({key: row[key] for key in ("arm", "kind", "value", "low", "high")})
     return tables
