@@ -32,7 +32,6 @@ from Bio.Seq import Seq
 from Bio.SeqFeature import FeatureLocation, SeqFeature
 from Bio.SeqRecord import SeqRecord
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from biolect.bio.sequence import Modality, Sequence
 from biolect.cli.common import plain
@@ -41,12 +40,14 @@ from biolect.data.labelled import Columns, drawn_splits
 from biolect.data.pairing import Pairing
 from biolect.data.relatives import KINDS, relatives
 from biolect.data.shards import SPLITS
+from biolect.devices import training_dtype
+from biolect.embed.encoder import Choice
 from biolect.embed.fused import FusedModel
 from biolect.evaluate.arms import STAND_INS, FusionConfig
 from biolect.evaluate.fusing import RESULTS, fuse
 from biolect.evaluate.tables import frame_fault, translated
 from biolect.explain.explaining import explain
-from biolect.metrics import bootstrap_interval
+from biolect.metrics import bootstrap_interval, spearman
 from biolect.models.language_model import LanguageModel
 from biolect.models.transformer import Transformer
 from biolect.train.curriculum import Folders, Phase, RunConfig
@@ -63,6 +64,7 @@ MIXTURES = {
 }
 CONTEXT = 1_024
 SHARES = {"test": 0.2, "valid": 0.1}
+CHOICE = Choice(dtype=torch.bfloat16 if training_dtype("auto", "cpu") == "bfloat16" else torch.float32)
 DIFFERENCES = ("over composition", "over single", "over late", "with composition")
 
 
@@ -88,12 +90,12 @@ TABLES = {
 
 
 class Scale(NamedTuple):
-    """Rows of a table at most, tokens of an encoder, seeds of an arm, steps of a fit, records explained, and repeats."""
+    """Rows of a table at most, tokens of an encoder, seeds of an arm, how it is fitted, records explained, and repeats."""
 
     rows: int
     tokens: int
     seeds: int
-    steps: int
+    fit: Fit
     explained: int
     repeats: int
     model: Transformer.Config
@@ -101,9 +103,9 @@ class Scale(NamedTuple):
 
 SMALL = Transformer.Config(layers=4, width=128, heads=4, inner=384)
 SCALES = {
-    "pilot": Scale(200, 100_000, 1, 30, 8, 1, SMALL),
-    "hour": Scale(1_500, 3_000_000, 2, 200, 64, 1, SMALL),
-    "full": Scale(1_000_000, 30_000_000, 5, 600, 200, 3, Transformer.Config(layers=5, width=256, heads=4, inner=704)),
+    "pilot": Scale(200, 100_000, 1, Fit(steps=30, width=8, channels=8), 8, 1, SMALL),
+    "hour": Scale(1_500, 3_000_000, 1, Fit(head="mlp", steps=200, learning_rate=3e-3), 64, 1, SMALL),
+    "full": Scale(1_000_000, 30_000_000, 5, Fit(), 200, 3, Transformer.Config(layers=5, width=256, heads=4, inner=704)),
 }
 
 
@@ -226,11 +228,11 @@ def fuse_all(folder: Path, scale: Scale, names: list[str], threads: int) -> None
                 columns=Columns(target=table.target, sequence=table.sequence, split="clean"),
                 encoders=encoders,
                 genetic_code=table.code,
-                fit=Fit(steps=scale.steps),
+                fit=scale.fit,
                 seeds=scale.seeds,
                 cache=str(folder / "embeddings"),
             )
-            found = fuse(config, output, resume=True, threads=threads)
+            found = fuse(config, output, choice=CHOICE, resume=True, threads=threads)
             print(name, label, {arm: round(one["test"], 3) for arm, one in found["arms"].items()}, flush=True)
 
 
@@ -242,7 +244,7 @@ def explain_all(folder: Path, scale: Scale) -> None:
         output = folder / "explained" / label
         if (output / "agreement.json").is_file():
             continue
-        model = FusedModel.load(folder / "fused" / f"openvaccine-{label}")
+        model = FusedModel.load(folder / "fused" / f"openvaccine-{label}", CHOICE)
         found = explain(model, [record for record in records if not model.refusal(record)], output)
         shares = polars.read_csv(output / "codons.csv")
         streams = shares.columns[4:]
@@ -265,12 +267,12 @@ def _agreement(shares: polars.DataFrame, row: dict[str, Any], streams: list[str]
     measured = np.array([float(value) for value in row["deg_Mg_50C"].split(";")])[begin:]
     count = min(len(own), len(measured) // 3)
     per_codon = measured[: 3 * count].reshape(count, 3).mean(axis=1)
-    if count < 3 or np.ptp(own[:count]) == 0 or np.ptp(per_codon) == 0:
+    if count < 3:
         return float("nan")
-    return float(spearmanr(own[:count], per_codon).statistic)
+    return spearman(own[:count], per_codon)
 
 
-def report(output: Path, repeats: int) -> None:
+def report(output: Path, repeats: int, scale: Scale) -> None:
     """Write the tables of everything that is there."""
     results: dict[str, Any] = {}
     for repeat in range(repeats):
@@ -288,6 +290,9 @@ def report(output: Path, repeats: int) -> None:
         "saw; 95 % intervals over clusters and seeds. `fusion` is the learned fusion that validation likes best. Differences are",
         "paired: over the best composition baseline of the test split itself, over the best single encoder, over late fusion;",
         "`with composition` is late fusion of the fusion and composition, over composition.",
+        "",
+        f"Tables of at most {scale.rows:,} rows, encoders of {scale.tokens:,} tokens, seeds: {scale.seeds}, head `{scale.fit.head}`, "
+        f"{scale.fit.steps} steps at most.",
         "",
         f"| {' | '.join(('table, encoders, repeat', 'composition', 'best single', 'late', 'fusion', *DIFFERENCES))} |",
         f"|{'---|' * (5 + len(DIFFERENCES))}",
@@ -347,7 +352,7 @@ def main() -> None:
         elif asked.part == "explain":
             explain_all(folder, scale)
     if asked.part == "report":
-        report(asked.output, repeats)
+        report(asked.output, repeats, scale)
 
 
 if __name__ == "__main__":
