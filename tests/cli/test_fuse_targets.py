@@ -60,6 +60,12 @@ def test_several_targets_with_gaps_are_learned_at_once(biolect_command, table: P
     predicted = biolect_command("predict", table, "-m", tmp_path / "run", "-o", tmp_path / "p.csv", "--json")
     explained = biolect_command("explain", table, "-m", tmp_path / "run", "-o", tmp_path / "why", "--steps", 1, "--json")
     assert predicted.code == explained.code == 0, predicted.err + explained.err
+    other = ("explain", table, "-m", tmp_path / "run", "--steps", 1, "--json", "--target")
+    purine = biolect_command(*other, "purine", "-o", tmp_path / "purine")
+    assert purine.code == 0 and (explained.result["target"], purine.result["target"]) == ("gc", "purine")
+    assert purine.result["modalities"] != explained.result["modalities"]
+    unknown = biolect_command(*other, "word", "-o", tmp_path / "word")
+    assert unknown.code == 2 and "has no target 'word'. Pass --target with one of gc, purine." in unknown.result["error"]
     columns = polars.read_csv(tmp_path / "p.csv")
     published = said.filter(polars.col("name") == "purine")[result["published"]]
     assert columns.columns == ["id", "prediction_gc", "prediction_purine"]

@@ -12,6 +12,7 @@ def explain(
     *,
     sequence: str = "sequence",
     modality: Literal["dna", "rna"] | None = None,
+    target: str | None = None,
     steps: Annotated[int, POSITIVE] = 32,
     common: Common = DEFAULTS,
 ) -> int:
@@ -21,6 +22,7 @@ def explain(
         table: CSV, TSV or Parquet with one coding sequence a row.
         sequence: Column of the coding sequences.
         modality: What they are; without it their letters tell.
+        target: Which answer, of a model that has several; the first without it.
         steps: Of integrated gradients; more are more exact.
     """
     from biolect.bio.io.tables import read_usable
@@ -42,7 +44,7 @@ def explain(
     around = contexts_of(model.encoders)
     records, refused, _ = read_usable(table, sequence, model.refusal, modality and Modality(modality), model.modalities, contexts=around)
     with common.progress("explain", len(records)) as advance:
-        result = run(model, records, output, steps=steps, seed=common.seed or 0, advance=advance)
+        result = run(model, records, output, target=target, steps=steps, seed=common.seed or 0, advance=advance)
     write_report(output, result, largest(output, 4))
     write_run_json(output, inputs=[table], weights={"model": common.need_model()} | model.task.digests, seed=common.seed or 0)
     kept = {key: result[key] for key in ("records", "arm", "target", "modalities", "faithfulness")}

@@ -58,17 +58,19 @@ def explain(
     records: Sequence[Record],
     output: Path,
     *,
+    target: str | None = None,
     steps: int = 32,
     seed: int = 0,
     advance: Callable[[float], None] = lambda records: None,
 ) -> dict[str, Any]:
     """Explain a model's answers and write tables; return the report.
 
-    What is explained is the number, in units of the target (of several the first, of targets per position their mean), or of a class
-    the logarithm of the probability of the most likely one.
+    What is explained is the number, in units of the target (of targets per position their mean), or of a class the logarithm of the
+    probability of the most likely one.
 
     Args:
         model: What `biolect fuse` published.
+        target: Which of several; the first without it.
         steps: Of integrated gradients.
         seed: Of the random order that deletions are compared with.
         advance: Told of every batch of records.
@@ -78,6 +80,9 @@ def explain(
         `faithfulness`: how much more the answer moves when codons are deleted by their share than at random, as the area
         between both curves (`gap`), with its interval; `patterns`, the codons with the largest mean shares; `profile`, mean
         absolute share along the gene by stream; `unit` of all these; `map`, the codons of the records whose answers are the largest.
+
+    Raises:
+        ConfigError: If nothing on the codon axis is read, or the model has no such target.
     """
     records = list(records)
     streams = model.streams_of(embedded(model.encoders, records, output / "embeddings"))
@@ -85,11 +90,15 @@ def explain(
     coding = [name for name in names if name not in model.task.contexts]
     if not coding:
         raise ConfigError(f"The model that was published reads '{names[0]}' alone, which has no codons to explain. Fuse more streams.")
+    targets = [model.task.target, *model.task.also]
+    if target is not None and target not in targets:
+        raise ConfigError(f"The model has no target '{target}'. Pass --target with one of {', '.join(targets)}.")
+    target = target or targets[0]
     found: dict[int, tuple[Floats, ...]] = {}
     generator = torch.Generator().manual_seed(seed)
     for some in streams.batches(np.arange(len(records)), _BATCH_RECORDS):
         values, masks = streams.batch(some.tolist())
-        for index, one in zip(some.tolist(), _batch(model, (values, masks, coding), steps, generator), strict=True):
+        for index, one in zip(some.tolist(), _batch(model, (values, masks, coding), targets.index(target), steps, generator), strict=True):
             found[index] = one
         advance(len(some))
     shapley, occlusion, shares, *curves = zip(*(found[index] for index in range(len(records))), strict=True)
@@ -100,13 +109,13 @@ def explain(
     grids = [grid(record) for record in records]
     letters = [[r.residues[i : i + 3] for i in range(g.start, g.start + 3 * g.num_codons, 3)] for r, g in zip(records, grids, strict=True)]
     patterns = _tables(records, letters, [grid.protein for grid in grids], explained, output)
-    result = report(explained, patterns) | {"records": len(records), "arm": model.task.arm, "target": model.task.target}
-    result["unit"] = "nats" if model.task.labels else f"units of {model.task.target}"
+    result = report(explained, patterns) | {"records": len(records), "arm": model.task.arm, "target": target}
+    result["unit"] = "nats" if model.task.labels else f"units of {target}"
     return write_json(output / "results.json", result)
 
 
 def _batch(
-    model: FusedModel, asked: tuple[Streams, Masks, list[str]], steps: int, generator: torch.Generator
+    model: FusedModel, asked: tuple[Streams, Masks, list[str]], column: int, steps: int, generator: torch.Generator
 ) -> Iterator[tuple[Floats, ...]]:
     """Yield Shapley values, occlusion, shares of codons, and both deletion curves of every record."""
     values, masks, coding = asked
@@ -118,7 +127,7 @@ def _batch(
         answers = model.ask(streams, kept)
         if answers.ndim > 2:
             return masked_mean(answers, there).mean(1)
-        return answers[torch.arange(len(answers)), likely].clamp_min(1e-12).log() if model.task.labels else answers[:, 0]
+        return answers[torch.arange(len(answers)), likely].clamp_min(1e-12).log() if model.task.labels else answers[:, column]
 
     def within(streams: Streams, kept: Masks) -> Float[Tensor, " B"]:
         return predict(dict(values) | dict(streams), dict(masks) | dict(kept))
