@@ -125,3 +125,23 @@ def test_classes_are_fused_too(table: Path, tmp_path: Path):
     assert found["metric"] == "accuracy" and found["labels"] == ["high", "low"]
     assert found["arms"]["concatenation"]["test"] > 0.75
     assert set(polars.read_csv(tmp_path / "run" / "predictions.csv")["concatenation"]) <= {"high", "low"}
+
+
+def test_where_all_test_rows_are_relatives_intervals_are_over_records(run, table: Path, tmp_path: Path):
+    _, apart = run
+    rows = polars.read_csv(table).with_columns(split=polars.Series(["train", "train", "valid", "test"] * (ROWS // 4)))
+    first = rows.row(0, named=True)["sequence"]
+    # Variants of one design: a codon of each is another one.
+    variants = [first[:-6] + codon + first[-3:] for codon in ("GCC", "GCA", "AAA", "AAC", "CGT", "GAT", "TTC", "ACA", "GTA", "CTG") * 3]
+    kept = rows.filter(polars.col("split") != "test")
+    held_out = rows.filter(polars.col("split") == "test").with_columns(sequence=polars.Series(variants))
+    polars.concat([kept, held_out]).write_csv(tmp_path / "t.csv")
+    found = fuse(
+        config(tmp_path / "t.csv", columns=Columns(target="value", split="split"), fuser="late", seeds=1),
+        tmp_path / "run",
+        allow_leakage=True,
+    )
+
+    assert (apart["intervals_over"], found["intervals_over"]) == ("clusters", "records")
+    low, high = found["arms"]["late"]["interval"]
+    assert low < high

@@ -21,6 +21,9 @@ LATE, STACKING, ENSEMBLE, COMPOSED = "late", "late, stacked", "best encoder, sev
 DRAWS = 500
 """Of the bootstrap, for every interval."""
 
+FEWEST_CLUSTERS = 5
+"""With fewer, all that a bootstrap over clusters would draw are the same few groups; then records are drawn."""
+
 _MANY = 10_000
 """Positions from which on their number makes draws dear and intervals smooth."""
 
@@ -97,7 +100,10 @@ def compare(runs: Runs, data: Labelled, said: Said) -> dict[str, Any]:
     )
     test = data.of("test")
     metric, truth = "accuracy" if data.labels else "spearman", _truth(data, test)
-    panel = Panel("", metric, data.clusters[test], num_seeds=num_seeds, draws=DRAWS if len(test) < _MANY else DRAWS // 5)
+    drawn, over = data.clusters[test], "clusters"
+    if len(np.unique(drawn)) < FEWEST_CLUSTERS:
+        drawn, over = runs.owners[test], "records"
+    panel = Panel("", metric, drawn, num_seeds=num_seeds, draws=DRAWS if len(test) < _MANY else DRAWS // 5)
 
     def judged(name: str, found: Floats, own: slice = slice(None)) -> Arm:
         values = truth if data.labels else truth[:, own]
@@ -130,6 +136,7 @@ def compare(runs: Runs, data: Labelled, said: Said) -> dict[str, Any]:
         by_target[name] = {"records": {split: int((~np.isnan(data.targets[data.of(split), k])).sum()) for split in SPLITS}, "arms": values}
     return {
         "metric": metric,
+        "intervals_over": over,
         "arms": {name: _arm(runs, arm, said.valid[name], _values(truth, found[name])) for name, arm in ours.items()},
         "best_single": best_single,
         "published": runs.published,

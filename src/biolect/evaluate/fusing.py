@@ -73,11 +73,12 @@ def fuse(
         advance: Told of records `embedded` and of optimizer `steps`, for progress bars.
 
     Returns:
-        `metric`; `arms` by name with `valid` and `test` value, the 95 % `interval` of the latter over clusters and seeds, and
-        `seeds`; `best_single`; `gain`, of the learned fusion that validation likes best over the best single encoder, and
-        `gains` of it over late fusion and over composition; `with_composition`, the gain of both together;
-        `baselines`; `modality_weights`; `funnel`, `refused`, and more. Of several targets values are means over them, and `targets`
-        has each one's own; with folds all records are test records, and the first fold's model is the one that is published.
+        `metric`; `arms` by name with `valid` and `test` value, the 95 % `interval` of the latter over clusters and seeds (over
+        records where there are too few clusters; see `intervals_over`), and `seeds`; `best_single`; `gain`, of the learned fusion
+        that validation likes best over the best single encoder, and `gains` of it over late fusion and over composition;
+        `with_composition`, the gain of both together; `baselines`; `modality_weights`; `funnel`, `refused`, and more. Of several
+        targets values are means over them, and `targets` has each one's own; with folds all records are test records, and the
+        first fold's model is the one that is published.
 
     Raises:
         ConfigError: If the folder holds another run, or an encoder cannot be used so.

@@ -70,7 +70,7 @@ def _table(found: Facts) -> Section:
         interval = told(_estimate(one, "test"), 3).partition(" ")[2]
         weights = f"{one['trained_weights']:,}" if "trained_weights" in one else "-"
         rows.append((name, f"{one['valid']:.3f}", f"{one['test']:.3f}", interval, str(one["seeds"]), weights))
-    caption = "Test values with intervals. Dotted: the best composition baseline."
+    caption = f"Test values with intervals over {found['intervals_over']}. Dotted: the best composition baseline."
     return Section("arms", "All arms", said("fusion.arms"), figure, caption, rows)
 
 
