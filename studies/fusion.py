@@ -282,7 +282,9 @@ def report(output: Path, repeats: int, scale: Scale) -> None:
         for path in sorted(folder.glob("explained/*/agreement.json")):
             results.setdefault(f"explained-{path.parent.name}", []).append(json.loads(path.read_text()))
     HERE.mkdir(exist_ok=True)
-    (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    # Where the study was run is nobody's business.
+    text = json.dumps(results, indent=1).replace(f"{output.resolve()}/", "").replace(f"{output}/", "")
+    (HERE / "results.json").write_text(text + "\n")
     lines = [
         "# Fusion of encoders on tables of messengers",
         "",
