@@ -1,12 +1,13 @@
 """Does fusing encoders of DNA, RNA and protein help on tables of messengers?
 
-    python studies/fusion.py prepare|train|fuse|explain|report [--scale pilot|hour|full] [--output DIR] [--only TABLE,TABLE] [--repeats N]
+    python studies/fusion.py prepare|train|fuse|explain|whole|report [--scale pilot|hour|full] [--output DIR] [--only TABLE,TABLE]
 
 prepare    coding sequences of all tables are clustered together, relatives on either strand and in protein included; whole
            clusters are drawn for test and validation; what is left of all tables becomes one corpus of genes
 train      four encoders of equal size and tokens on that corpus: one on pairs of DNA, RNA and protein, and one on each
 fuse       every arm, control and baseline of `biolect fuse` on every table, for three sets of encoders: the mixed model, which
            gives all three streams; the three single ones; letters and codons, which have learned nothing
+whole      letters alone on all rows: five folds of whole clusters, every record asked once, and the split that the table came with
 explain    codon attributions of OpenVaccine designs against degradation measured nucleotide by nucleotide
 report     studies/fusion/results.md and results.json from what there is
 
@@ -66,6 +67,10 @@ CONTEXT = 1_024
 SHARES = {"test": 0.2, "valid": 0.1}
 CHOICE = Choice(dtype=torch.bfloat16 if training_dtype("auto", "cpu") == "bfloat16" else torch.float32)
 DIFFERENCES = ("over composition", "over single", "over late", "with composition")
+
+
+WHOLE = {"folds": (5, 1), "shipped": (0, 3)}
+"""How letters are asked about all rows: folds, and seeds."""
 
 
 class Table(NamedTuple):
@@ -236,6 +241,34 @@ def fuse_all(folder: Path, scale: Scale, names: list[str], threads: int) -> None
             print(name, label, {arm: round(one["test"], 3) for arm, one in found["arms"].items()}, flush=True)
 
 
+def whole_all(output: Path, scale: Scale, names: list[str], threads: int) -> None:
+    """Train the arms of letters, which know nothing of test rows, on every row: folds of clusters, and the split as shipped."""
+    # The 233 messengers are one cluster, which no fold can part.
+    for name in (name for name in names if name != "mrna233"):
+        table, path = TABLES[name], output / "whole" / f"{name}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_file():
+            read(name, 1_000_000).write_parquet(path)
+        for label, (folds, seeds) in WHOLE.items():
+            columns = Columns(target=table.target, sequence=table.sequence, split="split" if label == "shipped" else None)
+            folder = output / "whole" / f"{name}-{label}"
+            if label == "shipped" and "split" not in polars.read_parquet_schema(path) or (folder / RESULTS).is_file():
+                continue
+            config = FusionConfig(
+                data=str(path),
+                columns=columns,
+                encoders=STAND_INS,
+                fuser="mil",
+                genetic_code=table.code,
+                fit=scale.fit.model_copy(update={"steps": 2 * scale.fit.steps}),
+                cache=str(output / "whole" / "embeddings"),
+                folds=folds,
+                seeds=seeds,
+            )
+            found = fuse(config, folder, resume=True, threads=threads, allow_leakage=label == "shipped")
+            print(name, label, {arm: round(one["test"], 3) for arm, one in found["arms"].items()}, flush=True)
+
+
 def explain_all(folder: Path, scale: Scale) -> None:
     """Explain designs of the test split, and compare shares of codons with what was measured there."""
     frame = polars.read_parquet(folder / "tables" / "openvaccine.parquet").filter(polars.col("clean") == "test").head(scale.explained)
@@ -272,68 +305,10 @@ def _agreement(shares: polars.DataFrame, row: dict[str, Any], streams: list[str]
     return spearman(own[:count], per_codon)
 
 
-def report(output: Path, repeats: int, scale: Scale) -> None:
-    """Write the tables of everything that is there."""
-    results: dict[str, Any] = {}
-    for repeat in range(repeats):
-        folder = output / f"repeat-{repeat}"
-        for path in sorted(folder.glob(f"fused/*/{RESULTS}")):
-            results.setdefault(path.parent.name, []).append(json.loads(path.read_text()))
-        for path in sorted(folder.glob("explained/*/agreement.json")):
-            results.setdefault(f"explained-{path.parent.name}", []).append(json.loads(path.read_text()))
-    HERE.mkdir(exist_ok=True)
-    # Where the study was run is nobody's business.
-    text = json.dumps(results, indent=1).replace(f"{output.resolve()}/", "").replace(f"{output}/", "")
-    (HERE / "results.json").write_text(text + "\n")
-    lines = [
-        "# Fusion of encoders on tables of messengers",
-        "",
-        "Written by `studies/fusion.py`. Spearman, or accuracy for `species`, on test clusters that neither encoders nor training",
-        "saw; 95 % intervals over clusters and seeds. `fusion` is the learned fusion that validation likes best. Differences are",
-        "paired: over the best composition baseline of the test split itself, over the best single encoder, over late fusion;",
-        "`with composition` is late fusion of the fusion and composition, over composition.",
-        "",
-        f"Tables of at most {scale.rows:,} rows, encoders of {scale.tokens:,} tokens, seeds: {scale.seeds}, head `{scale.fit.head}`, "
-        f"{scale.fit.steps} steps at most.",
-        "",
-        f"| {' | '.join(('table, encoders, repeat', 'composition', 'best single', 'late', 'fusion', *DIFFERENCES))} |",
-        f"|{'---|' * (5 + len(DIFFERENCES))}",
-    ]
-    for name in [f"{table}-{label}" for table in TABLES for label in encoders_of(output)]:
-        for repeat, found in enumerate(results.get(name, [])):
-            arms, gains = found["arms"], found["gains"]
-            cells = [_value(found["baselines"][found["composition"]]["value"], found["baselines"][found["composition"]]["interval"])]
-            cells += [_value(arms[arm]["test"], arms[arm]["interval"]) for arm in (found["best_single"], "late", found["gain"]["arm"])]
-            parts = [gains["composition"], found["gain"], gains.get("late"), found["with_composition"]]
-            cells += ["-" if one is None else _value(one["difference"], one["interval"]) for one in parts]
-            lines.append(f"| {name.replace('-', ', ')}, {repeat} | {' | '.join(cells)} |")
-    (HERE / "results.md").write_text("\n".join([*lines, "", *_explained(results)]) + "\n")
-
-
-def _explained(results: dict[str, Any]) -> list[str]:
-    lines = [
-        "Shares of codons in the answer against measured degradation, rank correlation within a design, mean over test designs; and",
-        "faithfulness: how much more the answer moves when codons are deleted by share than at random.",
-        "",
-        "| encoders, repeat | dna | rna | protein (control) | sum | faithfulness |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name, found in results.items():
-        for repeat, one in enumerate(found if name.startswith("explained-") else []):
-            cells = [_value(**one[name]) if name in one else "-" for name in ("dna", "rna", "protein", "sum")]
-            cells.append(_value(one["faithfulness"]["gap"], one["faithfulness"]["interval"]))
-            lines.append(f"| {name.removeprefix('explained-')}, {repeat} | {' | '.join(cells)} |")
-    return lines
-
-
-def _value(value: float, interval: list[float]) -> str:
-    return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
-
-
 def main() -> None:
     """Read the command line and do one part of the study."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("prepare", "train", "fuse", "explain", "report"))
+    parser.add_argument("part", choices=("prepare", "train", "fuse", "explain", "whole", "report"))
     parser.add_argument("--scale", choices=SCALES, default="full")
     parser.add_argument("--output", type=Path, default=Path("runs/fusion"))
     parser.add_argument("--only", default="")
@@ -343,9 +318,11 @@ def main() -> None:
     scale = SCALES[asked.scale]
     repeats = asked.repeats or scale.repeats
     names = [name for name in asked.only.split(",") if name] or list(TABLES)
-    for repeat in range(repeats if asked.part != "report" else 0):
+    for repeat in range({"report": 0, "whole": 1}.get(asked.part, repeats)):
         folder = asked.output / f"repeat-{repeat}"
-        if asked.part == "prepare" and not (folder / "corpus").is_dir():
+        if asked.part == "whole":
+            whole_all(asked.output, scale, names, asked.threads)
+        elif asked.part == "prepare" and not (folder / "corpus").is_dir():
             prepare_all(folder, scale, repeat)
         elif asked.part == "train":
             train_all(folder, scale, repeat)
@@ -354,6 +331,8 @@ def main() -> None:
         elif asked.part == "explain":
             explain_all(folder, scale)
     if asked.part == "report":
+        from fusion_report import report
+
         report(asked.output, repeats, scale)
 
 
