@@ -5,8 +5,9 @@
 prepare   corpora from BIOLECT_DATA: genes of all GenBank flat files, a sample of UniRef90, families of Swiss-Prot, molecules of ChEMBL
 train     the models below, resuming what was cut short
 judge     bits per residue of records whose relatives training never saw, beside composition, the best Markov model and context
-          mixing (`biolect evaluate bits-per-residue`), by modality; answers go to studies/weights
-ship      models whose every modality beats every baseline, the interval of the gain above zero, go to the packaged weights in
+          mixing (`biolect evaluate bits-per-residue`), by modality, and where a model reads pairs of genes and proteins what one
+          is worth to the other; answers go to studies/weights
+ship      models whose every answer beats every baseline, the interval of the gain above zero, go to the packaged weights in
           bfloat16, each with a card; the others are named with their gap
 
 genes-transformer   genes as DNA, RNA and protein in one context, shared coordinates
@@ -37,6 +38,7 @@ from biolect.data.pairing import Pairing
 from biolect.evaluate.question import EvaluateConfig
 from biolect.evaluate.tasks import evaluate
 from biolect.infer.reader import Reader
+from biolect.metrics import central
 from biolect.models import checkpoint
 from biolect.models.language_model import LanguageModel
 from biolect.models.resolve import resolve
@@ -168,17 +170,25 @@ def train(name: str, output: Path, scale: float) -> Path:
 def judge(name: str, output: Path, items: int) -> dict[str, Any]:
     """Ask about held-out records; return the gain over the best baseline by modality, and all arms."""
     run = output / "runs" / name
-    config = EvaluateConfig(tasks=("bits-per-residue",), data=str(corpus_of(output, PLANS[name].corpus)), items=items)
-    ((_, outcome),) = evaluate(config, Reader.load(run))
+    reads_pairs = PLANS[name].mixture == PAIRS
+    tasks = ("bits-per-residue", "conditional-gain") if reads_pairs else ("bits-per-residue",)
+    config = EvaluateConfig(tasks=tasks, data=str(corpus_of(output, PLANS[name].corpus)), items=items)
+    outcomes = {task.name: outcome for task, outcome in evaluate(config, Reader.load(run))}
     facts = checkpoint.read_facts(resolve(run))
     found: dict[str, Any] = {"parameters": checkpoint.load(resolve(run)).num_parameters, "facts": facts, "arms": {}, "gain": {}}
-    for panel in outcome.panels:
+    for panel in outcomes["bits-per-residue"].panels:
         arms = panel.of("bits_per_residue")
         ours = next(arm for (kind, _), arm in arms.items() if kind == "model")
         best, other = min(((name, arm) for (kind, name), arm in arms.items() if kind == "baseline"), key=lambda pair: pair[1].value)
-        low, high = biolect.metrics.central(other.drawn - ours.drawn)
+        interval = central(other.drawn - ours.drawn)
         found["arms"][panel.part] = {arm: one.value for (_, arm), one in arms.items()}
-        found["gain"][panel.part] = {"over": best, "bits": other.value - ours.value, "interval": [low, high]}
+        found["gain"][panel.part] = {"over": best, "bits": other.value - ours.value, "interval": list(interval)}
+    for panel in outcomes["conditional-gain"].panels if reads_pairs else ():
+        bits = {arm: one.value for (_, arm), one in panel.of("bits_per_residue").items()}
+        own = panel.of(panel.metric)["model", "own partner"]
+        gain = {"over": "alone", "bits": own.value, "interval": list(central(own.drawn))}
+        found["arms"][panel.part] = {arm: bits[arm] for arm in ("own partner", "alone", "foreign partner")}
+        found["gain"][panel.part] = gain
     HERE.mkdir(exist_ok=True)
     (HERE / f"{name}.json").write_text(json.dumps(plain(found), indent=1) + "\n")
     return found
@@ -201,9 +211,9 @@ def card(name: str, found: dict[str, Any]) -> str:
             f"Data: {plan.data}. Digests and settings stand in provenance.json.",
             f"Training: {plan.millions:g}M tokens at full scale; what this one saw stands in provenance.json.",
             "",
-            "Bits per residue of held-out records, whose relatives were not trained on:",
+            "Bits per residue of held-out records, whose relatives were not trained on, and of members of pairs after their partner:",
             "",
-            "| modality | model and baselines | gain, 95 % |",
+            "| what | model and baselines | gain, 95 % |",
             "|---|---|---|",
             *lines,
             "",
