@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +112,23 @@ def test_the_speed_of_bfloat16_is_measured_once_and_leaves_the_threads_alone() -
 
     assert 0 < gain == devices.bfloat16_gain()
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of the GNU C library")
+def test_memory_that_one_tensor_leaves_is_there_for_the_next():
+    asked = """
+import resource, torch
+from biolect.devices import choose
+choose("cpu", threads=1)
+for _ in range(30):
+    torch.ones(1 << 24)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    torch.ones(1 << 24)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+    faults = int(subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout)
+
+    # Ten tensors of 64 MB have 163,840 pages.
+    assert faults < 5_000
