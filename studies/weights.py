@@ -37,6 +37,7 @@ from biolect.data.document import Grammar
 from biolect.data.pairing import Pairing
 from biolect.evaluate.question import EvaluateConfig
 from biolect.evaluate.tasks import evaluate
+from biolect.files import sha256
 from biolect.infer.reader import Reader
 from biolect.metrics import central
 from biolect.models import checkpoint
@@ -46,7 +47,8 @@ from biolect.models.transformer import Transformer
 from biolect.models.xlstm import XLSTM
 from biolect.objectives.infill import Infill
 from biolect.train.curriculum import Folders, Phase, RunConfig
-from biolect.train.pretrain import pretrain
+from biolect.train.log import MetricsLog
+from biolect.train.pretrain import METRICS, pretrain
 
 DATA = Path(os.environ.get("BIOLECT_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 HERE = Path(__file__).with_suffix("")
@@ -62,6 +64,8 @@ IN_FRAME: dict[str, Any] = {
 ASKED_ABOUT = "phiX174"
 """Its genes are asked about in the README and by the demo, so no model is trained on them."""
 GENES = "annotated genomes of GenBank and RefSeq (National Center for Biotechnology Information, no restrictions)"
+LICENCES = {"genes": "Apache-2.0", "families": "CC BY 4.0", "molecules": "CC BY-SA 3.0"}
+"""Of the weights, by corpus: ours where the data has no restrictions, that of the data elsewhere."""
 
 
 class Plan(NamedTuple):
@@ -194,22 +198,25 @@ def judge(name: str, output: Path, items: int) -> dict[str, Any]:
     return found
 
 
-def card(name: str, found: dict[str, Any]) -> str:
+def card(name: str, found: dict[str, Any], run: Path) -> str:
     """Return the model card."""
-    plan, lines = PLANS[name], []
+    plan, facts, lines = PLANS[name], found["facts"], []
     for part, arms in found["arms"].items():
         gain = found["gain"][part]
         low, high = gain["interval"]
         cells = "; ".join(f"{arm} {value:.3f}" for arm, value in arms.items())
         lines.append(f"| {part} | {cells} | {gain['bits']:.3f} [{low:.3f}, {high:.3f}] over {gain['over']} |")
+    curve = [line for line in MetricsLog(run / METRICS).read("valid")]
+    read = list(curve[-1]["bits_per_residue"])
     return "\n".join(
         [
             f"# {name}",
             "",
             f"A language model of {found['parameters']:,} weights that {plan.what}, trained with biolect.",
             "",
-            f"Data: {plan.data}. Digests and settings stand in provenance.json.",
-            f"Training: {plan.millions:g}M tokens at full scale; what this one saw stands in provenance.json.",
+            f"Data: {plan.data}; the digest of the prepared corpus stands in provenance.json.",
+            f"Licence of the weights: {LICENCES[plan.corpus]}.",
+            f"Training: {facts['tokens']:,} tokens, context of {facts['context_tokens']:,}, on two cores of a CPU.",
             "",
             "Bits per residue of held-out records, whose relatives were not trained on, and of members of pairs after their partner:",
             "",
@@ -217,8 +224,15 @@ def card(name: str, found: dict[str, Any]) -> str:
             "|---|---|---|",
             *lines,
             "",
+            "Bits per residue of validation records over training:",
+            "",
+            f"| tokens | {' | '.join(read)} |",
+            f"|{'---|' * (1 + len(read))}",
+            *(f"| {one['tokens']:,} | {' | '.join(format(one['bits_per_residue'][m], '.3f') for m in read)} |" for one in curve),
+            "",
             "Limits: small, and trained on little; for learning, tests and as a start for training, not for decisions about patients.",
-            f"Again: `python studies/weights.py prepare`, then `train`, `judge` and `ship`, each with `--only {name}`.",
+            f"Again: `python studies/weights.py prepare`, then `train`, `judge` and `ship`, each with `--only {name} --scale SCALE`;",
+            f"full scale is {plan.millions:g}M tokens.",
             "",
         ]
     )
@@ -226,16 +240,17 @@ def card(name: str, found: dict[str, Any]) -> str:
 
 def ship(name: str, output: Path) -> str:
     """Copy a model to the packaged weights if it beats every baseline of every modality; say which."""
-    path = HERE / f"{name}.json"
+    path, plan, run = HERE / f"{name}.json", PLANS[name], output / "runs" / name
     if not path.is_file():
         return "not judged"
     found = json.loads(path.read_text())
     short = [f"{part} {one['bits']:.3f} over {one['over']}" for part, one in found["gain"].items() if not one["interval"][0] > 0]
     if short or not found["gain"]:
         return f"not shipped: {'; '.join(short) or 'nothing judged'}"
-    folder = PACKAGED / name
-    model = checkpoint.load(resolve(output / "runs" / name))
-    checkpoint.save(model, folder, found["facts"], card(name, found), dtype=torch.bfloat16)
+    folder, model = PACKAGED / name, checkpoint.load(resolve(run))
+    corpora = {plan.corpus: sha256(corpus_of(output, plan.corpus) / "report.json")}
+    facts = found["facts"] | {"data": plan.data, "licence": LICENCES[plan.corpus], "corpora": corpora}
+    checkpoint.save(model, folder, facts, card(name, found, run), dtype=torch.bfloat16)
     size = math.fsum(part.stat().st_size for part in folder.iterdir())
     if size > LARGEST:
         raise SystemExit(f"'{folder}' has {size / 1e6:.1f} MB; at most {LARGEST / 1e6:.0f} are packaged. Make the model smaller.")

@@ -59,6 +59,8 @@ class Sizes:
 FULL = Sizes()
 _LETTERS, _RESIDUES = 300_000, 50
 """Most training letters of a Markov model, and most residues of a protein that are asked about: crops in training are up to 60."""
+PACKAGED = "genes-transformer"
+"""Shipped weights that are asked about phiX174, too; real genes, none of them of phiX174, taught them."""
 
 
 def demo(corpus: str, tokens: int = FULL.tokens, seed: int = 0, dtype: TrainingDtype = "auto") -> RunConfig:
@@ -139,6 +141,7 @@ class Questions:
         data = {"simulated": output / "corpus", "phiX174": PHIX}
         self.asked = {name: Question(self.reader, EvaluateConfig(data=str(path), **asked)) for name, path in data.items()}
         self.sets = {name: question.pairs("", _RESIDUES) for name, question in self.asked.items()}
+        self.packaged = Question(Reader.load(PACKAGED), EvaluateConfig(data=str(PHIX), **asked))
 
     def score(self) -> dict[str, Any]:
         """Return bits per residue of held-out records on their own, beside those of a Markov model."""
@@ -157,10 +160,15 @@ class Questions:
         return found
 
     def translate(self) -> dict[str, Any]:
-        """Return bits per amino acid alone, after the own gene and after a foreign one, with gene coordinates and without."""
+        """Return bits per amino acid alone, after the own gene and after a foreign one, with gene coordinates and without.
+
+        phiX174 is asked of the packaged model as well.
+        """
         found: dict[str, Any] = {}
-        for name, pairs in self.sets.items():
-            panel = gain(self.asked[name], pairs, [(one.gene, one.protein) for one in pairs.asked], "protein given gene")
+        asked = {name: (question, self.sets[name]) for name, question in self.asked.items()}
+        asked["packaged"] = self.packaged, self.packaged.pairs("", _RESIDUES)
+        for name, (question, pairs) in asked.items():
+            panel = gain(question, pairs, [(one.gene, one.protein) for one in pairs.asked], "protein given gene")
             arms = {(arm.name, arm.metric): spread(arm) for arm in panel.arms}
             found[name] = {"genes": len(pairs.asked), "clusters": len(set(pairs.clusters.tolist()))}
             for suffix, words in (("", ""), ("_coordinate_free", ", ordinary positions")):

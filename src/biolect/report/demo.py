@@ -17,7 +17,11 @@ from biolect.train.pretrain import METRICS, curves
 Facts = Mapping[str, Any]
 
 TITLE = "What a small model of DNA, RNA and protein learns in minutes"
-SETS = {"simulated": "held-out simulated genes", "phiX174": "genes of phiX174"}
+SETS = {
+    "simulated": "held-out simulated genes",
+    "phiX174": "genes of phiX174",
+    "packaged": "genes of phiX174, asked of the packaged model",
+}
 FREE = "_coordinate_free"
 
 
@@ -107,7 +111,7 @@ def _code(found: Facts) -> Section:
     table = np.array(found["probabilities"]).T
     marks = np.array([[amino == letter for amino in true] for letter in letters])
     order = sorted((i for i in range(len(true)) if true[i] in letters), key=lambda i: (letters.index(true[i]), found["codons"][i]))
-    rights = " and ".join(f"{told(found[name], 3)} of the residues ({SETS[name]})" for name in SETS)
+    rights = " and ".join(f"{told(found[name], 3)} of the residues ({SETS[name]})" for name in SETS if name in found)
     seen = [i for i in order if np.isfinite(table[:, i]).all()]
     named = [f"{found['codons'][i].upper()} ({found['trained'][i]:,})" for i in seen if letters[int(table[:, i].argmax())] != true[i]]
     told_of = {"seen": len(seen), "right": len(seen) - len(named), "usual": np.median(found["trained"])}
@@ -131,7 +135,7 @@ def _variants(found: Facts) -> Section:
 
 
 def _samples(found: Facts) -> Section:
-    parts = [(found["exact"][name], found["letters"][name], SETS[name]) for name in SETS]
+    parts = [(found["exact"][name], found["letters"][name], SETS[name]) for name in found["exact"]]
     rates = " and ".join(f"{told(exact)} of the genes, {told(letters, 3)} of the letters ({name})" for exact, letters, name in parts)
     text = said("demo.samples", rates=rates, found=found, free=len(found["free"]), quality=found["quality"])
     lines = []
