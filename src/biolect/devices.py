@@ -41,8 +41,6 @@ class Placement:
 def choose(device: DeviceName = "auto", dtype: DtypeName = "auto", threads: int | None = None) -> Placement:
     """Choose device and precision, and set the number of CPU threads if one is given.
 
-    On a CPU, memory that tensors leave is kept for the next ones from then on; see `keep_freed_memory`.
-
     `auto` takes a CUDA device before Apple's, and that before the CPU; it computes in bfloat16 on CUDA
     devices that have it, and in float32 everywhere else, where results are exactly repeatable.
 
@@ -62,8 +60,6 @@ def choose(device: DeviceName = "auto", dtype: DtypeName = "auto", threads: int 
     chosen = next(name for name, is_there in there.items() if is_there) if device == "auto" else device
     if threads is not None:
         torch.set_num_threads(threads)
-    if chosen == "cpu":
-        keep_freed_memory()
     if dtype == "auto":
         precision = torch.bfloat16 if chosen == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
     else:
@@ -77,8 +73,8 @@ def choose(device: DeviceName = "auto", dtype: DtypeName = "auto", threads: int 
 def keep_freed_memory() -> bool:
     """Tell the GNU C library to keep what is freed; return whether there is one to tell.
 
-    It gives large blocks back to the system at once, which then zeroes every page that the next tensor touches: a fifth of a
-    step of fusion, two fifths of one over rows of 32,768 tokens. Nothing but speed, and what a process holds between steps, changes.
+    It gives large blocks back to the system at once, which then zeroes every page that the next tensor touches: a tenth of a step of
+    fusion and more. What it keeps lies in pieces, so that work on very large tensors, twice as fast so, may hold half as much again.
     """
     setting = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     return setting is not None and bool(setting(_MMAP_THRESHOLD, 1 << 30) and setting(_TRIM_THRESHOLD, (1 << 31) - 1))

@@ -23,6 +23,7 @@ from biolect.bio.sequence import Flanked, Modality, Sequence as Record
 from biolect.data.labelled import Labelled, checked, read_labelled
 from biolect.data.relatives import relatives
 from biolect.data.shards import SPLITS
+from biolect.devices import keep_freed_memory
 from biolect.embed.encoder import DEFAULT, Choice
 from biolect.embed.fused import codon_encoders, contexts_of, embedded, refusal
 from biolect.errors import InputError
@@ -150,6 +151,7 @@ def _asked(runs: Runs, threads: int) -> Said:
 
 def _train(runs: Runs) -> Said:
     """Train all arms; fuse the single ones late."""
+    keep_freed_memory()
     said, own = Said(), singles(runs.config)
     for arm in own:
         said.predictions[arm.name], _ = runs.run(arm)
