@@ -57,11 +57,14 @@ def test_the_report_stands_alone_and_every_figure_has_labelled_axes(left):
     assert "nan" not in re.sub(r"base64,[^\"]+", "", text).replace("provenance", "")
 
 
-def test_untrained_the_model_is_not_said_to_translate(left):
-    text = (left[0] / "report.html").read_text()
+def test_untrained_the_model_is_not_said_to_translate_and_the_packaged_one_is(left):
+    findings = re.findall(r"<li>(.*gene coordinates: .*)</li>", (left[0] / "report.html").read_text())
+    own = "\n".join(line for line in findings if "packaged" not in line)
+    packaged = [line for line in findings if "packaged" in line and ", with gene coordinates" in line]
 
-    assert "translation was learned" not in text
-    assert text.count("translation was not shown to be learned") + text.count("a trace of translation was learned") == 4
+    assert "translation was learned" not in own
+    assert own.count("translation was not shown to be learned") + own.count("a trace of translation was learned") == 4
+    assert len(packaged) == 1 and ": translation was learned" in packaged[0]
 
 
 def test_no_letter_of_phix174_is_trained_on(left):
