@@ -35,8 +35,8 @@ from biolect.cli.common import plain
 from biolect.data.corpus import PrepareOptions, prepare
 from biolect.data.document import Grammar
 from biolect.data.pairing import Pairing
-from biolect.evaluate.question import EvaluateConfig
-from biolect.evaluate.tasks import evaluate
+from biolect.evaluate.likelihoods import bits_panel, conditional_gain
+from biolect.evaluate.question import EvaluateConfig, Question
 from biolect.files import sha256
 from biolect.infer.reader import Reader
 from biolect.metrics import central
@@ -178,22 +178,25 @@ def judge(name: str, output: Path, items: int) -> dict[str, Any]:
     """Ask about held-out records; return the gain over the best baseline by modality, and all arms."""
     run = output / "runs" / name
     reads_pairs = PLANS[name].mixture == PAIRS
-    tasks = ("bits-per-residue", "conditional-gain") if reads_pairs else ("bits-per-residue",)
-    config = EvaluateConfig(tasks=tasks, data=str(corpus_of(output, PLANS[name].corpus)), items=items)
-    outcomes = {task.name: outcome for task, outcome in evaluate(config, Reader.load(run))}
+    config = EvaluateConfig(tasks=("bits-per-residue",), data=str(corpus_of(output, PLANS[name].corpus)), items=items)
+    question = Question(Reader.load(run), config)
     facts = checkpoint.read_facts(resolve(run))
-    found: dict[str, Any] = {"parameters": checkpoint.load(resolve(run)).num_parameters, "facts": facts, "arms": {}, "gain": {}}
-    for panel in outcomes["bits-per-residue"].panels:
+    found: dict[str, Any] = {"parameters": question.reader.model.num_parameters, "facts": facts, "arms": {}, "gain": {}}
+    # An encoder of one modality has letters of the others, and has seen none of them.
+    own = {pool.partition(".")[2] for pool in PLANS[name].mixture} - {""} or set(facts["bits_per_residue"])
+    facts["bits_per_residue"] = {modality: bits for modality, bits in facts["bits_per_residue"].items() if modality in own}
+    for letters in (letters for letters in question.letters({}) if letters.modality.value in own):
+        panel = bits_panel(question, letters)
         arms = panel.of("bits_per_residue")
         ours = next(arm for (kind, _), arm in arms.items() if kind == "model")
         best, other = min(((name, arm) for (kind, name), arm in arms.items() if kind == "baseline"), key=lambda pair: pair[1].value)
         interval = central(other.drawn - ours.drawn)
         found["arms"][panel.part] = {arm: one.value for (_, arm), one in arms.items()}
         found["gain"][panel.part] = {"over": best, "bits": other.value - ours.value, "interval": list(interval)}
-    for panel in outcomes["conditional-gain"].panels if reads_pairs else ():
+    for panel in conditional_gain(question).panels if reads_pairs else ():
         bits = {arm: one.value for (_, arm), one in panel.of("bits_per_residue").items()}
-        own = panel.of(panel.metric)["model", "own partner"]
-        gain = {"over": "alone", "bits": own.value, "interval": list(central(own.drawn))}
+        saved = panel.of(panel.metric)["model", "own partner"]
+        gain = {"over": "alone", "bits": saved.value, "interval": list(central(saved.drawn))}
         found["arms"][panel.part] = {arm: bits[arm] for arm in ("own partner", "alone", "foreign partner")}
         found["gain"][panel.part] = gain
     HERE.mkdir(exist_ok=True)
@@ -209,8 +212,7 @@ def card(name: str, found: dict[str, Any], run: Path) -> str:
         low, high = gain["interval"]
         cells = "; ".join(f"{arm} {value:.3f}" for arm, value in arms.items())
         lines.append(f"| {part} | {cells} | {gain['bits']:.3f} [{low:.3f}, {high:.3f}] over {gain['over']} |")
-    curve = [line for line in MetricsLog(run / METRICS).read("valid")]
-    read = list(curve[-1]["bits_per_residue"])
+    curve, read = MetricsLog(run / METRICS).read("valid"), list(facts["bits_per_residue"])
     return "\n".join(
         [
             f"# {name}",

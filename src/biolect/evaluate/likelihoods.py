@@ -40,7 +40,7 @@ LN2 = math.log(2)
 
 def bits_per_residue(question: Question) -> Outcome:
     """Compare held-out records with what letters give away: composition, Markov models, context mixing."""
-    panels = [_bits(question, letters) for letters in question.letters(LETTERS)]
+    panels = [bits_panel(question, letters) for letters in question.letters(LETTERS)]
     if not panels:
         raise InputError(f"'{question.data}' has no held-out records that the model reads. Give a corpus with a test part, or FASTA.")
     notes = ["Letter models learned from the training part of the data; whether the model has seen its test part is not known."]
@@ -62,7 +62,8 @@ def letters_panel(question: Question, letters: Letters) -> tuple[Panel, Markov]:
     return panel, markov
 
 
-def _bits(question: Question, letters: Letters) -> Panel:
+def bits_panel(question: Question, letters: Letters) -> Panel:
+    """Judge the model beside all letter models, context mixing too."""
     panel, _ = letters_panel(question, letters)
     mixing = ContextMixing(len(letters.symbols), _complement(question, letters)).fit(letters.train, letters.valid)
     said = [one.sum() / LN2 for one in mixing.nats(letters.test)]
