@@ -1,6 +1,6 @@
 """Small checkpoints to begin with: trained on open data, judged beside the best simple baseline, shipped only where they beat it.
 
-    python studies/weights.py prepare|train|judge|ship [--output DIR] [--only NAME,NAME] [--scale pilot|small|full]
+    python studies/weights.py prepare|train|judge|ship|report [--output DIR] [--only NAME,NAME] [--scale pilot|small|full]
 
 prepare   corpora from BIOLECT_DATA: genes of all GenBank flat files, a sample of UniRef90, families of Swiss-Prot, molecules of ChEMBL
 train     the models below, resuming what was cut short
@@ -9,6 +9,7 @@ judge     bits per residue of records whose relatives training never saw, beside
           is worth to the other; answers go to studies/weights
 ship      models whose every answer beats every baseline, the interval of the gain above zero, go to the packaged weights in
           bfloat16, each with a card; the others are named with their gap
+report    studies/weights/results.md
 
 genes-transformer   genes as DNA, RNA and protein in one context, shared coordinates
 genes-xlstm         the same for a recurrent model
@@ -206,12 +207,7 @@ def judge(name: str, output: Path, items: int) -> dict[str, Any]:
 
 def card(name: str, found: dict[str, Any], run: Path) -> str:
     """Return the model card."""
-    plan, facts, lines = PLANS[name], found["facts"], []
-    for part, arms in found["arms"].items():
-        gain = found["gain"][part]
-        low, high = gain["interval"]
-        cells = "; ".join(f"{arm} {value:.3f}" for arm, value in arms.items())
-        lines.append(f"| {part} | {cells} | {gain['bits']:.3f} [{low:.3f}, {high:.3f}] over {gain['over']} |")
+    plan, facts = PLANS[name], found["facts"]
     curve, read = MetricsLog(run / METRICS).read("valid"), list(facts["bits_per_residue"])
     return "\n".join(
         [
@@ -227,7 +223,7 @@ def card(name: str, found: dict[str, Any], run: Path) -> str:
             "",
             "| what | model and baselines | gain, 95 % |",
             "|---|---|---|",
-            *lines,
+            *answers_of(found),
             "",
             "Bits per residue of validation records over training:",
             "",
@@ -241,6 +237,33 @@ def card(name: str, found: dict[str, Any], run: Path) -> str:
             "",
         ]
     )
+
+
+def answers_of(found: dict[str, Any]) -> list[str]:
+    """Return a line of a table for every question: all arms, and the gain over the best baseline."""
+    lines = []
+    for part, arms in found["arms"].items():
+        gain = found["gain"][part]
+        low, high = gain["interval"]
+        cells = "; ".join(f"{arm} {value:.3f}" for arm, value in arms.items())
+        lines.append(f"| {part} | {cells} | {gain['bits']:.3f} [{low:.3f}, {high:.3f}] over {gain['over']} |")
+    return lines
+
+
+def report() -> None:
+    """Write the table of all models that were judged."""
+    lines = [
+        "# Packaged weights",
+        "",
+        "Written by `studies/weights.py`. Bits per residue of held-out clusters; gains with 95 % intervals over them.",
+        "",
+    ]
+    lines += ["| model | weights, tokens | what | model and baselines | gain |", "|---|---|---|---|---|"]
+    for path in (path for name in PLANS if (path := HERE / f"{name}.json").is_file()):
+        found = json.loads(path.read_text())
+        size = f"{found['parameters']:,}, {found['facts']['tokens'] / 1e6:.1f}M"
+        lines += [f"| {path.stem} | {size} {line}" for line in answers_of(found)]
+    (HERE / "results.md").write_text("\n".join(lines) + "\n")
 
 
 def ship(name: str, output: Path) -> str:
@@ -265,7 +288,7 @@ def ship(name: str, output: Path) -> str:
 def main() -> None:
     """Do one step of the study."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=("prepare", "train", "judge", "ship"))
+    parser.add_argument("step", choices=("prepare", "train", "judge", "ship", "report"))
     parser.add_argument("--output", type=Path, default=Path("runs/weights"))
     parser.add_argument("--only", default=",".join(PLANS))
     parser.add_argument("--scale", choices=tuple(SCALES), default="full")
@@ -273,6 +296,9 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.step == "prepare":
         prepare_all(asked.output)
+        return
+    if asked.step == "report":
+        report()
         return
     for name in asked.only.split(","):
         if asked.step == "train":
