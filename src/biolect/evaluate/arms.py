@@ -23,17 +23,17 @@ from biolect.errors import CheckpointError, ConfigError
 from biolect.evaluate.composition import grouped_folds
 from biolect.files import atomic_path, sha256, write_json
 from biolect.fusion.align import Mode
+from biolect.fusion.fusers import FUSERS, FuserKind
 from biolect.fusion.heads import FusionModel
 from biolect.fusion.late import MeanFusion, out_of_fold
 from biolect.fusion.streams import CodonStreams, outputs_of
 from biolect.models import checkpoint
-from biolect.train.fusing import Fit, Fitted, FuserKind, fit
+from biolect.train.fusing import Fit, Fitted, fit
 from biolect.train.log import MetricsLog
 from biolect.train.pretrain import METRICS
 from biolect.values import Floats, Ints
 
 STAND_INS = {"dna": "one-hot:dna", "rna": "codon-frequency:1", "protein": "one-hot:protein"}
-_FUSERS: tuple[FuserKind, ...] = ("concatenation", "mil", "attention")
 _FOLDS = 3
 
 
@@ -58,7 +58,7 @@ class FusionConfig(Config):
     columns: Columns
     encoders: dict[str, str] = pydantic.Field(default=STAND_INS, min_length=1)
     contexts: dict[str, str] = {}
-    fuser: Literal["mil", "concatenation", "attention", "late", "all"] = "all"
+    fuser: FuserKind | Literal["late", "all"] = "all"
     alignment: Mode = "coverage"
     genetic_code: int = 1
     fit: Fit = Fit()
@@ -116,7 +116,7 @@ def fusions(config: FusionConfig, best_single: str) -> list[Arm]:
     streams = {name: name for name in sorted(config.encoders | config.contexts)}
     if len(streams) < 2 or config.fuser == "late":
         return []
-    arms = [Arm(kind, kind, streams) for kind in _FUSERS if config.fuser in (kind, "all")]
+    arms = [Arm(kind, kind, streams) for kind in FUSERS if config.fuser in (kind, "all")]
     if config.contexts:
         own = {name: name for name in sorted(config.encoders)}
         arms += [Arm(f"{arm.kind} without contexts", arm.kind, own, is_control=True) for arm in arms]

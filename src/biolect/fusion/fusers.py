@@ -256,6 +256,13 @@ def _averaged(values: Float[Tensor, "B P D"], mask: Bool[Tensor, "B P"], size: i
 
 
 AnyFuser = Concatenation.Config | GatedAttention.Config | CrossAttention.Config
+FuserKind = Literal["concatenation", "mil", "attention"]
+FUSERS: dict[FuserKind, type[AnyFuser]] = {
+    "concatenation": Concatenation.Config,
+    "mil": GatedAttention.Config,
+    "attention": CrossAttention.Config,
+}
+"""All fusers, in the order in which they are compared."""
 
 
 def mean_entropy(weights: Float[Tensor, "B E"]) -> Float[Tensor, ""]:

@@ -15,12 +15,11 @@ from torch.nn.utils.rnn import pad_sequence
 
 from biolect.config import Config
 from biolect.errors import ConfigError
-from biolect.fusion.fusers import AnyFuser, Concatenation, CrossAttention, GatedAttention, drop_streams
+from biolect.fusion.fusers import FUSERS, FuserKind, drop_streams
 from biolect.fusion.heads import AnyHead, AttentionPool, FusionModel, Linear, Perceptron, TextCNN, task_loss
 from biolect.fusion.streams import CodonStreams, outputs_of
 
 Rows = Sequence[NDArray[np.float64]]
-FuserKind = Literal["mil", "concatenation", "attention"]
 
 
 class Fit(Config):
@@ -83,16 +82,12 @@ class Fit(Config):
         self, kind: FuserKind, inputs: dict[str, int], outputs: int, *, pools: bool = True, contexts: Collection[str] = ()
     ) -> FusionModel.Config:
         """Return the model of an arm; one that does not pool answers for every codon."""
-        fuser: AnyFuser
-        read: dict[str, Any] = {"inputs": inputs, "contexts": tuple(sorted(contexts))}
-        if kind == "mil":
-            fuser = GatedAttention.Config(**read, width=self.width, gate_width=self.gate_width)
-        elif kind == "attention":
-            fuser = CrossAttention.Config(**read, width=self.width, key_codons=self.key_codons, dropout=self.attention_dropout)
-        elif self.projects_all:
-            fuser = Concatenation.Config(**read, projected=tuple(sorted(inputs)), projected_width=self.width)
-        else:
-            fuser = Concatenation.Config(**read)
+        chosen: dict[str, Any] = {name: getattr(self, name) for name in ("width", "gate_width", "key_codons")}
+        chosen |= {"dropout": self.attention_dropout}
+        if self.projects_all:
+            chosen |= {"projected": tuple(sorted(inputs)), "projected_width": self.width}
+        made = FUSERS[kind]
+        fuser = made(inputs=inputs, contexts=tuple(sorted(contexts)), **{n: v for n, v in chosen.items() if n in made.model_fields})
         head: AnyHead = AttentionPool.Config()
         if self.head == "textcnn":
             head = TextCNN.Config(channels=self.channels, pools=pools)
