@@ -13,6 +13,7 @@ from biolect.models.resolve import shipped
 from tests.evaluate.test_fusing import gene
 
 NAMES = sorted(shipped())
+ENCODERS = {"dna": "dna-encoder", "rna": "genes-transformer", "protein": "protein-encoder"}
 LARGEST, LARGEST_IN_ALL = 9_000_000, 60_000_000
 
 
@@ -73,10 +74,11 @@ def test_shipped_encoders_are_fused(biolect_command, tmp_path):
     path = tmp_path / "table.csv"
     polars.DataFrame([{"id": f"g{i}", "cds": g, "value": g.count("G") / len(g)} for i, g in enumerate(genes)]).write_csv(path)
     words = ["fuse", path, "-o", tmp_path / "fused", "--sequence", "cds", "--target", "value", "--seeds", 1, "--fuser", "concatenation"]
-    words += ["--encoders", "dna=genes-transformer,protein=genes-transformer", "--json", "fit.steps=10", "fit.check_steps=5", "fit.width=4"]
+    words += ["--encoders", ",".join(f"{stream}={name}" for stream, name in ENCODERS.items())]
+    words += ["--json", "fit.steps=10", "fit.check_steps=5", "fit.width=4"]
 
     fused = biolect_command(*words)
 
     assert fused.code == 0, fused.err
     named = json.loads((tmp_path / "fused" / "results.json").read_text())["encoders"]
-    assert {one["address"] for one in named.values()} == {"genes-transformer"}
+    assert {stream: one["address"] for stream, one in named.items()} == ENCODERS
