@@ -1,6 +1,6 @@
 """Small checkpoints to begin with: trained on open data, judged beside the best simple baseline, shipped only where they beat it.
 
-    python studies/weights.py prepare|train|judge|ship|report [--output DIR] [--only NAME,NAME] [--scale pilot|small|full]
+    python studies/weights.py prepare|train|judge|ship|report [--output DIR] [--only NAME,NAME] [--scale pilot|tenth|small|full]
 
 prepare   corpora from BIOLECT_DATA: genes of all GenBank flat files, a sample of UniRef90, families of Swiss-Prot, molecules of ChEMBL
 train     the models below, resuming what was cut short
@@ -133,7 +133,7 @@ PLANS = {
     ),
     **{f"{modality}-encoder": _encoder(modality) for modality in ("dna", "rna", "protein")},
 }
-SCALES = {"pilot": 0.002, "small": 0.25, "full": 1.0}
+SCALES = {"pilot": 0.002, "tenth": 0.1, "small": 0.25, "full": 1.0}
 
 
 def prepare_all(output: Path) -> None:
