@@ -10,11 +10,14 @@ import numpy as np
 import polars
 import pytest
 
+from biolect.bio import chemistry
 from biolect.bio.io import write_fasta
 from biolect.cli import main
+from biolect.data.document import Grammar
 from biolect.evaluate.tasks import TASKS
 from biolect.models import checkpoint
 from biolect.models.language_model import LanguageModel
+from biolect.models.transformer import Transformer
 from biolect.models.xlstm import XLSTM
 from tests.infer.conftest import BACKBONES, build, dna, protein
 
@@ -51,6 +54,21 @@ def test_bits_per_residue_of_a_file(biolect_command, place: Path, tmp_path: Path
     assert rows["arm"].to_list() == ["model", "uniform", "composition", "best Markov", "context mixing"]
     assert json.loads((tmp_path / "out" / "run.json").read_text())["seed"] == 0
     assert json.loads((tmp_path / "out" / "report.json").read_text()) == outcome.result
+
+
+@pytest.mark.skipif(not chemistry.is_there(), reason="needs the extra chem")
+def test_bits_per_residue_of_molecules(biolect_command, tmp_path: Path):
+    backbone = Transformer.Config(layers=1, width=16, heads=2, inner=32)
+    grammar = {"grammar": Grammar(tags=False, positions="ordinary").to_dict()}
+    checkpoint.save(LanguageModel.Config(vocabulary="smiles-176", backbone=backbone).build(0), tmp_path / "model", grammar)
+    made = biolect_command("simulate", "molecules", "-o", tmp_path / "mol", "--domains", 12, "--seed", 7)
+    prepared = biolect_command("prepare", tmp_path / "mol" / "molecules.csv", "-o", tmp_path / "corpus", "--kind", "molecules")
+    words = ("-m", tmp_path / "model", "-o", tmp_path / "out", *QUICK, tmp_path / "corpus", "items=20")
+
+    outcome = biolect_command("evaluate", "bits-per-residue", *words)
+
+    assert made.code == prepared.code == outcome.code == 0, outcome.err
+    assert set(outcome.result["tasks"]["bits-per-residue"]["baselines"]) == {"uniform", "composition", "best Markov", "context mixing"}
 
 
 def test_a_file_without_enough_relatives_apart_is_refused(biolect_command, place: Path, tmp_path: Path):

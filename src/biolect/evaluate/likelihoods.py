@@ -73,8 +73,10 @@ def bits_panel(question: Question, letters: Letters) -> Panel:
 
 def _complement(question: Question, letters: Letters) -> Ints | None:
     """Return the code of the other strand by code; None where some letter has none among them."""
+    if letters.modality not in (Modality.DNA, Modality.RNA):
+        return None
     other = question.reader.model.vocabulary.complement_ids[letters.symbols]
-    if letters.modality not in (Modality.DNA, Modality.RNA) or not np.isin(other, letters.symbols).all():
+    if not np.isin(other, letters.symbols).all():
         return None
     return np.searchsorted(letters.symbols, other)
 
