@@ -7,8 +7,9 @@ train     the models below, resuming what was cut short
 judge     bits per residue of records whose relatives training never saw, beside composition, the best Markov model and context
           mixing (`biolect evaluate bits-per-residue`), by modality, and where a model reads pairs of genes and proteins what one
           is worth to the other; answers go to studies/weights
-ship      models whose every answer beats every baseline, the interval of the gain above zero, go to the packaged weights in
-          bfloat16, each with a card; the others are named with their gap
+ship      models that beat every baseline of letters in every modality that they read, the interval of the gain above zero, go to
+          the packaged weights in bfloat16, each with a card, which says where a partner is worth nothing; the others are named
+          with their gap
 report    studies/weights/results.md
 
 genes-transformer   genes as DNA, RNA and protein in one context, shared coordinates
@@ -53,6 +54,7 @@ from biolect.train.pretrain import METRICS, pretrain
 
 DATA = Path(os.environ.get("BIOLECT_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 HERE = Path(__file__).with_suffix("")
+ALONE = "alone"
 PACKAGED = Path(biolect.__file__).parent / "assets" / "weights"
 CONTEXT, LARGEST = 1_024, 9_000_000
 NANO, RECURRENT = Transformer.Config.named("nano"), XLSTM.Config(layers=6, width=160, heads=5, pattern="m")
@@ -197,7 +199,7 @@ def judge(name: str, output: Path, items: int) -> dict[str, Any]:
     for panel in conditional_gain(question).panels if reads_pairs else ():
         bits = {arm: one.value for (_, arm), one in panel.of("bits_per_residue").items()}
         saved = panel.of(panel.metric)["model", "own partner"]
-        gain = {"over": "alone", "bits": saved.value, "interval": list(central(saved.drawn))}
+        gain = {"over": ALONE, "bits": saved.value, "interval": list(central(saved.drawn))}
         found["arms"][panel.part] = {arm: bits[arm] for arm in ("own partner", "alone", "foreign partner")}
         found["gain"][panel.part] = gain
     HERE.mkdir(exist_ok=True)
@@ -208,6 +210,7 @@ def judge(name: str, output: Path, items: int) -> dict[str, Any]:
 def card(name: str, found: dict[str, Any], run: Path) -> str:
     """Return the model card."""
     plan, facts = PLANS[name], found["facts"]
+    worthless = [part for part, one in found["gain"].items() if one["over"] == ALONE and not one["interval"][0] > 0]
     curve, read = MetricsLog(run / METRICS).read("valid"), list(facts["bits_per_residue"])
     return "\n".join(
         [
@@ -232,6 +235,7 @@ def card(name: str, found: dict[str, Any], run: Path) -> str:
             *(f"| {one['tokens']:,} | {' | '.join(format(one['bits_per_residue'][m], '.3f') for m in read)} |" for one in curve),
             "",
             "Limits: small, and trained on little; for learning, tests and as a start for training, not for decisions about patients.",
+            *(f"It has not learned what a partner says: {part} is no better than alone." for part in worthless),
             f"Again: `python studies/weights.py prepare`, then `train`, `judge` and `ship`, each with `--only {name} --scale SCALE`;",
             f"full scale is {plan.millions:g}M tokens.",
             "",
@@ -272,7 +276,8 @@ def ship(name: str, output: Path) -> str:
     if not path.is_file():
         return "not judged"
     found = json.loads(path.read_text())
-    short = [f"{part} {one['bits']:.3f} over {one['over']}" for part, one in found["gain"].items() if not one["interval"][0] > 0]
+    gains = {part: one for part, one in found["gain"].items() if one["over"] != ALONE}
+    short = [f"{part} {one['bits']:.3f} over {one['over']}" for part, one in gains.items() if not one["interval"][0] > 0]
     if short or not found["gain"]:
         return f"not shipped: {'; '.join(short) or 'nothing judged'}"
     folder, model = PACKAGED / name, checkpoint.load(resolve(run))
