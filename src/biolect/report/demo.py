@@ -96,7 +96,7 @@ def _alone(found: Facts) -> Section:
 def _translation(found: Facts) -> Section:
     kinds = {"after its own gene": "own", "alone": "alone", "after a foreign gene": "foreign"}
     keys = [(name, suffix) for name in found for suffix in ("", FREE)]
-    groups = [f"{name},\n{'no' if suffix else 'gene'} coordinates" for name, suffix in keys]
+    groups = [f"{name},\n{'no' if suffix else 'gene'}\ncoordinates" for name, suffix in keys]
     series = {words: [found[name][kind + suffix] for name, suffix in keys] for words, kind in kinds.items()}
     excess = np.subtract(found["phiX174"]["alone"], np.log2(20)).tolist()
     counts = " and ".join(f"{v['genes']} of {v['clusters']} clusters ({SETS[name]})" for name, v in found.items())
