@@ -67,8 +67,6 @@ CONTEXT = 1_024
 SHARES = {"test": 0.2, "valid": 0.1}
 CHOICE = Choice(dtype=torch.bfloat16 if training_dtype("auto", "cpu") == "bfloat16" else torch.float32)
 DIFFERENCES = ("over composition", "over single", "over late", "with composition")
-
-
 WHOLE = {"shipped": (0, 3), "folds": (5, 1)}
 """How letters are asked about all rows: folds, and seeds."""
 
