@@ -71,15 +71,14 @@ def of_families(folder: Path, tokens: int) -> Iterator[Row]:
             yield Row("proteins, causal", f"after {count} {condition}" if count else "alone", tokens, bits, clusters)
 
 
-def of_molecules(folder: Path, tokens: int) -> Iterator[Row]:
+def of_molecules(_: Path, tokens: int) -> Iterator[Row]:
     """Bits of molecules of held-out domains, after others."""
-    answers = json.loads((folder / "answers.json").read_text()) if (folder / "answers.json").is_file() else {}
     for kind in molecules.CONTROLS:
         for count in molecules.SHOWN:
             found: dict[str, list[list[float]]] = {name: [] for name in PAIR}
             clusters: list[int] = []
             for name in PAIR:
-                for rows in answers.get(f"context-{name}", []):
+                for rows in molecules.answers_of("context", name, tokens):
                     found[name].append([row[f"{kind}-{count}"]["bits"] for row in rows])
                     clusters = [row["cluster"] for row in rows]
             if clusters and (bits := both(found)):

@@ -6,8 +6,8 @@ usage: python studies/molecules.py prepare|train|report [--output DIR] [--scale 
 
 `prepare` builds two corpora from BIOLECT_DATA: 50,000 molecules of ChEMBL alone, and actives (pvalue of at least
 6.5) of ChEMBL targets, one target a domain, held-out targets without what training has. `train` runs both
-backbones of about equal size over equal tokens, resuming what was cut short, and asks each model; `report` writes
-the table and its curves from what there is, to studies/molecules. All else lies in the output folder, every answer in a file of its own.
+backbones of about equal size over equal tokens, resuming what was cut short, and asks each model, unless its answers
+are in studies/molecules; `report` writes the table and its curves from those answers. All else lies in the output folder.
 
 Alone: every measure of `biolect.evaluate.molecules`, novelty against training and distances to the test split.
 In context: for k molecules of a held-out domain in the prompt, bits per symbol of other molecules of that domain
@@ -136,10 +136,15 @@ def train(output: Path, scale: Scale, dtype: TrainingDtype) -> None:
         for name in SETTINGS:
             for backbone in BACKBONES:
                 run = output / "runs" / f"{name}-{backbone}-{seed}"
+                done = RESULTS / f"{run.name}-{scale.tokens}.json"
+                if done.is_file():
+                    continue
                 if not (run / "run.json").is_file():
                     pretrain(run_config(name, backbone, output, scale.tokens, seed, dtype), run, resume=True, device="cpu")
                 ask = ask_alone if name == "alone" else ask_context
-                ask(Reader.load(run, batch_tokens=8_192), output, run.name, scale)
+                found = ask(Reader.load(run, batch_tokens=8_192), output, run.name, scale)
+                with atomic_path(done) as temporary:
+                    temporary.write_text(json.dumps(found) + "\n")
 
 
 def kept(path: Path, make: Callable[[], Any]) -> Any:
@@ -150,7 +155,7 @@ def kept(path: Path, make: Callable[[], Any]) -> Any:
     return json.loads(path.read_text())
 
 
-def ask_alone(reader: Reader, output: Path, name: str, scale: Scale) -> None:
+def ask_alone(reader: Reader, output: Path, name: str, scale: Scale) -> dict[str, Any]:
     """Judge samples of a model of molecules alone."""
 
     def judge() -> dict[str, Any]:
@@ -159,7 +164,7 @@ def ask_alone(reader: Reader, output: Path, name: str, scale: Scale) -> None:
         texts = [one.residues for one in made.sequences]
         return quality(texts, molecules_of(output / "alone"), molecules_of(output / "alone", "test")) | {"samples": scale.samples}
 
-    kept(output / "answers" / f"{name}.json", judge)
+    return kept(output / "answers" / f"{name}.json", judge)
 
 
 def held_out_domains(output: Path) -> list[tuple[int, list[str]]]:
@@ -190,12 +195,19 @@ def prompts_of(domains: list[tuple[int, list[str]]], seed: int) -> list[tuple[li
     return found
 
 
-def ask_context(reader: Reader, output: Path, name: str, scale: Scale) -> None:
+def ask_context(reader: Reader, output: Path, name: str, scale: Scale) -> list[dict[str, Any]]:
     """Ask a model of domains about every held-out domain, with prompts of every length and kind."""
     domains = held_out_domains(output)[: scale.domains]
-    for place, (hidden, shown) in enumerate(prompts_of(domains, seed=0)):
-        path = output / "answers" / name / f"{place}.json"
-        kept(path, lambda hidden=hidden, shown=shown, place=place: answers(reader, domains[place][0], hidden, shown))
+    folder = output / "answers" / name
+    return [
+        kept(folder / f"{place}.json", lambda hidden=hidden, shown=shown, place=place: answers(reader, domains[place][0], hidden, shown))
+        for place, (hidden, shown) in enumerate(prompts_of(domains, seed=0))
+    ]
+
+
+def answers_of(name: str, backbone: str, tokens: int) -> list[Any]:
+    """Return the answers of every seed of an arm that has been asked."""
+    return [json.loads(path.read_text()) for path in sorted(RESULTS.glob(f"{name}-{backbone}-*-{tokens}.json"))]
 
 
 def answers(reader: Reader, cluster: int, hidden: list[str], shown: dict[str, list[str]]) -> dict[str, Any]:
@@ -221,14 +233,11 @@ def answers(reader: Reader, cluster: int, hidden: list[str], shown: dict[str, li
     return out
 
 
-def report(output: Path, tokens: int, seeds: int) -> None:
-    """Write the table and the curves from the answers that are there, and those answers beside them."""
-    lines, answers = [f"# Molecules: {tokens:,} tokens an arm\n"], dict[str, Any]()
+def report(tokens: int) -> None:
+    """Write the table and the curves from the answers that are there."""
+    lines = [f"# Molecules: {tokens:,} tokens an arm\n"]
     for backbone in BACKBONES:
-        paths = [output / "answers" / f"alone-{backbone}-{seed}.json" for seed in range(seeds)]
-        found = [json.loads(path.read_text()) for path in paths if path.is_file()]
-        if found:
-            answers[f"alone-{backbone}"] = found
+        if found := answers_of("alone", backbone, tokens):
             lines.append(f"\n## {backbone}, molecules alone: {len(found)} seed(s), {found[0]['samples']:,} samples each\n")
             lines += ["| measure | mean | lowest | highest |", "|---|---|---|---|"]
             for measure in found[0]:
@@ -241,11 +250,7 @@ def report(output: Path, tokens: int, seeds: int) -> None:
     lines.append("|---|---|---|---|---|---|---|")
     curves: dict[str, dict[str, dict[str, list[Estimate]]]] = {measure: {} for measure in DRAWN}
     for backbone in BACKBONES:
-        runs = [
-            sorted((output / "answers" / f"context-{backbone}-{seed}").glob("*.json"), key=lambda p: int(p.stem)) for seed in range(seeds)
-        ]
-        tables = [[json.loads(path.read_text()) for path in paths] for paths in runs if paths]
-        answers[f"context-{backbone}"] = tables
+        tables = answers_of("context", backbone, tokens)
         for kind in CONTROLS if tables else ():
             for count in SHOWN:
                 found = {measure: estimate(tables, f"{kind}-{count}", measure) for measure in ("bits", "saved", "near", "validity")}
@@ -256,7 +261,6 @@ def report(output: Path, tokens: int, seeds: int) -> None:
                         curves[measure].setdefault(backbone, {}).setdefault(kind, []).append(one)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "table.md").write_text("\n".join(lines) + "\n")
-    (RESULTS / "answers.json").write_text(json.dumps(answers) + "\n")
     for measure, quantity in DRAWN.items():
         save(
             prompt_curves(SHOWN, curves[measure], quantity, "Molecules in the prompt", 0.0 if measure == "saved" else math.nan),
@@ -308,7 +312,7 @@ def main() -> None:
         torch.set_num_threads(1)
         train(asked.output, scale, asked.dtype)
     else:
-        report(asked.output, scale.tokens, scale.seeds)
+        report(scale.tokens)
 
 
 if __name__ == "__main__":
