@@ -39,6 +39,12 @@ def test_a_planted_codon_is_ranked_first_and_shares_add_up(biolect_command, tabl
     patterns = polars.read_csv(out / "patterns.csv").filter(polars.col("count") > 20).sort("share", descending=True)
     assert patterns["codon"][0] == "CTG"
     assert explained.result["faithfulness"]["interval"][0] > 0
+    agreed = explained.result["faithfulness"]["agreement"]
+    assert agreed["records"] == 16 and agreed["interval"][0] > 0.5
+    exchanged = polars.read_csv(out / "modalities.csv")["permutation"].to_numpy()
+    assert np.isfinite(exchanged).all() and explained.result["modalities"]["rna"]["permutation"] == pytest.approx(
+        np.abs(exchanged[np.array(polars.read_csv(out / "modalities.csv")["stream"].to_list()) == "rna"]).mean()
+    )
     sums = polars.read_csv(out / "modalities.csv").group_by("id", maintain_order=True).agg(polars.col("shapley").sum())
     said = polars.read_csv(run / "predictions.csv")
     arms = fused.result["arms"]

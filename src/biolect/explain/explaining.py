@@ -1,6 +1,6 @@
 """Why a fused model answers as it does: modalities and codons of every record of a table, and whether to believe it.
 
-modalities.csv    a row per record and stream: Shapley value, what is lost without it, weight of the gate
+modalities.csv    a row per record and stream: Shapley value, what is lost without it, and with that of another record
 codons.csv        a row per codon: its letters, its residue, and the share of every stream in the answer
 patterns.csv      a row per codon of the genetic code: how often it stands there, and its mean share
 results.json      what `explain` returns
@@ -8,6 +8,7 @@ results.json      what `explain` returns
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +24,15 @@ from biolect.bio.sequence import Sequence as Record
 from biolect.embed.codons import CodonEncoder
 from biolect.embed.fused import FusedModel, embedded
 from biolect.errors import ConfigError
-from biolect.explain.attribution import deletion_curve, integrated_gradients, modality_occlusion, modality_shapley
+from biolect.explain.attribution import (
+    Predict,
+    codon_occlusion,
+    deletion_curve,
+    integrated_gradients,
+    modality_occlusion,
+    modality_permutation,
+    modality_shapley,
+)
 from biolect.files import write_json
 from biolect.fusion.fusers import Masks, Streams, masked_mean
 from biolect.values import Floats
@@ -31,6 +40,8 @@ from biolect.values import Floats
 FRACTIONS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
 BINS = 20
 """Stretches of equal length into which every gene is cut for its profile."""
+OCCLUDED = 16
+"""Records whose codons are also taken away one by one, which asks the model once a codon."""
 _BATCH_RECORDS = 16
 
 
@@ -40,17 +51,20 @@ class Explained(NamedTuple):
     Attributes:
         streams: All of them, in alphabetical order.
         coding: Those on the codon axis; contexts stay as they are when codons are looked at.
-        shapley, occlusion: Records by streams.
+        shapley, occlusion, permutation: Records by streams; nan where no other record was at hand to exchange with.
         codons: Codons by coding streams, one array per record.
         curves: Loss of the answer when codons are deleted by their share, and at random; records by fractions.
+        agreement: Of some records, rank correlation of a codon's share with what the answer loses without the codon.
     """
 
     streams: list[str]
     coding: list[str]
     shapley: Floats
     occlusion: Floats
+    permutation: Floats
     codons: list[Floats]
     curves: dict[str, Floats]
+    agreement: Floats
 
 
 def explain(
@@ -76,9 +90,12 @@ def explain(
         advance: Told of every batch of records.
 
     Returns:
-        `records`; `modalities` by stream: mean absolute `shapley` value, its `interval` over records, mean `occlusion` loss;
+        `records`; `modalities` by stream: mean absolute `shapley` value, its `interval` over records, mean `occlusion` loss, mean
+        `permutation` loss when the stream is that of another record;
         `faithfulness`: how much more the answer moves when codons are deleted by their share than at random, as the area
-        between both curves (`gap`), with its interval; `patterns`, the codons with the largest mean shares; `profile`, mean
+        between both curves (`gap`), with its interval; and, over some records, the mean rank correlation of the size of a codon's share
+        and of what is lost without it (`agreement`, nan if no record has three codons that differ), with its interval; `patterns`, the
+        codons with the largest mean shares; `profile`, mean
         absolute share along the gene by stream; `unit` of all these; `map`, the codons of the records whose answers are the largest.
 
     Raises:
@@ -101,10 +118,16 @@ def explain(
         for index, one in zip(some.tolist(), _batch(model, (values, masks, coding), targets.index(target), steps, generator), strict=True):
             found[index] = one
         advance(len(some))
-    shapley, occlusion, shares, *curves = zip(*(found[index] for index in range(len(records))), strict=True)
+    shapley, occlusion, permutation, shares, *curves = zip(*(found[index] for index in range(len(records))), strict=True)
     codons = [own[:length] for own, length in zip(shares, streams.lengths, strict=True)]
     losses = {"by share": np.stack(curves[0]), "at random": np.stack(curves[1])}
-    explained = Explained(names, coding, np.stack(shapley), np.stack(occlusion), codons, losses)
+    agreement = [
+        _agreement(model, (*streams.batch([index]), coding), targets.index(target), codons[index])
+        for index in torch.randperm(len(records), generator=generator)[:OCCLUDED].tolist()
+    ]
+    explained = Explained(
+        names, coding, np.stack(shapley), np.stack(occlusion), np.stack(permutation), codons, losses, np.array(agreement)
+    )
     grid = next(one for one in model.encoders.values() if isinstance(one, CodonEncoder)).grid
     grids = [grid(record) for record in records]
     letters = [[r.residues[i : i + 3] for i in range(g.start, g.start + 3 * g.num_codons, 3)] for r, g in zip(records, grids, strict=True)]
@@ -117,7 +140,37 @@ def explain(
 def _batch(
     model: FusedModel, asked: tuple[Streams, Masks, list[str]], column: int, steps: int, generator: torch.Generator
 ) -> Iterator[tuple[Floats, ...]]:
-    """Yield Shapley values, occlusion, shares of codons, and both deletion curves of every record."""
+    """Yield Shapley values, occlusion, permutation, shares of codons, and both deletion curves of every record."""
+    values, masks, _ = asked
+    predict, within, own, real = _asking(model, asked, column)
+    names = sorted(masks)
+    shapley = modality_shapley(predict, values, masks)
+    occlusion = modality_occlusion(predict, values, masks)
+    count = len(masks[names[0]])
+    permutation = modality_permutation(predict, values, masks, torch.arange(count).roll(1))
+    if count == 1:
+        permutation = {name: torch.full_like(one, torch.nan) for name, one in permutation.items()}
+    shares = integrated_gradients(within, own, real, steps=steps)
+    strength = shares.sum(-1).abs()
+    whole = predict(values, masks).detach()[:, None]
+    curves = [
+        (deletion_curve(within, own, real, scores, FRACTIONS) - whole).abs()
+        for scores in (strength, torch.rand(strength.shape, generator=generator))
+    ]
+    parts = [torch.stack([part[name] for name in names], dim=1) for part in (shapley, occlusion, permutation)]
+    for row in zip(*parts, shares, *curves, strict=True):
+        yield tuple(one.detach().double().numpy() for one in row)
+
+
+def _agreement(model: FusedModel, asked: tuple[Streams, Masks, list[str]], column: int, shares: Floats) -> float:
+    """Return the rank correlation, over the codons of one record, of the sizes of shares and of losses; nan where nothing varies."""
+    _, within, own, real = _asking(model, asked, column)
+    lost = codon_occlusion(within, own, real, together=True)[0, : len(shares), 0].abs().double().numpy()
+    return metrics.spearman(np.abs(shares.sum(axis=1)), lost) if len(shares) > 2 else math.nan
+
+
+def _asking(model: FusedModel, asked: tuple[Streams, Masks, list[str]], column: int) -> tuple[Predict, Predict, Streams, Masks]:
+    """Return what answers for all streams, what answers for codons while contexts stay, and the streams on codons with their masks."""
     values, masks, coding = asked
     with torch.no_grad():
         likely = model.ask(values, masks).argmax(1)
@@ -133,19 +186,7 @@ def _batch(
         return predict(dict(values) | dict(streams), dict(masks) | dict(kept))
 
     own, real = ({name: part[name] for name in coding} for part in (values, masks))
-    names = sorted(masks)
-    shapley = modality_shapley(predict, values, masks)
-    occlusion = modality_occlusion(predict, values, masks)
-    shares = integrated_gradients(within, own, real, steps=steps)
-    strength = shares.sum(-1).abs()
-    whole = predict(values, masks).detach()[:, None]
-    curves = [
-        (deletion_curve(within, own, real, scores, FRACTIONS) - whole).abs()
-        for scores in (strength, torch.rand(strength.shape, generator=generator))
-    ]
-    parts = [torch.stack([part[name] for name in names], dim=1) for part in (shapley, occlusion)]
-    for row in zip(*parts, shares, *curves, strict=True):
-        yield tuple(one.detach().double().numpy() for one in row)
+    return predict, within, own, real
 
 
 def _tables(
@@ -157,7 +198,7 @@ def _tables(
     output.mkdir(parents=True, exist_ok=True)
     names, shares = [record.name for record in records], np.concatenate(found.codons)
     modalities = {"id": np.repeat(names, len(found.streams)), "stream": found.streams * len(records)}
-    modalities |= {"shapley": found.shapley.ravel(), "occlusion": found.occlusion.ravel()}
+    modalities |= {name: getattr(found, name).ravel() for name in ("shapley", "occlusion", "permutation")}
     write_table(output / "modalities.csv", polars.DataFrame(modalities))
     columns: dict[str, Any] = {"id": np.repeat(names, [len(own) for own in letters])}
     columns["codon_position"] = [i + 1 for own in letters for i in range(len(own))]
@@ -177,27 +218,42 @@ def _tables(
 
 def report(found: Explained, patterns: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what was found over all records, as plain data."""
-    shapley, occlusion, curves = np.abs(found.shapley), np.abs(found.occlusion), found.curves
+    shapley, occlusion, permutation = (np.abs(one) for one in (found.shapley, found.occlusion, found.permutation))
+    curves, agreement = found.curves, found.agreement[~np.isnan(found.agreement)]
+    agreed = {"value": _mean(agreement), "interval": None, "records": len(agreement)}
     gaps = np.asarray(np.trapezoid(curves["by share"] - curves["at random"], FRACTIONS, axis=1))
     items = np.arange(len(shapley))
 
     def spread(values: Floats) -> list[float]:
-        return list(metrics.bootstrap_interval(lambda _, i: float(values[i].mean()), items))
+        return list(metrics.bootstrap_interval(lambda _, i: float(values[i].mean()), items[: len(values)]))
 
     modalities = {
-        name: {"shapley": float(shapley[:, k].mean()), "interval": spread(shapley[:, k]), "occlusion": float(occlusion[:, k].mean())}
+        name: {
+            "shapley": float(shapley[:, k].mean()),
+            "interval": spread(shapley[:, k]),
+            "occlusion": float(occlusion[:, k].mean()),
+            "permutation": _mean(permutation[:, k]),
+        }
         for k, name in enumerate(found.streams)
     }
     faithfulness = {"gap": float(gaps.mean()), "interval": spread(gaps), "fractions": list(FRACTIONS)}
+    if len(agreement):
+        agreed["interval"] = spread(agreement)
     binned = np.stack([_binned(shares) for shares in found.codons])
     counts = (~np.isnan(binned)).sum(axis=0)
     profile = np.where(counts, np.nansum(binned, axis=0) / np.maximum(counts, 1), np.nan)
     return {
         "modalities": modalities,
-        "faithfulness": faithfulness | {name: rows.mean(0).tolist() for name, rows in curves.items()},
+        "faithfulness": faithfulness | {"agreement": agreed} | {name: rows.mean(0).tolist() for name, rows in curves.items()},
         "patterns": patterns,
         "profile": {name: profile[:, k].tolist() for k, name in enumerate(found.coding)},
     }
+
+
+def _mean(values: Floats) -> float:
+    """Return the mean of what is a number; nan where nothing is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else math.nan
 
 
 def _binned(shares: Floats) -> Floats:

@@ -26,7 +26,12 @@ def write_report(output: Path, found: Mapping[str, Any], shares: Mapping[str, ND
     words = judged(gap, "moves more", "moves less", "does not move more")
     findings = [said("explanation.deleted", words=words, gap=told(gap, 3), unit=found["unit"])]
     worth = {name: (one["shapley"], *one["interval"]) for name, one in found["modalities"].items()}
-    findings += [f"{name}: mean absolute Shapley value {told(one, 3)}." for name, one in worth.items()]
+    if (agreed := faith["agreement"])["records"]:
+        value = told((agreed["value"], *agreed["interval"]), 2)
+        findings.append(said("explanation.agreement", records=f"{agreed['records']:,}", value=value))
+    for name, one in found["modalities"].items():
+        swapped = "" if one["permutation"] is None else f", with that of another record {one['permutation']:.3f}"
+        findings.append(f"{name}: mean absolute Shapley value {told(worth[name], 3)}; without it {one['occlusion']:.3f}{swapped}.")
     deleted = {name: [(faith["fractions"], faith[name])] for name in ("by share", "at random")}
     streams, coding = list(found["modalities"]), list(found["profile"])
     profile = {name: [(np.linspace(0, 100, len(values)).tolist(), values)] for name, values in found["profile"].items()}
