@@ -148,8 +148,8 @@ class Fetcher:
         return digests
 
     def _download(self, address: str, path: Path, md5: str | None = None, *, quietly: bool = False) -> str:
-        how: dict[str, Any] = {"retries": self.retries, "pause_seconds": self.pause_seconds}
-        return download(address, path, md5_expected=md5, shows_progress=self.shows_progress and not quietly, **how)
+        shows_progress = self.shows_progress and not quietly
+        return download(address, path, md5, retries=self.retries, pause_seconds=self.pause_seconds, shows_progress=shows_progress)
 
     def _text(self, address: str) -> str:
         with tempfile.TemporaryDirectory() as folder:

@@ -3,9 +3,9 @@
 import ctypes
 import os
 import shutil
-import time
+import timeit
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -60,10 +60,8 @@ def choose(device: DeviceName = "auto", dtype: DtypeName = "auto", threads: int 
     chosen = next(name for name, is_there in there.items() if is_there) if device == "auto" else device
     if threads is not None:
         torch.set_num_threads(threads)
-    if dtype == "auto":
-        precision = torch.bfloat16 if chosen == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
-    else:
-        precision = _DTYPES[dtype]
+    usual = torch.bfloat16 if chosen == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+    precision = _DTYPES.get(dtype, usual)
     name = torch.cuda.get_device_name() if chosen == "cuda" else chosen
     num_threads = torch.get_num_threads()
     notice = f"Computing on {name} in {str(precision).removeprefix('torch.')}, {num_threads} thread{'s' if num_threads != 1 else ''}."
@@ -99,19 +97,12 @@ def bfloat16_gain() -> float:
 
     The measured processors lie far from the bar of `training_dtype`: 0.02 (emulated), 0.5, and 2.2.
     """
-    threads = torch.get_num_threads()
+    matrix, threads = torch.ones(384, 384), torch.get_num_threads()
     torch.set_num_threads(1)  # Threads that wait for each other on a busy machine would measure the wait.
-    best = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        matrix = torch.ones(384, 384, dtype=dtype)
-        times = []
-        for _ in range(8):
-            start = time.perf_counter()
-            torch.mm(matrix, matrix)
-            times.append(time.perf_counter() - start)
-        best[dtype] = min(times)
+    products = [partial(torch.mm, factor, factor) for factor in (matrix, matrix.bfloat16())]
+    wide, narrow = (min(timeit.repeat(product, number=1, repeat=8)) for product in products)
     torch.set_num_threads(threads)
-    return best[torch.float32] / best[torch.bfloat16]
+    return wide / narrow
 
 
 def data_folder() -> Path | None:

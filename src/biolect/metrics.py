@@ -88,8 +88,7 @@ def bootstrap_interval(
     Raises:
         ShapeError: If there is no item.
     """
-    found = [statistic(seeds, items) for seeds, items in bootstrap_draws(clusters, num_seeds=num_seeds, draws=draws, seed=seed)]
-    return central(found)
+    return central([statistic(*drawn) for drawn in bootstrap_draws(clusters, num_seeds=num_seeds, draws=draws, seed=seed)])
 
 
 def bootstrap_draws(
@@ -130,7 +129,8 @@ def classification(truth: ArrayLike, probabilities: ArrayLike, *, with_auroc: bo
     """Return accuracy, Matthews correlation, F1 and AUROC over all items at once.
 
     With two classes, F1 is that of the second one and AUROC asks for it; with more, both are means over classes
-    (for AUROC each class against all others). What cannot be said, because a class is missing, is NaN.
+    (for AUROC each class against all others). What cannot be said, because a class is missing, is NaN; the correlation
+    is 0 where all items are, or are said to be, of one class.
 
     Args:
         truth: Class of every item, 0-based.

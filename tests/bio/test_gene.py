@@ -165,8 +165,10 @@ def test_codons_that_the_record_names():
     found = gene("ATGTGAGCTTA", feature("CDS", "1..11", transl_except=sec, translation="MUA"))
     back = gene("TTAAGCTCACAT", feature("CDS", "complement(1..12)", transl_except="(pos:complement(7..9),aa:Sec)", translation="MUA"))
     other = gene("ATGTAGGCTTAA", feature("CDS", "1..12", transl_except="(pos:4..6,aa:OTHER)"))
+    nowhere = gene("ATGTAGGCTTAA", feature("CDS", "1..12", transl_except="(pos:unknown,aa:Sec)"))
 
     assert found.check().reason == back.check().reason == "selenocysteine"
+    assert nowhere.protein.residues == "M*A"
     assert found.protein.residues == back.protein.residues == "MUA"
     assert other.protein.residues == "MXA"
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import io
+import sys
 from pathlib import Path
 
 import polars
 import pytest
 
 from biolect.bio.io import Refusal, read_records
-from biolect.bio.io.tables import read_sequences, read_table, write_table
+from biolect.bio.io.tables import read_sequences, read_table, read_usable, write_table
 from biolect.bio.sequence import Modality, Sequence
 from biolect.errors import InputError
 
@@ -22,6 +24,15 @@ def test_what_is_written_is_read_again(tmp_path: Path, name: str) -> None:
 
     assert read_table(tmp_path / name, ["id", "value"]).equals(FRAME)
     assert [(s.name, str(s)) for s in read_records(tmp_path / name) if not isinstance(s, Refusal)] == [("a", "ACGT"), ("b", "GG")]
+
+
+def test_standard_input_is_read_once_whatever_is_asked_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"id,cds,leader\na,ATG,ACG\nb,ATG,\nc,ATG,A!\n")))
+
+    records, refused, rows = read_usable("-", "cds", lambda _: "", Modality.DNA, contexts={"leader": Modality.DNA})
+
+    assert [(record.name, [*getattr(record, "contexts", {})]) for record in records] == [("a", ["leader"]), ("b", [])]
+    assert [one.id for one in refused] == ["c"] and rows == [0, 1]
 
 
 def test_a_number_far_down_changes_no_type_before_it(tmp_path: Path) -> None:

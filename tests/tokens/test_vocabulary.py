@@ -158,6 +158,8 @@ def test_a_vocabulary_of_molecules_reads_nothing_else() -> None:
         smiles.encode(Sequence("ACGT", Modality.DNA))
     with pytest.raises(AlphabetError, match=r"Token '<sep>' at index 1 \(0-based\) is no molecule residue"):
         smiles.decode(np.array([20, 3]), Modality.MOLECULE)
+    with pytest.raises(AlphabetError, match="Vocabulary 'smiles-176' has no dna residues"):
+        smiles.decode(np.array([20]), Modality.DNA)
     with pytest.raises(AlphabetError, match=r"Token id 200 at index 0"):
         smiles.decode(np.array([200]), Modality.MOLECULE)
 

@@ -46,7 +46,7 @@ class Alphabet:
     Attributes:
         name: As printed in messages.
         symbols: Canonical letters in code order.
-        exchanged: Letters read as a symbol because T and U are one base.
+        exchanged: Letters read as a symbol because T and U are one nucleotide.
         ambiguous: IUPAC letters read as the unknown symbol.
         unknown: The symbol for an unknown residue.
         pairs: Complementary symbols; empty where there is no complement.

@@ -6,8 +6,7 @@ asked in `smiles`, and needs no toolkit.
 # RDKit says of few of its functions what they take and give.
 # pyright: basic
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -36,18 +35,6 @@ def need(purpose: str) -> None:
         raise MissingDependencyError(f"{purpose} needs RDKit, which is in the extra 'chem'. Install biolect[chem].")
 
 
-@contextmanager
-def _silence() -> Generator[None]:
-    """Keep RDKit from writing to standard error, here only: what it has to say is asked for."""
-    from rdkit.rdBase import BlockLogs
-
-    blocked = BlockLogs()
-    try:
-        yield
-    finally:
-        del blocked
-
-
 class Parsed(NamedTuple):
     """A molecule as RDKit has it, or the reason for which RDKit refuses it."""
 
@@ -63,8 +50,10 @@ def parse(text: str) -> Parsed:
     """
     need("Checking molecules")
     from rdkit import Chem
+    from rdkit.rdBase import BlockLogs
 
-    with _silence():
+    # What RDKit would write to standard error is asked for.
+    with BlockLogs():
         found = Chem.MolFromSmiles(text) if text else None
         if found is not None and found.GetNumAtoms():
             return Parsed(found, "")

@@ -34,14 +34,11 @@ def compress(coordinates: NDArray[np.integer]) -> tuple[Run, ...]:
     runs: list[Run] = []
     start, total = 0, len(coordinates)
     while start < total:
-        if start + 1 == total:
-            runs.append(Run(int(coordinates[start]), 1, 1))
-            break
         steps = np.diff(coordinates[start:])
-        breaks = np.flatnonzero(steps != steps[0])
-        length = int(breaks[0]) + 1 if len(breaks) else total - start
-        runs.append(Run(int(coordinates[start]), int(steps[0]), length))
-        start += length
+        stride = int(steps[0]) if len(steps) else 1
+        breaks = np.flatnonzero(steps != stride)
+        runs.append(Run(int(coordinates[start]), stride, int(breaks[0]) + 1 if len(breaks) else total - start))
+        start += runs[-1].length
     return tuple(runs)
 
 
@@ -56,6 +53,11 @@ class Span(NamedTuple):
     def length(self) -> int:
         """Nucleotides in the span."""
         return self.stop - self.start
+
+    @property
+    def borders(self) -> tuple[int, int]:
+        """Index at which reading begins, and that at which it ends, between letters."""
+        return (self.start, self.stop) if self.strand > 0 else (self.stop, self.start)
 
 
 @dataclass(frozen=True)

@@ -134,20 +134,15 @@ class Gene:
         return self._claimed if frame == self.codon_start else replace(self._claimed, codon_start=frame)
 
     def _exceptions(self) -> Iterable[tuple[int, str]]:
-        for text in self.transl_except:
-            for place, name in re.findall(r"pos:(.*?),\s*aa:\s*(\w+)", text):
-                numbers = [int(n) for n in re.findall(r"\d+", place)]
-                for span, offset in self._offsets():
-                    index = min(numbers) - 1 if span.strand > 0 else max(numbers) - 1
-                    if span.start <= index < span.stop:
-                        yield offset + 1 + (index - span.start if span.strand > 0 else span.stop - 1 - index), _amino_acid(name)
-                        break
-
-    def _offsets(self) -> Iterable[tuple[Span, int]]:
-        offset = 0
-        for span in self.coding_spans:
-            yield span, offset
-            offset += span.length
+        for place, name in re.findall(r"pos:(.*?),\s*aa:\s*(\w+)", "\n".join(self.transl_except)):
+            numbers = [int(n) for n in re.findall(r"\d+", place)]
+            offset = 1
+            for span in self.coding_spans if numbers else ():
+                index = (min(numbers) if span.strand > 0 else max(numbers)) - 1
+                if span.start <= index < span.stop:
+                    yield offset + (index - span.start if span.strand > 0 else span.stop - 1 - index), _amino_acid(name)
+                    break
+                offset += span.length
 
     def check(self) -> TranslationCheck:
         """Compare the annotated protein with the coding sequence."""
@@ -194,7 +189,7 @@ class Gene:
     def coordinates(self, view: Literal["locus", "transcript", "cds", "protein"], *, genomic: bool = False) -> tuple[Run, ...]:
         """Return where each letter of a view stands in shared gene coordinates.
 
-        The rule is that of `Run`. A base that is read twice stands at its first reading; a base that the
+        The rule is that of `Run`. A nucleotide that is read twice stands at its first reading; one that the
         ribosome skips counts as spliced out.
 
         Args:

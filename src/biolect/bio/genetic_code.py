@@ -12,36 +12,33 @@ from numpy.typing import NDArray
 
 from biolect.errors import FrameError, InputError
 
-_BASES = "ACGT"
+_NUCLEOTIDES = "ACGT"
 _IUPAC = {
     **{"A": "A", "C": "C", "G": "G", "T": "T", "U": "T", "R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC"},
     **{"B": "CGT", "D": "AGT", "H": "ACT", "V": "ACG", "N": "ACGT"},
 }
-_AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY*"
+_CODONS = tuple("".join(codon) for codon in product(_NUCLEOTIDES, repeat=3))
 # What a codon can still mean when a letter is ambiguous; any other set is X.
 _EITHER = {"DN": "B", "EQ": "Z", "IL": "J"}
 
 
-# Byte to the set of bases it may stand for, one bit a base; letters that are none mean any base.
-_SETS = {letter: sum(1 << _BASES.index(base) for base in bases) for letter, bases in _IUPAC.items()}
-_BASE_SETS = bytes(_SETS.get(chr(byte).upper(), 15) for byte in range(256))
-# Three base sets make one index, as three digits to the base 16.
+# Byte to the set of nucleotides it may stand for, one bit each; letters that are none mean any.
+_SETS = {letter: sum(1 << _NUCLEOTIDES.index(one) for one in ones) for letter, ones in _IUPAC.items()}
+_LETTER_SETS = bytes(_SETS.get(chr(byte).upper(), 15) for byte in range(256))
+# Three such sets make one index, as three digits to the base 16.
 _PLACES = np.array([256, 16, 1], dtype=np.intp)
 
 
 @cache
 def _letters(meanings: str) -> NDArray[np.uint8]:
-    """ASCII of the amino acid for each triple of base sets; index as by `_PLACES`."""
-    bits = np.array([1 << _AMINO_ACIDS.index(letter) for letter in meanings], dtype=np.uint32).reshape(4, 4, 4)
-    for axis in range(3):
-        members = [[i for i in range(4) if chosen >> i & 1] for chosen in range(16)]
-        parts = [np.bitwise_or.reduce(bits.take(kept, axis=axis), axis=axis) for kept in members]
-        bits = np.stack(parts, axis=axis)
-    letters = np.full(bits.size, ord("X"), dtype=np.uint8)
-    for meaning in np.unique(bits):
-        names = "".join(sorted(a for i, a in enumerate(_AMINO_ACIDS) if int(meaning) >> i & 1))
-        letters[bits.ravel() == meaning] = ord(names if len(names) == 1 else _EITHER.get(names, "X"))
-    return letters
+    """ASCII of the amino acid for each triple of nucleotide sets; index as by `_PLACES`."""
+    meaning_of = dict(zip(_CODONS, meanings, strict=True))
+    members = ["".join(one for i, one in enumerate(_NUCLEOTIDES) if chosen >> i & 1) for chosen in range(16)]
+    letters: list[str] = []
+    for triple in product(members, repeat=3):
+        names = "".join(sorted({meaning_of["".join(codon)] for codon in product(*triple)}))
+        letters.append(names if len(names) == 1 else _EITHER.get(names, "X"))
+    return np.frombuffer("".join(letters).encode("ascii"), dtype=np.uint8)
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ class GeneticCode:
         if number not in known:
             raise InputError(f"There is no genetic code {number}. The NCBI has {', '.join(str(n) for n in sorted(known))}.")
         table = known[number]
-        meanings = "".join(table.forward_table.get("".join(codon), "*") for codon in product(_BASES, repeat=3))
+        meanings = "".join(table.forward_table.get(codon, "*") for codon in _CODONS)
         return GeneticCode(number, str(table.names[0]), meanings, frozenset(table.start_codons), frozenset(table.stop_codons))
 
     def __repr__(self) -> str:
@@ -103,7 +100,7 @@ class GeneticCode:
         if len(text) % 3:
             raise FrameError(f"{len(text)} nucleotides are not a whole number of codons. Select the coding sequence first.")
         raw = text.encode("ascii", errors="replace") if isinstance(text, str) else text
-        sets = np.frombuffer(raw.translate(_BASE_SETS), dtype=np.uint8).reshape(-1, 3)
+        sets = np.frombuffer(raw.translate(_LETTER_SETS), dtype=np.uint8).reshape(-1, 3)
         protein = _letters(self.meanings)[sets @ _PLACES].tobytes().decode("ascii")
         if first_is_start and raw[:3].decode("ascii").upper().replace("U", "T") in self.starts:
             return "M" + protein[1:]
@@ -111,8 +108,7 @@ class GeneticCode:
 
     def codons(self, amino_acid: str) -> tuple[str, ...]:
         """Return the codons of one amino acid, or of `*`, in table order."""
-        spelled = ("".join(codon) for codon in product(_BASES, repeat=3))
-        return tuple(codon for codon, meaning in zip(spelled, self.meanings, strict=True) if meaning == amino_acid)
+        return tuple(codon for codon, meaning in zip(_CODONS, self.meanings, strict=True) if meaning == amino_acid)
 
     def synonymous(self, codon: str) -> tuple[str, ...]:
         """Return every codon of the same meaning, the codon itself among them. DNA letters."""

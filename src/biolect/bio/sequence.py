@@ -121,9 +121,8 @@ class Sequence:
     def _respell(self, modality: Modality) -> Sequence:
         if self.modality not in (Modality.DNA, Modality.RNA):
             raise AlphabetError(f"'{self.name}' is a {self.modality} sequence; only DNA and RNA can be spelled as {modality}.")
-        return Sequence(
-            self.residues.translate(str.maketrans("TU", "UU" if modality is Modality.RNA else "TT")), modality, self.name, self.description
-        )
+        old, new = ("T", "U") if modality is Modality.RNA else ("U", "T")
+        return Sequence(self.residues.replace(old, new), modality, self.name, self.description)
 
 
 @dataclass(frozen=True)

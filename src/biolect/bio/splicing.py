@@ -1,6 +1,7 @@
 """Where the pieces of a gene lie in its locus, and which shared gene coordinate each letter has."""
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from biolect.bio.coordinates import Run, Span
@@ -82,11 +83,9 @@ def holds(exons: Sequence[Span], coding: Sequence[Span]) -> bool:
         if not inside:
             return False
         places.append(inside[0])
-    for i, (here, there) in enumerate(zip(places, places[1:], strict=False)):
-        left, right = (coding[i], coding[i + 1]), (exons[here], exons[there])
-        ends = [(s.stop if s.strand > 0 else s.start) for s in (left[0], right[0])]
-        begins = [(s.start if s.strand > 0 else s.stop) for s in (left[1], right[1])]
-        if here != there and (there != here + 1 or ends[0] != ends[1] or begins[0] != begins[1]):
+    for (left, here), (right, there) in pairwise(zip(coding, places, strict=True)):
+        follows = there == here + 1 and left.borders[1] == exons[here].borders[1] and right.borders[0] == exons[there].borders[0]
+        if here != there and not follows:
             return False
     return True
 
@@ -140,11 +139,11 @@ def spliced_runs(layout: Layout, first: int, *, exons: bool) -> tuple[Run, ...]:
     Args:
         first: Coordinate of the first coding nucleotide; 1 where the first codon is whole.
     """
-    segments = _segments(layout, first)
+    intervals = _read_intervals(layout, first)
     runs: list[Run] = []
     for start, stop in layout.exons if exons else ((0, layout.num_nucleotides),):
         place = start
-        for a, b, origin in segments:
+        for a, b, origin in intervals:
             low, high = max(a, place), min(b, stop)
             if low < high:
                 _extend(runs, low - place)
@@ -154,26 +153,26 @@ def spliced_runs(layout: Layout, first: int, *, exons: bool) -> tuple[Run, ...]:
     return tuple(runs)
 
 
-def _segments(layout: Layout, first: int) -> list[tuple[int, int, int]]:
+def _read_intervals(layout: Layout, first: int) -> list[tuple[int, int, int]]:
     """Return locus intervals that are read, each once, with the coordinate of their first letter."""
     begin, end = min(a for a, _ in layout.coding), max(b for _, b in layout.coding)
     leader = [(a, min(b, begin)) for a, b in layout.exons if a < begin]
     coordinate = first - sum(b - a for a, b in leader)
-    segments: list[tuple[int, int, int]] = []
+    intervals: list[tuple[int, int, int]] = []
     for a, b in leader:
-        segments.append((a, b, coordinate))
+        intervals.append((a, b, coordinate))
         coordinate += b - a
     reached = begin
     for a, b in layout.coding:
         fresh = max(a, reached)
         if fresh < b:
-            segments.append((fresh, b, coordinate + fresh - a))
+            intervals.append((fresh, b, coordinate + fresh - a))
             reached = b
         coordinate += b - a
     for a, b in ((max(a, end), b) for a, b in layout.exons if b > end):
-        segments.append((a, b, coordinate))
+        intervals.append((a, b, coordinate))
         coordinate += b - a
-    return segments
+    return intervals
 
 
 def _extend(runs: list[Run], length: int, origin: int | None = None) -> None:

@@ -9,15 +9,16 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from itertools import combinations, product
+from os.path import commonprefix
 
 from biolect.bio.alphabet import PROTEIN
 from biolect.bio.genetic_code import GeneticCode
 
 # Where a record announces a difference without saying which, this share of the protein must agree.
 _LEAST_AGREEMENT = 0.9
-# What an edited base can be: C becomes U, U becomes C, and A becomes inosine, which is read as G.
+# What an edited nucleotide can be: C becomes U, U becomes C, and A becomes inosine, which is read as G.
 _EDITED = {"C": "CT", "T": "TC", "A": "AG"}
-_PLAIN = {base: base for base in "ACGT"}
+_PLAIN = {letter: letter for letter in "ACGT"}
 # A shorter part of a protein can be found in a wrong frame by chance.
 _LEAST_RESIDUES = 8
 
@@ -123,7 +124,7 @@ class Reading:
     def has_stop(self) -> bool:
         """Whether the last whole codon is a stop that ends the protein."""
         last = self.num_codons - 1
-        if last < 0 or self.left_over or (self.exceptions and self.named.get(last, "*") != "*"):
+        if last < 0 or self.left_over or self.named.get(last, "*") != "*":
             return False
         return self.residues[last] == "*" or (not self.is_partial_stop and self.codon(last) in self.code.stops)
 
@@ -217,17 +218,15 @@ def _part(reading: Reading, annotated: str) -> TranslationCheck | None:
     starts, stops = reading.is_partial_start, reading.is_partial_stop
     if not (starts or stops):
         return None
-    for frame in (reading.codon_start, *(f for f in (1, 2, 3) if f != reading.codon_start)):
+    for frame in sorted((1, 2, 3), key=lambda frame: frame != reading.codon_start):
         moved = replace(reading, codon_start=frame)
-        part, reasons = moved.derived, {Reason.PART_OF_PROTEIN}
-        if frame != reading.codon_start:
-            reasons.add(Reason.OTHER_FRAME)
+        part = moved.derived
         fits = part in annotated if starts and stops else annotated.endswith(part) if starts else annotated.startswith(part)
         if fits and len(part) >= _LEAST_RESIDUES and (starts or frame == 1):
-            if len(part) == len(annotated):
-                reasons.discard(Reason.PART_OF_PROTEIN)
-            detail = f"{len(part)} of {len(annotated)} residues"
-            return _explained(moved, reasons, detail, is_aligned=len(part) == len(annotated)) if reasons else None
+            is_whole = len(part) == len(annotated)
+            told = ((Reason.PART_OF_PROTEIN, not is_whole), (Reason.OTHER_FRAME, frame != reading.codon_start))
+            reasons = {reason for reason, holds in told if holds}
+            return _explained(moved, reasons, f"{len(part)} of {len(annotated)} residues", is_aligned=is_whole) if reasons else None
     return None
 
 
@@ -268,7 +267,7 @@ def _reason_for(reading: Reading, index: int, annotated: str) -> Reason | None:
 
 def _meanings(code: GeneticCode, codon: str, choices: dict[str, str], others: str = "") -> set[str]:
     """Return what a codon can mean if each letter may be one of its choices; letters without any may be `others` or stay."""
-    return {code.translate("".join(bases)) for bases in product(*(choices.get(b, others or b) for b in codon))}
+    return {code.translate("".join(letters)) for letters in product(*(choices.get(b, others or b) for b in codon))}
 
 
 def _other_code(reading: Reading, annotated: str) -> TranslationCheck | None:
@@ -283,13 +282,12 @@ def _other_code(reading: Reading, annotated: str) -> TranslationCheck | None:
 def _announced(reading: Reading, annotated: str) -> TranslationCheck:
     """Accept a difference that the record announces, if the two proteins are alike; everything else is unexplained."""
     derived = reading.derived
-    longest = max(len(derived), len(annotated))
-    same = [a == b for a, b in zip(derived, annotated, strict=False)]
-    if len(derived) == len(annotated):
-        agreeing = sum(same)
+    shortest, longest = sorted((len(derived), len(annotated)))
+    if shortest == longest:
+        agreeing = sum(a == b for a, b in zip(derived, annotated, strict=True))
     else:
-        tail = [a == b for a, b in zip(reversed(derived), reversed(annotated), strict=False)]
-        agreeing = min(len(same), [*same, False].index(False) + [*tail, False].index(False))
+        begins, ends = commonprefix([derived, annotated]), commonprefix([derived[::-1], annotated[::-1]])
+        agreeing = min(shortest, len(begins) + len(ends))
     detail = f"{agreeing} of {longest} residues agree ({len(derived)} derived, {len(annotated)} annotated)"
     if reading.exception and agreeing >= _LEAST_AGREEMENT * longest:
         return _explained(reading, {Reason.EXCEPTION}, f"{reading.exception}; {detail}", is_aligned=len(derived) == len(annotated))

@@ -61,9 +61,8 @@ class _Transfer:
 def download(
     url: str,
     path: str | Path,
-    sha256_expected: str | None = None,
-    *,
     md5_expected: str | None = None,
+    *,
     retries: int = 5,
     pause_seconds: float = 1.0,
     timeout_seconds: float = 60.0,
@@ -77,8 +76,7 @@ def download(
     Args:
         url: Address, http or https.
         path: Where the file goes once it is whole.
-        sha256_expected: Digest that the file must have, hex.
-        md5_expected: The same where only that digest is published.
+        md5_expected: Digest that the file must have, hex.
         retries: Attempts after the first one that may fail in a row without a byte gained.
         pause_seconds: Before the first retry; doubled for each further one.
         timeout_seconds: Silence after which a connection counts as broken.
@@ -90,14 +88,14 @@ def download(
     """
     path = Path(path)
     if path.exists():
-        return _verified(path, f"'{path}', which is already there,", sha256_expected, md5_expected, "Delete it, and run the command again.")
+        return _verified(path, f"'{path}', which is already there,", md5_expected, "Delete it, and run the command again.")
     with atomic_path(path) as whole, _progress(path.name if shows_progress else None) as show:
         part = path.with_name(path.name + ".part")
         transfer = _Transfer(url, part, part.with_name(part.name + ".tag"), timeout_seconds, show)
         _persist(transfer, retries, pause_seconds)
         transfer.tag.unlink(missing_ok=True)
         try:
-            digest = _verified(part, url, sha256_expected, md5_expected, "The bytes were thrown away; run the command again.")
+            digest = _verified(part, url, md5_expected, "The bytes were thrown away; run the command again.")
         except DownloadError:
             part.unlink()
             raise
@@ -136,10 +134,9 @@ def _persist(transfer: _Transfer, retries: int, pause_seconds: float) -> None:
         time.sleep(min(asked, _LONGEST_PAUSE_SECONDS))
 
 
-def _verified(path: Path, what: str, sha256_expected: str | None, md5_expected: str | None, advice: str) -> str:
-    for kind, expected in (("sha256", sha256_expected), ("md5", md5_expected)):
-        if expected and (found := file_digest(path, kind)) != expected.lower():
-            raise DownloadError(f"{what} is damaged or another version: {kind} is {found}, but {expected} was expected. {advice}")
+def _verified(path: Path, what: str, expected: str | None, advice: str) -> str:
+    if expected and (found := file_digest(path, "md5")) != expected.lower():
+        raise DownloadError(f"{what} is damaged or another version: md5 is {found}, but {expected} was expected. {advice}")
     return sha256(path)
 
 

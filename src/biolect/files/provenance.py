@@ -56,13 +56,13 @@ def write_run_json(
 
 def _git_commit() -> str | None:
     """Commit of the checkout that this code runs from; None for an installed package."""
-    folder = Path(__file__).parent
+    git = ["git", "-C", str(Path(__file__).parent)]
     try:
-        found = subprocess.run(["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+        for question in (["ls-files", "--error-unmatch", __file__], ["rev-parse", "HEAD"]):
+            answer = subprocess.check_output([*git, *question], stderr=subprocess.DEVNULL, text=True, timeout=5)
+    except (OSError, subprocess.SubprocessError):
         return None
-    tracked = subprocess.run(["git", "-C", str(folder), "ls-files", "--error-unmatch", __file__], capture_output=True, check=False)
-    return found.stdout.strip() if found.returncode == 0 and tracked.returncode == 0 else None
+    return answer.strip()
 
 
 def _peak_memory_bytes(process: psutil.Process) -> int:

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,10 +26,9 @@ class _Whole(io.RawIOBase):
     """Raw bytes of a file, unpacked if it is gzip. Every read fills its buffer unless the file ends."""
 
     def __init__(self, source: _Readable, name: str) -> None:
-        self._source = source
-        self.name = name
-        self._rest = _fill(source, BLOCK_BYTES)
-        self._inflate = zlib.decompressobj(31) if self._rest[:2] == _GZIP else None
+        self._source, self.name, self._rest = source, name, b""
+        beginning = _fill(source, BLOCK_BYTES)
+        self._pieces = self._unpacked(beginning) if beginning.startswith(_GZIP) else self._plain(beginning)
 
     def readable(self) -> bool:
         return True
@@ -40,42 +40,32 @@ class _Whole(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         view, filled = memoryview(buffer).cast("B"), 0
-        while filled < len(view):
-            if self._inflate is not None:
-                added = self._copy(self._unpacked(self._inflate, len(view) - filled), view[filled:])
-            elif self._rest:
-                added = self._copy(self._rest[: len(view) - filled], view[filled:])
-                self._rest = self._rest[added:]
-            else:
-                added = self._source.readinto(view[filled:])
-            if not added:
-                break
-            filled += added
+        while filled < len(view) and (piece := self._rest or next(self._pieces, b"")):
+            taken, self._rest = piece[: len(view) - filled], piece[len(view) - filled :]
+            view[filled : filled + len(taken)] = taken
+            filled += len(taken)
         return filled
 
-    @staticmethod
-    def _copy(piece: bytes, view: memoryview) -> int:
-        view[: len(piece)] = piece
-        return len(piece)
+    def _plain(self, block: bytes) -> Iterator[bytes]:
+        while block:
+            yield block
+            block = self._source.read(BLOCK_BYTES)
 
-    def _unpacked(self, inflate: Any, size: int) -> bytes:
-        """Unpack at most `size` bytes; none at the end of the last member."""
-        while True:
-            if inflate.eof:
-                self._rest = inflate.unused_data.lstrip(b"\0") or _fill(self._source, BLOCK_BYTES).lstrip(b"\0")
-                if not self._rest:
-                    return b""
-                self._inflate = inflate = zlib.decompressobj(31)
-            data = inflate.unconsumed_tail or self._rest or self._source.read(BLOCK_BYTES)
-            self._rest = b""
-            if not data:
-                raise InputError(f"'{self.name}' ends before its gzip stream does. The file is cut short: fetch or copy it again.")
-            try:
-                piece = inflate.decompress(data, size)
-            except zlib.error as error:
-                raise InputError(f"'{self.name}' is a damaged gzip file ({error}). Fetch or copy it again.") from None
-            if piece:
-                return piece
+    def _unpacked(self, packed: bytes) -> Iterator[bytes]:
+        """Yield what gzip streams hold, one after the other, in pieces; zeros after them are padding."""
+        while packed:
+            inflate = zlib.decompressobj(31)
+            while not inflate.eof:
+                if not packed:
+                    raise InputError(f"'{self.name}' ends before its gzip stream does. The file is cut short: fetch or copy it again.")
+                try:
+                    piece = inflate.decompress(packed, BLOCK_BYTES)
+                except zlib.error as error:
+                    raise InputError(f"'{self.name}' is a damaged gzip file ({error}). Fetch or copy it again.") from None
+                if piece:
+                    yield piece
+                packed = inflate.unconsumed_tail or (b"" if inflate.eof else self._source.read(BLOCK_BYTES))
+            packed = inflate.unused_data.lstrip(b"\0") or _fill(self._source, BLOCK_BYTES).lstrip(b"\0")
 
 
 def _fill(source: _Readable, size: int) -> bytes:

@@ -1,13 +1,17 @@
 """Attention that never crosses a segment border, causal unless it is asked to look both ways."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from itertools import groupby
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
+
+Heads: TypeAlias = Float[Tensor, "B T H K"]
+"""Queries, keys or values, by head; and what was attended to."""
 
 _LONGEST_BLOCKED = 2_048
 """Tokens; the weights that blocked attention keeps are then 5 MB a head and row."""
@@ -26,16 +30,13 @@ class Stretch(NamedTuple):
 
 def stretches(segment_ids: Int[Tensor, "B T"]) -> list[Stretch]:
     """Return the segments of all rows, padding left out."""
-    found = []
+    found: list[Stretch] = []
     for row, ids in enumerate(segment_ids.tolist()):
-        start = 0
-        while start < len(ids):
-            stop = start
-            while stop < len(ids) and ids[stop] == ids[start]:
-                stop += 1
-            if ids[start] > 0:
+        stop = 0
+        for number, same in groupby(ids):
+            start, stop = stop, stop + len(list(same))
+            if number > 0:
                 found.append(Stretch(row, start, stop))
-            start = stop
     return found
 
 
@@ -52,21 +53,15 @@ def segment_mask(segment_ids: Int[Tensor, "B T"], *, is_causal: bool = True) -> 
     return (same & (seen.tril() if is_causal else seen) & (real | itself))[:, None]
 
 
-def attention_masked(
-    q: Float[Tensor, "B T H K"], k: Float[Tensor, "B T H K"], v: Float[Tensor, "B T H K"], mask: Bool[Tensor, "B 1 T T"]
-) -> Float[Tensor, "B T H K"]:
+def attention_masked(q: Heads, k: Heads, v: Heads, mask: Bool[Tensor, "B 1 T T"] | None) -> Heads:
     """Attend by definition: every query against every key, what is not allowed masked out."""
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))
     return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2)
 
 
 def attention_packed(
-    q: Float[Tensor, "B T H K"],
-    k: Float[Tensor, "B T H K"],
-    v: Float[Tensor, "B T H K"],
-    segments: list[Stretch],
-    attend: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
-) -> Float[Tensor, "B T H K"]:
+    q: Heads, k: Heads, v: Heads, segments: list[Stretch], attend: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
+) -> Heads:
     """Attend one segment at a time; padding gets zeros. Causal, unless `attend` is `attention_full`.
 
     Equal to `attention_masked` on real tokens, up to rounding. Work is quadratic in the length of a
@@ -88,13 +83,12 @@ def attention_packed(
     return torch.cat(attended).view_as(q)
 
 
-def attention_full(q: Float[Tensor, "B T H K"], k: Float[Tensor, "B T H K"], v: Float[Tensor, "B T H K"]) -> Float[Tensor, "B T H K"]:
+def attention_full(q: Heads, k: Heads, v: Heads) -> Heads:
     """Attend within rows that are one segment each, every query to every key."""
-    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
-    return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2)
+    return attention_masked(q, k, v, None)
 
 
-def attention_causal(q: Float[Tensor, "B T H K"], k: Float[Tensor, "B T H K"], v: Float[Tensor, "B T H K"]) -> Float[Tensor, "B T H K"]:
+def attention_causal(q: Heads, k: Heads, v: Heads) -> Heads:
     """Attend within rows that are one segment each.
 
     Chooses `attention_blocked` where a gradient is needed in bfloat16 on a CPU: torch's own kernel is slow
@@ -109,9 +103,7 @@ def attention_causal(q: Float[Tensor, "B T H K"], k: Float[Tensor, "B T H K"], v
     return functional.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2)
 
 
-def attention_blocked(
-    q: Float[Tensor, "B T H K"], k: Float[Tensor, "B T H K"], v: Float[Tensor, "B T H K"], *, block_tokens: int = 256
-) -> Float[Tensor, "B T H K"]:
+def attention_blocked(q: Heads, k: Heads, v: Heads, *, block_tokens: int = 256) -> Heads:
     """Attend a block of queries at a time, each to the keys up to its end, and keep the weights for the gradient.
 
     Equal to `attention_causal` up to rounding. Memory grows with the square of T. In bfloat16, relative
@@ -174,23 +166,19 @@ def attention_continued(
     multiplied once for all continuations, so it is read from memory once; with many, it is joined to
     every tail, which is cheaper than writing out all weights. Equal either way, up to rounding.
     """
-    num, length, heads, width = q.shape
+    num, length, _, width = q.shape
     if length >= _MANY_QUERIES:
         keys, values = (torch.cat([p.expand(num, -1, -1, -1), t], dim=2) for p, t in zip(prefix, tail, strict=True))
         mask = torch.ones(length, keys.shape[2], dtype=torch.bool, device=q.device).tril(keys.shape[2] - length)
         return functional.scaled_dot_product_attention(q.transpose(1, 2), keys, values, attn_mask=mask).transpose(1, 2)
-    scale = width**-0.5
-    by_head = q.permute(2, 0, 1, 3).reshape(heads, num * length, width)
-    to_prefix = (by_head @ prefix[0].transpose(1, 2)).view(heads, num, length, -1).permute(1, 0, 2, 3)
+    to_prefix = torch.einsum("nthk,hpk->nhtp", q, prefix[0])
     to_tail = q.transpose(1, 2) @ tail[0].transpose(2, 3)  # (N, H, T, S)
     span = tail[0].shape[2]
     if length > 1:
         ahead = torch.ones(length, span, dtype=torch.bool, device=q.device).triu(span - length + 1)
         to_tail = to_tail.masked_fill(ahead, float("-inf"))
-    logits = torch.cat([to_prefix, to_tail], dim=-1) * scale
+    logits = torch.cat([to_prefix, to_tail], dim=-1) * width**-0.5
     # Float32 under bfloat16: a softmax over a long prompt adds up thousands of small terms.
     weights = (logits.float() if logits.dtype == torch.bfloat16 else logits).softmax(dim=-1).to(q.dtype)
     on_prefix, on_tail = weights.split([prefix[0].shape[1], span], dim=-1)
-    from_prefix = on_prefix.permute(1, 0, 2, 3).reshape(heads, num * length, -1) @ prefix[1]
-    out = from_prefix.view(heads, num, length, width).permute(1, 0, 2, 3) + on_tail @ tail[1]
-    return out.transpose(1, 2)
+    return torch.einsum("nhtp,hpk->nthk", on_prefix, prefix[1]) + (on_tail @ tail[1]).transpose(1, 2)

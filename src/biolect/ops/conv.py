@@ -42,10 +42,7 @@ def conv_causal(
 
 
 def largest_answer(
-    values: Float[Tensor, "B P D"],
-    weight: Float[Tensor, "C D W"],
-    bias: Float[Tensor, " C"],
-    lengths: Int[Tensor, " B"],
+    values: Float[Tensor, "B P D"], weight: Float[Tensor, "C D W"], bias: Float[Tensor, " C"], lengths: Int[Tensor, " B"]
 ) -> Float[Tensor, "B C"]:
     """Return the largest answer of every channel of a convolution over the windows that lie inside a row, 0 if that is less.
 

@@ -1,8 +1,13 @@
 """Segments of packed rows, for operators that carry a state along the row."""
 
+from typing import TypeAlias
+
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
+
+Ids: TypeAlias = Int[Tensor, "B T"] | None
+"""Segment ids; 0 is padding. None: every row is one segment."""
 
 
 def segment_starts(segment_ids: Int[Tensor, "B T"]) -> tuple[Bool[Tensor, "B T"], Bool[Tensor, "B T"]]:

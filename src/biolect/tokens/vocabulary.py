@@ -29,7 +29,7 @@ _DNA = "<class> <sep> <bos> <mask> <pad> <reserved> <unk> A C G T N".split()
 _PROTEIN = (
     "<class> <pad> <eos> <unk> L A G V S E R T I D P K Q N F Y M H W C X B U Z O . - <null> <mask> <hole1> <hole2> <hole3> <hole4> <hole5>"
 ).split()
-_SMILES = ("<pad> <bos> <eos> <sep> <unk> <mask> <pos> <neg>".split(), SMILES.symbols)
+_SMILES = (*"<pad> <bos> <eos> <sep> <unk> <mask> <pos> <neg>".split(), *SMILES.symbols)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ _TABLES: dict[str, tuple[tuple[str, ...], Roles, Spellings]] = {
         Roles(begin="<class>", end="<class>", separator="<class>", fill="<eos>"),
         ((Modality.PROTEIN, *_WITHOUT_J),),
     ),
-    "smiles-176": ((*_SMILES[0], *_SMILES[1], *(f"<reserved{i}>" for i in range(len(_SMILES[0]) + len(_SMILES[1]), 176))), Roles(), ()),
+    "smiles-176": ((*_SMILES, *(f"<reserved{i}>" for i in range(len(_SMILES), 176))), Roles(), ()),
 }
 
 
@@ -195,36 +195,35 @@ class Vocabulary:
         return AlphabetError(f"Vocabulary '{self.name}' has no {modality} residues. It has those of {there}.")
 
     @cached_property
-    def _symbols(self) -> dict[str, int]:
-        """Id of every symbol of SMILES, the unknown one last; empty where it has not all of them."""
-        ids = {symbol: self._ids[symbol] for symbol in SMILES.symbols if symbol in self._ids}
-        return ids | {SMILES.unknown: self.unknown} if len(ids) == len(SMILES.symbols) else {}
+    def _spelled(self) -> dict[Modality, dict[str, int]]:
+        """Ids of letters or symbols by modality; molecules are among them where all symbols of SMILES have tokens."""
+        found: dict[Modality, dict[str, int]] = {}
+        for modality, letters, tokens in self.spellings:
+            found[modality] = {letter: self._ids[token] for letter, token in zip(letters, tokens, strict=True)}
+        if self._ids.keys() >= set(SMILES.symbols):
+            found[Modality.MOLECULE] = {symbol: self._ids[symbol] for symbol in SMILES.symbols} | {SMILES.unknown: self.unknown}
+        return found
 
-    @property
-    def _molecules(self) -> dict[str, int]:
-        if not self._symbols:
-            raise self._lacks(Modality.MOLECULE)
-        return self._symbols
+    def _symbols(self, modality: Modality) -> dict[str, int]:
+        if modality not in self._spelled:
+            raise self._lacks(modality)
+        return self._spelled[modality]
 
     @cached_property
     def _residue_tables(self) -> dict[Modality, NDArray[np.uint8]]:
         tables: dict[Modality, NDArray[np.uint8]] = {}
-        for modality, letters, tokens in self.spellings:
-            ids = {ord(letter): self._ids[token] for letter, token in zip(letters, tokens, strict=True)}
-            tables[modality] = np.array([ids.get(byte, ILLEGAL) for byte in modality.alphabet.canonical_bytes], dtype=np.uint8)
+        for modality, *_ in self.spellings:
+            ids, read = self._spelled[modality], modality.alphabet.canonical_bytes
+            tables[modality] = np.array([ids.get(chr(byte), ILLEGAL) for byte in read], dtype=np.uint8)
         return tables
 
     def residue_ids(self, modality: Modality) -> NDArray[np.uint8]:
-        """Return the ids a residue of the modality can have, ascending."""
-        if modality is Modality.MOLECULE:
-            # All that say something: not the unknown one.
-            return np.array(sorted(self._molecules[symbol] for symbol in SMILES.symbols), dtype=np.uint8)
-        table = self.residue_table(modality)
-        return np.unique(table[table != ILLEGAL])
+        """Return the ids a residue of the modality can have, ascending; of molecules all that say something, not the unknown one."""
+        return np.unique([number for symbol, number in self._symbols(modality).items() if symbol != SMILES.unknown]).astype(np.uint8)
 
     def reads(self, modality: Modality) -> bool:
         """Whether it has residues of a modality."""
-        return modality in self._residue_tables or (modality is Modality.MOLECULE and bool(self._symbols))
+        return modality in self._spelled
 
     def standard_ids(self, modality: Modality) -> NDArray[np.uint8]:
         """Return the ids of the residues that are certain, in order of their letters: 4 nucleotides or 20 amino acids."""
@@ -247,7 +246,7 @@ class Vocabulary:
             AlphabetError: If the vocabulary lacks the modality, or one of the letters.
         """
         if sequence.modality is Modality.MOLECULE:
-            symbols, parts = self._molecules, sequence.residues.split(SMILES.unknown)
+            symbols, parts = self._symbols(Modality.MOLECULE), sequence.residues.split(SMILES.unknown)
             found = [symbols[symbol] for part in parts for symbol in (*SMILES.split(part), SMILES.unknown)]
             return np.array(found[:-1], dtype=np.uint8)
         # Translating is faster than indexing where sequences are short.
@@ -264,29 +263,25 @@ class Vocabulary:
         """Return residues in canonical letters; the inverse of `encode`.
 
         Raises:
-            AlphabetError: If an id is no residue of the modality.
+            AlphabetError: If an id is no residue of the modality, or the vocabulary has none of it.
         """
-        if modality is Modality.MOLECULE:
-            symbols = {number: symbol for symbol, number in self._molecules.items()}
-            found = [symbols.get(number) for number in np.asarray(token_ids).tolist()]
-            text, index = "".join(symbol or "" for symbol in found), found.index(None) if None in found else -1
-        else:
-            letters = self._letters[modality][np.minimum(np.asarray(token_ids, dtype=np.int64), ILLEGAL)]
-            text, index = letters.tobytes().decode("latin-1"), int(np.argmax(letters == ILLEGAL)) if ILLEGAL in letters else -1
-        if index >= 0:
+        if not self.reads(modality):
+            raise self._lacks(modality)
+        found = self._written[modality][np.minimum(np.asarray(token_ids, dtype=np.int64), ILLEGAL)]
+        if (strange := np.flatnonzero(found == b"")).size:
+            index = int(strange[0])
             token_id = int(token_ids[index])
             token = repr(self.tokens[token_id]) if token_id < len(self) else f"id {token_id}"
             raise AlphabetError(f"Token {token} at index {index} (0-based) is no {modality} residue.")
-        return text
+        return found.tobytes().replace(b"\0", b"").decode("ascii")
 
     @cached_property
-    def _letters(self) -> dict[Modality, NDArray[np.uint8]]:
-        """Token id to the canonical letter of a modality, as a byte; `ILLEGAL` where it is no residue."""
-        tables: dict[Modality, NDArray[np.uint8]] = {}
-        for modality, letters, tokens in self.spellings:
-            tables[modality] = np.full(256, ILLEGAL, dtype=np.uint8)
-            for letter, token in reversed(list(zip(letters, tokens, strict=True))):
-                tables[modality][self._ids[token]] = ord(letter)
+    def _written(self) -> dict[Modality, NDArray[np.bytes_]]:
+        """Token id to the letter or symbol of a modality, filled up with zero bytes; empty where it is no residue."""
+        tables: dict[Modality, NDArray[np.bytes_]] = {}
+        for modality, ids in self._spelled.items():
+            symbol_of = {number: symbol for symbol, number in reversed(ids.items())}
+            tables[modality] = np.array([symbol_of.get(number, "") for number in range(256)], dtype=np.bytes_)
         return tables
 
     @property

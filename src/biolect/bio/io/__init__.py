@@ -17,7 +17,7 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, nullcontext
 from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,8 +57,7 @@ def read_records(
         InputError: If the input cannot be opened, is of no known format, or its modality cannot be guessed.
     """
     modality = None if modality is None else Modality(modality)
-    with ExitStack() as opened:
-        stream = _open(source, opened)
+    with _opened(source) as stream:
         where, letters = str(stream.name), Letters(unknown=unknown, strict=strict)
         found = detect_stream(stream, where)
         if found in _NOT_READ:
@@ -75,12 +74,10 @@ def read_records(
             yield from read_sequences(stream, modality, where=where, **letters)
         else:
             for record in _annotation(source, stream, found, None):
-                if isinstance(record, Refusal) or (isinstance(record, Sequence) and not (strict and record.folds.total)):
+                if strict and isinstance(record, Sequence) and (count := record.folds.total):
+                    yield Refusal(record.name, where, f"{count} of its letters are not canonical. Leave out strict to fold them.")
+                elif isinstance(record, Sequence | Refusal):
                     yield record
-                elif isinstance(record, Sequence):
-                    yield Refusal(
-                        record.name, where, f"{record.folds.total} of its letters are not canonical. Leave out strict to fold them."
-                    )
 
 
 def read_genes(source: str | Path | BufferedReader, fasta: str | Path | None = None) -> Iterator[Gene | Sequence | Refusal]:
@@ -93,8 +90,7 @@ def read_genes(source: str | Path | BufferedReader, fasta: str | Path | None = N
     Raises:
         InputError: Like `read_records`; also if the input has no annotation.
     """
-    with ExitStack() as opened:
-        stream = _open(source, opened)
+    with _opened(source) as stream:
         found = detect_stream(stream, stream.name)
         if not found.holds_genes:
             kind = _NOT_READ.get(found, f"{found.upper()}, which holds no genes")
@@ -102,8 +98,8 @@ def read_genes(source: str | Path | BufferedReader, fasta: str | Path | None = N
         yield from _annotation(source, stream, found, fasta)
 
 
-def _open(source: str | Path | BufferedReader, opened: ExitStack) -> BufferedReader:
-    return source if isinstance(source, BufferedReader) else opened.enter_context(open_input(source, text=False))
+def _opened(source: str | Path | BufferedReader) -> AbstractContextManager[BufferedReader]:
+    return nullcontext(source) if isinstance(source, BufferedReader) else open_input(source, text=False)
 
 
 def _annotation(

@@ -71,7 +71,7 @@ def lacking(frame: polars.DataFrame, column: str, where: str) -> InputError:
 
 
 def read_sequences(
-    source: str | Path | io.BufferedReader,
+    source: str | Path | io.BufferedReader | polars.DataFrame,
     modality: Modality | None = None,
     *,
     column: str | None = None,
@@ -82,6 +82,7 @@ def read_sequences(
     """Read one sequence per row; names come from a column `id` or `name`, or are row numbers from 1.
 
     Args:
+        source: As `read_table` takes it, or a table that was read already, which is then called `where`.
         column: Where the sequences are; None takes `sequence` or, where there is none, a column of SMILES. A row whose
             name is empty is refused.
         among: What the reader of the records knows; see `guess_modality`.
@@ -89,14 +90,16 @@ def read_sequences(
     Raises:
         InputError: Like `read_table`; also if the modality is not given and cannot be guessed, or is none of `among`.
     """
-    where = where or str(source)
-    frame = read_table(source, [column] if column else [], where=where)
+    if isinstance(source, str | Path | io.BufferedReader):
+        where = where or str(source)
+        source = read_table(source, where=where)
+    frame = source
     if column is None:
         column = "sequence" if "sequence" in frame.columns and modality is not Modality.MOLECULE else smiles_column(frame.columns)
         if column is None:
             raise lacking(frame, "smiles" if modality is Modality.MOLECULE else "sequence", where)
         modality = modality if column == "sequence" else Modality.MOLECULE
-    texts = ["" if text is None else str(text).strip() for text in frame[column].to_list()]
+    texts = _texts(frame, column, where)
     named = next((name for name in _NAMES if name in frame.columns), None)
     names: list[object] = frame[named].to_list() if named else list(range(1, len(texts) + 1))
     modality = modality or guess_modality("\n".join(texts).encode("latin-1", errors="replace"), where, among)
@@ -116,21 +119,20 @@ def read_groups(
     Args:
         group: Column that names the group of a row, without which the row is refused; empty: no groups.
     """
-    names = read_table(source, [group])[group].to_list() if group else None
-    for row, record in enumerate(read_sequences(source, modality, column=column, **letters)):
+    frame = read_table(source, [group] if group else [])
+    names = frame[group].to_list() if group else None
+    for row, record in enumerate(read_sequences(frame, modality, column=column, where=str(source), **letters)):
         place = f"{source}, row {row + 1}"
         if names and names[row] is None and not isinstance(record, Refusal):
             record = Refusal(record.name, place, f"Its column '{group}' is empty. Fill it in, or remove the row.")
         yield str(names[row]) if names else "", place, record
 
 
-def _contexts(source: str, contexts: Mapping[str, Modality]) -> dict[str, list[Any]]:
-    """Return what every cell of some columns holds: a sequence, a refusal, or None where it is empty."""
-    frame, found = read_table(source, contexts), dict[str, list[Any]]()
-    for name, modality in contexts.items():
-        texts = ["" if text is None else str(text).strip() for text in frame[name].to_list()]
-        found[name] = [read_one(text, modality, name, source) if text else None for text in texts]
-    return found
+def _texts(frame: polars.DataFrame, column: str, where: str) -> list[str]:
+    """Return the cells of a column as text, empty where nothing is."""
+    if column not in frame.columns:
+        raise lacking(frame, column, where)
+    return ["" if text is None else str(text).strip() for text in frame[column].to_list()]
 
 
 def read_usable(
@@ -158,9 +160,10 @@ def read_usable(
     records: list[Sequence] = []
     refused: list[Refusal] = []
     rows: list[int] = []
-    around = _contexts(source, contexts) if contexts else {}
-    for row, found in enumerate(read_sequences(source, modality, column=column, among=among)):
-        own = {name: cells[row] for name, cells in around.items() if cells[row] is not None}
+    frame, contexts = read_table(source, contexts or ()), contexts or {}
+    around = {name: _texts(frame, name, source) for name in contexts}
+    for row, found in enumerate(read_sequences(frame, modality, column=column, among=among, where=source)):
+        own: dict[str, Any] = {name: read_one(texts[row], contexts[name], name, source) for name, texts in around.items() if texts[row]}
         fault = next((f"In its column '{name}': {one.reason}" for name, one in own.items() if isinstance(one, Refusal)), "")
         if around and not fault and not isinstance(found, Refusal):
             found = Flanked(found.residues, found.modality, found.name, found.description, found.folds, own)

@@ -9,25 +9,26 @@ ordinary tensors to autograd, so that epsilon has its exact gradient too.
 import math
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from biolect.ops.mlstm.gates import ChunkGroup, chunked, joined, log_weights
-from biolect.ops.mlstm.reference import EPSILON, MLSTMState, empty_state, normalizing
+from biolect.ops.mlstm.reference import EPSILON, Gates, Keys, MLSTMState, Values, empty_state, normalizing
+from biolect.ops.segments import Ids
 
 
 def mlstm_chunkwise(
-    q: Float[Tensor, "B T H K"],
-    k: Float[Tensor, "B T H K"],
-    v: Float[Tensor, "B T H V"],
-    input_gate_logit: Float[Tensor, "B T H"],
-    forget_gate_logit: Float[Tensor, "B T H"],
+    q: Keys,
+    k: Keys,
+    v: Values,
+    input_gate_logit: Gates,
+    forget_gate_logit: Gates,
     state: MLSTMState | None = None,
-    segment_ids: Int[Tensor, "B T"] | None = None,
+    segment_ids: Ids = None,
     *,
     chunk_length: int = 64,
-) -> tuple[Float[Tensor, "B T H V"], MLSTMState]:
+) -> tuple[Values, MLSTMState]:
     """Read whole rows, a chunk at a time.
 
     Equal to applying `mlstm_step` to every position, up to rounding; time and memory are linear in T.
@@ -59,13 +60,7 @@ def mlstm_chunkwise(
 
 
 def weighted_sums(
-    q: Float[Tensor, "B T H K"],
-    k: Float[Tensor, "B T H K"],
-    v: Float[Tensor, "B T H V"],
-    groups: list[ChunkGroup],
-    state: MLSTMState,
-    *,
-    with_itself: bool = True,
+    q: Keys, k: Keys, v: Values, groups: list[ChunkGroup], state: MLSTMState, *, with_itself: bool = True
 ) -> tuple[list[tuple[Float[Tensor, "B H N C V"], Float[Tensor, "B H N C"]]], MLSTMState]:
     """Return numerators and denominators of all groups in units of exp(max_log), and the last state.
 
@@ -101,12 +96,8 @@ def _read_group(
     normalizers, normalizer = _states(group.carry.exp(), normalizer, written.sum(-2, dtype=wide))
     memories, memory = (x.unflatten(-1, (k.shape[-1], v.shape[-1])) for x in (memories, memory))
     top, bottom = _inside(q, k, v, row, group, with_itself)
-    return (
-        top + (reading @ memories.to(narrow)).to(wide),
-        bottom + (reading * normalizers[..., None, :]).sum(-1),
-        memory,
-        normalizer,
-    )
+    top, bottom = top + (reading @ memories.to(narrow)).to(wide), bottom + (reading * normalizers[..., None, :]).sum(-1)
+    return top, bottom, memory, normalizer
 
 
 def _states(

@@ -1,20 +1,25 @@
 """What decays and weighs how much in the chunkwise mLSTM, found from the gates alone, as logs."""
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 from torch.nn import functional
 
-from biolect.ops.segments import segment_starts
+from biolect.ops.mlstm.reference import Gates
+from biolect.ops.segments import Ids, segment_starts
 
 _GROUP_CHUNKS = 16
 """Chunks whose states are found by one product. Its cost per position grows with this; the number of calls falls."""
 
 _NOTHING = -1e30
 """Log weight of what a chunk of padding adds: next to nothing, yet a number."""
+
+
+Positions: TypeAlias = Float[Tensor, "B H N C"]
+"""A number for every position, laid out as N chunks of C."""
 
 
 class ChunkGroup(NamedTuple):
@@ -34,31 +39,25 @@ class ChunkGroup(NamedTuple):
     """
 
     num_tokens: int
-    decay: Float[Tensor, "B H N C"]
-    source: Float[Tensor, "B H N C"]
-    write: Float[Tensor, "B H N C"]
+    decay: Positions
+    source: Positions
+    write: Positions
     carry: Float[Tensor, "B H M M"]
     entering: Float[Tensor, "B H N 1"]
-    max_log: Float[Tensor, "B H N C"]
+    max_log: Positions
     end: Float[Tensor, "B H"]
     segment: Int[Tensor, "B 1 N C"] | None
     is_real: Bool[Tensor, "B 1 N C"] | None
 
 
 def log_weights(
-    input_gate_logit: Float[Tensor, "B T H"],
-    forget_gate_logit: Float[Tensor, "B T H"],
-    max_log: Float[Tensor, "B H"],
-    segment_ids: Int[Tensor, "B T"] | None,
-    chunk_length: int,
+    input_gate_logit: Gates, forget_gate_logit: Gates, max_log: Float[Tensor, "B H"], segment_ids: Ids, chunk_length: int
 ) -> list[ChunkGroup]:
     """Find from the gates alone what decays and weighs how much, one group of chunks after the other."""
     log_input = input_gate_logit.to(max_log.dtype).transpose(1, 2)
     log_forget = functional.logsigmoid(forget_gate_logit.to(max_log.dtype)).transpose(1, 2)
     sizes = [len(x) for x in torch.arange(log_input.shape[2]).split(_GROUP_CHUNKS * chunk_length)]
-    borders: list[Tensor | None] = [None] * len(sizes)
-    if segment_ids is not None:
-        borders = list(torch.stack(segment_starts(segment_ids), 1).split(sizes, dim=2))
+    borders = [None] * len(sizes) if segment_ids is None else torch.stack(segment_starts(segment_ids), 1).split(sizes, dim=2)
     groups = []
     for size, log_i, log_f, border in zip(sizes, log_input.split(sizes, 2), log_forget.split(sizes, 2), borders, strict=True):
         # Chunks of one size that fit closely: 101 positions are twice 51, not twice 64.
@@ -86,9 +85,7 @@ def joined(parts: list[Tensor], groups: list[ChunkGroup]) -> Shaped[Tensor, "B T
     return rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)
 
 
-def _one_segment(
-    num_tokens: int, max_log: Float[Tensor, "B H"], log_input: Float[Tensor, "B H N C"], log_forget: Float[Tensor, "B H N C"]
-) -> ChunkGroup:
+def _one_segment(num_tokens: int, max_log: Float[Tensor, "B H"], log_input: Positions, log_forget: Positions) -> ChunkGroup:
     decay = log_forget.cumsum(-1)
     total, source = decay[..., -1:], log_input - decay
     highest = source.cummax(-1).values
@@ -100,11 +97,7 @@ def _one_segment(
 
 
 def _many_segments(
-    num_tokens: int,
-    max_log: Float[Tensor, "B H"],
-    log_input: Float[Tensor, "B H N C"],
-    log_forget: Float[Tensor, "B H N C"],
-    borders: Bool[Tensor, "B 2 N C"],
+    num_tokens: int, max_log: Float[Tensor, "B H"], log_input: Positions, log_forget: Positions, borders: Bool[Tensor, "B 2 N C"]
 ) -> ChunkGroup:
     """As `_one_segment`, with (starts, is_real): a start empties the state, so m begins there at 0 again."""
     starts, is_real = borders[:, :1], borders[:, 1:]
@@ -127,7 +120,7 @@ def _many_segments(
     return ChunkGroup(num_tokens, decay, source, write, carry, entering, own, after[..., -1], segment, is_real)
 
 
-def _running_max(x: Float[Tensor, "B H N C"], segment: Int[Tensor, "B 1 N C"]) -> Float[Tensor, "B H N C"]:
+def _running_max(x: Positions, segment: Int[Tensor, "B 1 N C"]) -> Positions:
     """Return the highest value so far in the segment of each position, by doubling the reach."""
     reach, size = 1, x.shape[-1]
     while reach < size:

@@ -1,17 +1,26 @@
 """The mLSTM by definition: one position at a time, and all against all."""
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from biolect.ops.segments import segment_starts
+from biolect.ops.segments import Ids, segment_starts
 
 EPSILON = 1e-6
 """Added to the denominator after the maximum, in units of exp(max_log)."""
+
+Keys: TypeAlias = Float[Tensor, "B T H K"]
+"""Queries or keys, by head."""
+
+Values: TypeAlias = Float[Tensor, "B T H V"]
+"""Values, or what was read, by head."""
+
+Gates: TypeAlias = Float[Tensor, "B T H"]
+"""Logits of input or forget gates."""
 
 
 class MLSTMState(NamedTuple):
@@ -79,15 +88,8 @@ def mlstm_step(
 
 
 def mlstm_parallel(
-    q: Float[Tensor, "B T H K"],
-    k: Float[Tensor, "B T H K"],
-    v: Float[Tensor, "B T H V"],
-    input_gate_logit: Float[Tensor, "B T H"],
-    forget_gate_logit: Float[Tensor, "B T H"],
-    segment_ids: Int[Tensor, "B T"] | None = None,
-    *,
-    epsilon: float = EPSILON,
-) -> Float[Tensor, "B T H V"]:
+    q: Keys, k: Keys, v: Values, input_gate_logit: Gates, forget_gate_logit: Gates, segment_ids: Ids = None, *, epsilon: float = EPSILON
+) -> Values:
     """Let every position read all before it, by definition; time and memory are quadratic.
 
     Equal to applying `mlstm_step` from the empty state along every segment, up to rounding.
@@ -99,15 +101,8 @@ def mlstm_parallel(
 
 
 def mlstm_two_sided_parallel(
-    q: Float[Tensor, "B T H K"],
-    k: Float[Tensor, "B T H K"],
-    v: Float[Tensor, "B T H V"],
-    input_gate_logit: Float[Tensor, "B T H"],
-    forget_gate_logit: Float[Tensor, "B T H"],
-    segment_ids: Int[Tensor, "B T"] | None = None,
-    *,
-    epsilon: float = EPSILON,
-) -> Float[Tensor, "B T H V"]:
+    q: Keys, k: Keys, v: Values, input_gate_logit: Gates, forget_gate_logit: Gates, segment_ids: Ids = None, *, epsilon: float = EPSILON
+) -> Values:
     """Let every position read its whole segment: what comes after it decays as what comes before.
 
     Both sides share one maximum and one normalizer, and a position counts itself once.
@@ -129,7 +124,7 @@ def normalizing(denominator: Float[Tensor, "*S"], max_log: Float[Tensor, "*S"], 
 
 
 def _log_weights(
-    input_gate_logit: Float[Tensor, "B T H"], forget_gate_logit: Float[Tensor, "B T H"], segment_ids: Int[Tensor, "B T"] | None
+    input_gate_logit: Gates, forget_gate_logit: Gates, segment_ids: Ids
 ) -> tuple[Float[Tensor, "B H T T"], Float[Tensor, "B H T"]]:
     """Return the log weight of position s (last axis) as read from t >= s, and what m_0 = 0 has decayed to."""
     dtype = torch.promote_types(input_gate_logit.dtype, torch.float32)
@@ -150,7 +145,7 @@ def _log_weights(
 
 def _read_all(
     q: Tensor, k: Tensor, v: Tensor, log_weights: Float[Tensor, "B H T T"], floor: Float[Tensor, "B H T"], epsilon: float
-) -> Float[Tensor, "B T H V"]:
+) -> Values:
     max_log = torch.maximum(log_weights.amax(-1), floor) if log_weights.numel() else floor
     q, k, wide_v = (x.to(log_weights.dtype).transpose(1, 2) for x in (q, k, v))
     weights = (q * q.shape[-1] ** -0.5 @ k.transpose(2, 3)) * (log_weights - max_log[..., None]).exp()

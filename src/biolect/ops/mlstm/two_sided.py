@@ -1,25 +1,18 @@
 """The mLSTM that reads both sides, in linear time."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from biolect.ops.mlstm.chunkwise import weighted_sums
 from biolect.ops.mlstm.gates import ChunkGroup, chunked, joined, log_weights
-from biolect.ops.mlstm.reference import EPSILON, MLSTMState, empty_state, normalizing
+from biolect.ops.mlstm.reference import EPSILON, Gates, Keys, MLSTMState, Values, empty_state, normalizing
+from biolect.ops.segments import Ids
 
 
 def mlstm_two_sided(
-    q: Float[Tensor, "B T H K"],
-    k: Float[Tensor, "B T H K"],
-    v: Float[Tensor, "B T H V"],
-    input_gate_logit: Float[Tensor, "B T H"],
-    forget_gate_logit: Float[Tensor, "B T H"],
-    segment_ids: Int[Tensor, "B T"] | None = None,
-    *,
-    chunk_length: int = 64,
-    epsilon: float = EPSILON,
-) -> Float[Tensor, "B T H V"]:
+    q: Keys, k: Keys, v: Values, input_gate_logit: Gates, forget_gate_logit: Gates, segment_ids: Ids = None, *, chunk_length: int = 64
+) -> Values:
     """Let every position read its whole segment, what comes after it decaying as what comes before.
 
     Equal to `mlstm_two_sided_parallel` up to rounding, in linear time: the sums of a pass from the left and of one
@@ -32,15 +25,13 @@ def mlstm_two_sided(
         if q.shape[1] == 0:
             return v * 1
         other = None if segment_ids is None else segment_ids.flip(1)
-        plans = [
-            log_weights(input_gate_logit, forget_gate_logit, state.max_log, segment_ids, chunk_length),
-            log_weights(input_gate_logit.flip(1), forget_gate_logit.flip(1), state.max_log, other, chunk_length),
-        ]
-        before, after = (joined([group.max_log for group in groups], groups) for groups in plans)
+        forth = log_weights(input_gate_logit, forget_gate_logit, state.max_log, segment_ids, chunk_length)
+        back = log_weights(input_gate_logit.flip(1), forget_gate_logit.flip(1), state.max_log, other, chunk_length)
+        before, after = (joined([group.max_log for group in groups], groups) for groups in (forth, back))
         highest = torch.maximum(before, after.flip(1))
-        top, bottom = _sums_of((q, k, v), plans[0], highest, state, with_itself=True)
-        more, below = _sums_of((q.flip(1), k.flip(1), v.flip(1)), plans[1], highest.flip(1), state, with_itself=False)
-        return ((top + more.flip(1)) / normalizing(bottom + below.flip(1), highest, epsilon)[..., None]).to(v.dtype)
+        top, bottom = _sums_of((q, k, v), forth, highest, state, with_itself=True)
+        more, below = _sums_of((q.flip(1), k.flip(1), v.flip(1)), back, highest.flip(1), state, with_itself=False)
+        return ((top + more.flip(1)) / normalizing(bottom + below.flip(1), highest, EPSILON)[..., None]).to(v.dtype)
 
 
 def _sums_of(
@@ -50,7 +41,7 @@ def _sums_of(
     state: MLSTMState,
     *,
     with_itself: bool,
-) -> tuple[Float[Tensor, "B T H V"], Float[Tensor, "B T H"]]:
+) -> tuple[Values, Float[Tensor, "B T H"]]:
     """Return numerators and denominators of one pass in units of a stabilizer given from outside."""
     parts = max_log.transpose(1, 2).split([group.num_tokens for group in groups], dim=2)
     groups = [group._replace(max_log=chunked(x, group.decay.shape[2], 0)) for group, x in zip(groups, parts, strict=True)]

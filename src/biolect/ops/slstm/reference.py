@@ -1,14 +1,20 @@
 """The sLSTM by definition: one position at a time."""
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from biolect.ops.segments import segment_starts
+from biolect.ops.segments import Ids, segment_starts
+
+Logits: TypeAlias = Float[Tensor, "B T 4 H K"]
+"""What input and bias give to input, forget, cell and output gate, in this order."""
+
+Recurrent: TypeAlias = Float[Tensor, "H K 4 K"]
+"""Weights from units of the last output (second axis) to gates and units of the next."""
 
 
 class SLSTMState(NamedTuple):
@@ -36,9 +42,7 @@ def empty_state(
     return SLSTMState(*(x.clone() for x in zeros))
 
 
-def slstm_step(
-    gate_logits: Float[Tensor, "B 4 H K"], recurrent: Float[Tensor, "H K 4 K"], state: SLSTMState
-) -> tuple[Float[Tensor, "B H K"], SLSTMState]:
+def slstm_step(gate_logits: Float[Tensor, "B 4 H K"], recurrent: Recurrent, state: SLSTMState) -> tuple[Float[Tensor, "B H K"], SLSTMState]:
     """Read one position.
 
     Args:
@@ -64,10 +68,7 @@ def slstm_step(
 
 
 def slstm_loop(
-    gate_logits: Float[Tensor, "B T 4 H K"],
-    recurrent: Float[Tensor, "H K 4 K"],
-    state: SLSTMState | None = None,
-    segment_ids: Int[Tensor, "B T"] | None = None,
+    gate_logits: Logits, recurrent: Recurrent, state: SLSTMState | None = None, segment_ids: Ids = None
 ) -> tuple[Float[Tensor, "B T H K"], SLSTMState]:
     """Read whole rows as a loop of steps. Arguments and results as `slstm_scan`."""
     rows, length, _, heads, size = gate_logits.shape

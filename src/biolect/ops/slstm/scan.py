@@ -12,22 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from biolect.ops.native import Library, addresses, library
-from biolect.ops.segments import segment_starts
-from biolect.ops.slstm.reference import SLSTMState, empty_state, slstm_loop
+from biolect.ops.segments import Ids, segment_starts
+from biolect.ops.slstm.reference import Logits, Recurrent, SLSTMState, empty_state, slstm_loop
 
 
 def slstm_scan(
-    gate_logits: Float[Tensor, "B T 4 H K"],
-    recurrent: Float[Tensor, "H K 4 K"],
-    state: SLSTMState | None = None,
-    segment_ids: Int[Tensor, "B T"] | None = None,
-    *,
-    kernels: Path | None = None,
+    gate_logits: Logits, recurrent: Recurrent, state: SLSTMState | None = None, segment_ids: Ids = None, *, kernels: Path | None = None
 ) -> tuple[Float[Tensor, "B T H K"], SLSTMState]:
     """Read whole rows, one position after the other.
 
