@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from biolect.bio.sequence import Modality
+from biolect.data.corpus import PrepareOptions
 from biolect.data.gather import Gatherer
 from biolect.data.shards import MemberStore
 from biolect.devices import data_folder
@@ -35,7 +36,7 @@ BAR = 4.0
 
 def ours(paths: list[Path], folder: Path) -> tuple[int, int]:
     """Gather into member stores: views, coordinates and whole records included."""
-    with Gatherer(folder, Vocabulary.joint(), views=("dna", "protein"), kind="genes") as gatherer:
+    with Gatherer(folder, Vocabulary.joint(), PrepareOptions(views=("dna", "protein"), kind="genes")) as gatherer:
         gatherer.read(paths, lambda amount: None)
     store = MemberStore.open(folder / "genes")
     return gatherer.tally.genes, store.total_tokens(Modality.PROTEIN)

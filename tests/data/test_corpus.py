@@ -161,8 +161,9 @@ def test_a_damaged_corpus_is_refused(tmp_path: Path) -> None:
 
 
 def test_two_corpora_that_share_records_across_splits_are_refused_together(corpus: Corpus, simulated: Path, tmp_path: Path) -> None:
-    prepare(inputs_in(simulated), tmp_path / "other", PrepareOptions(valid=0.1, test=0.1, seed=2))
-    other = Corpus.open(tmp_path / "other")
+    # Corpora in folders of one name are two corpora all the same.
+    prepare(inputs_in(simulated), tmp_path / corpus.folder.name, PrepareOptions(valid=0.1, test=0.1, seed=2))
+    other = Corpus.open(tmp_path / corpus.folder.name)
 
     with pytest.raises(LeakageError, match="share sequences"):
         check_leakage([corpus, other])

@@ -48,7 +48,7 @@ def test_splits_clusters_places_and_counts_are_kept(tmp_path: Path) -> None:
     assert store.groups_in("train").tolist() == [0] and store.groups_in("test").tolist() == [1]
     assert store.cluster_of(0) == -1 and store.cluster_of(1) == 7 and store.split_of(1) == "test"
     assert store.places() == [(0, Place("NC_1", 10, 19)), (0, Place("NC_1", 0, 2))]
-    assert store.total_tokens(Modality.DNA) == 9 and store.total_tokens(Modality.PROTEIN) == 3 and store.total_tokens() == 12
+    assert store.total_tokens(Modality.DNA) == 9 and store.total_tokens(Modality.PROTEIN) == 3
 
 
 def test_splits_can_be_assigned_after_writing(tmp_path: Path) -> None:

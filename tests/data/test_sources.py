@@ -6,14 +6,12 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from biolect.bio.coordinates import Run
 from biolect.bio.sequence import Modality, Sequence
 from biolect.data.document import Document, Grammar, Member, View
 from biolect.data.shards import MemberStore, MemberWriter
 from biolect.data.sources import GroupSource, SingleSource, Source, document_weights
-from biolect.errors import ConfigError
 from biolect.tokens.vocabulary import Vocabulary
 
 JOINT = Vocabulary.joint()
@@ -143,14 +141,3 @@ def test_shares_of_tokens_become_shares_of_documents() -> None:
 
     # With bos, tag and eos they are 10 and 100 tokens long.
     assert weights == {"short": 0.05, "long": 0.005}
-
-
-@pytest.mark.parametrize("share", [0.0, -0.2, float("nan")])
-def test_a_share_that_is_not_positive_is_refused(share: float) -> None:
-    with pytest.raises(ConfigError, match=rf"Mixture weights must be positive and finite; 'short' has {share}"):
-        document_weights({"short": Fixed(7)}, {"short": share}, 1_025, GRAMMAR)
-
-
-def test_a_share_of_an_unknown_source_is_refused() -> None:
-    with pytest.raises(ConfigError, match="The mixture names 'genes', which the corpora do not have. They have: short"):
-        document_weights({"short": Fixed(7)}, {"genes": 1.0}, 1_025, GRAMMAR)

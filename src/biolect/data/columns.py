@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 SPLITS = ("train", "valid", "test")
+SPLIT_WORDS = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "test": "test"}
+"""What users write for a split, and which that is."""
 _BUFFER_BYTES = 1 << 18
 
 

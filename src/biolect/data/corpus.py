@@ -18,7 +18,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -103,9 +103,8 @@ class PrepareOptions(Config):
         return {"test": self.test, "valid": self.valid}
 
 
-@contextmanager
-def _unseen(label: str, total: float | None) -> Any:
-    yield lambda units: None
+def _unseen(label: str, total: float | None) -> AbstractContextManager[Callable[[float], None]]:
+    return nullcontext(lambda units: None)
 
 
 def prepare(
@@ -131,10 +130,10 @@ def prepare(
         stages = folder / "stages"
         stages.mkdir(parents=True)
         paths = [_present(path, stages) for path in dict.fromkeys(map(Path, inputs))]
-        _check_column(options.column, paths)
         size = sum(path.stat().st_size for path in paths)
         is_chemical = options.kind == "molecules"
         try:
+            _check_column(options.column, paths)
             tally, facts = (gather_molecules if is_chemical else staging.gather_sequences)(folder, paths, options, progress)
         except InputError as error:
             raise InputError(_shown(str(error), stages)) from None
@@ -260,6 +259,6 @@ def check_leakage(corpora: Sequence[Corpus], *, allow: bool = False) -> None:
         refuse(corpus.report["leakage"], allow=allow)
     if len(corpora) > 1 and not allow:
         # Opened once more, as written: what is compared must be in the same ids.
-        stores = {f"{c.folder.name}/{name}": store.folder for c in corpora for name, store in c.collections.items()}
-        named = {name: MemberStore.open(folder) for name, folder in stores.items()}
-        refuse(leakage_report(named))
+        refuse(
+            leakage_report({f"{c.folder}/{name}": MemberStore.open(store.folder) for c in corpora for name, store in c.collections.items()})
+        )

@@ -66,8 +66,7 @@ class Member:
 
     def slice(self, start: int, stop: int) -> Member:
         """Return residues [start, stop), 0-based, with their coordinates."""
-        runs = compress(self.coordinates[start:stop]) if self.runs else ()
-        return replace(self, token_ids=self.token_ids[start:stop], runs=runs)
+        return replace(self, token_ids=self.token_ids[start:stop], runs=compress(self.coordinates[start:stop]))
 
     def other_strand(self, vocabulary: Vocabulary) -> Member:
         """Return the reverse complement of DNA, without coordinates."""
@@ -148,17 +147,18 @@ class Grammar(Config):
         Raises:
             CoordinateError: If coordinates are asked for and a member has none.
         """
-        if coordinates and not all(member.runs for member in document.members):
-            index = next(i for i, member in enumerate(document.members) if not member.runs)
+        bare = [index for index, member in enumerate(document.members) if not member.runs]
+        if coordinates and bare:
             raise CoordinateError(
-                f"Member {index} (0-based) of the document has no gene coordinates to stand on. Write the document with ordinary positions."
+                f"Member {bare[0]} (0-based) of the document has no gene coordinates to stand on. "
+                "Write the document with ordinary positions."
             )
         both = [(self.opening(m, vocabulary, first=not i), m) for i, m in enumerate(document.members)]
         lengths = [len(special) + len(member) for special, member in both]
         tokens = [part for special, member in both for part in (np.array(special, dtype=np.uint8), member.token_ids)]
         kinds = [kind for special, m in both for kind in ([SPECIAL_INDEX] * len(special) + [m.modality.index] * len(m))]
         if coordinates:
-            positions = [part for special, m in both for part in _placed(m.coordinates, len(special), _stride(m))]
+            positions = [_placed(member.coordinates, len(special), _stride(member)) for special, member in both]
             positions.append(positions[-1][-1:] + _stride(document.members[-1]))
         elif self.positions == "member":
             positions = [*(self.clamped(np.arange(length)) for length in lengths), np.zeros(1)]
@@ -176,6 +176,6 @@ def _stride(member: Member) -> int:
     return 3 if member.modality is Modality.PROTEIN else 1
 
 
-def _placed(coordinates: NDArray[np.int32], num_special: int, stride: int) -> list[NDArray[np.int32]]:
+def _placed(coordinates: NDArray[np.int32], num_special: int, stride: int) -> NDArray[np.int32]:
     """Special tokens stand where the residue before the first one would."""
-    return [np.full(num_special, coordinates[0] - stride, dtype=np.int32), coordinates]
+    return np.pad(coordinates, (num_special, 0), constant_values=coordinates[0] - stride)

@@ -78,14 +78,11 @@ def read_nucleotides(letters: str, *, ambiguous: bool = False) -> tuple[str, Mod
 def read_protein(letters: str) -> tuple[str, Modality] | None:
     """Accept upper-case amino acids that do not look like English capitals."""
     letters = letters.rstrip("*")
-    if len(letters) < MIN_AMINO_ACIDS or len(set(letters)) < 6 or _entropy_bits(letters) < 2.5:
-        return None
     # Twenty letters without a repeat are the alphabet itself, in some order.
-    if len(set(letters)) == len(letters):
+    if len(letters) < MIN_AMINO_ACIDS or not 6 <= len(set(letters)) < len(letters) or _entropy_bits(letters) < 2.5:
         return None
-    if sum(_EVIDENCE.get(letter, 0.0) for letter in letters) < MIN_EVIDENCE_NATS:
-        return None
-    return letters, Modality.PROTEIN
+    evidence = sum(_EVIDENCE.get(letter, 0.0) for letter in letters)
+    return (letters, Modality.PROTEIN) if evidence >= MIN_EVIDENCE_NATS else None
 
 
 def read_either(letters: str) -> tuple[str, Modality] | None:
@@ -110,16 +107,9 @@ class _SequenceLine:
     stop: int
     indent: int
     groups: list[str]
+    letters: str
     first: int | None
     """Number of the first residue as printed on the line, from either end."""
-
-    @property
-    def letters(self) -> str:
-        return "".join(self.groups).replace("-", "")
-
-    @property
-    def is_grouped(self) -> bool:
-        return len(self.groups) == 1 or all(len(g) == 10 for g in self.groups[:-1]) and len(self.groups[-1]) <= 10
 
 
 def _sequence_line(text: str, start: int, stop: int) -> _SequenceLine | None:
@@ -128,17 +118,14 @@ def _sequence_line(text: str, start: int, stop: int) -> _SequenceLine | None:
         return None
     raw, groups = match[2], match[2].split()
     letters = "".join(groups).replace("-", "")
-    numbered = bool(match[1] or match[3])
-    if NOT_IUPAC.search(letters.upper()):
-        # GenPept prints numbered proteins in lower case; any other lower-case word is English.
-        is_protein = (raw.isupper() or numbered and raw.islower()) and not _NOT_AMINO.search(letters.upper().rstrip("*"))
-        if not is_protein:
-            return None
-    if not letters:
+    # GenPept prints numbered proteins in lower case; any other lower-case word is English.
+    is_cased = raw.isupper() or bool(match[1] or match[3]) and raw.islower()
+    is_protein = is_cased and not _NOT_AMINO.search(letters.upper().rstrip("*"))
+    is_grouped = len(groups) == 1 or all(len(g) == 10 for g in groups[:-1]) and len(groups[-1]) <= 10
+    if not letters or not is_grouped or NOT_IUPAC.search(letters.upper()) and not is_protein:
         return None
     first = int(match[1]) if match[1] else int(match[3]) - len(letters) + 1 if match[3] else None
-    line = _SequenceLine(match.start(2), match.start(2) + len(raw.rstrip()), match.start(2) - start, groups, first)
-    return line if line.is_grouped else None
+    return _SequenceLine(match.start(2), match.start(2) + len(raw.rstrip()), match.start(2) - start, groups, letters, first)
 
 
 def find_blocks(text: str) -> Iterator[Extraction]:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from hashlib import blake2b
-from itertools import repeat
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,7 @@ class Gatherer:
         self.same_gene: dict[str, list[int]] = defaultdict(list)
         self.link_tables: list[Path] = []
         self._texts: list[Path] = []
-        self._keys: dict[str, list[bytes]] = {}
+        self._keys: dict[str, dict[bytes, int]] = defaultdict(dict)
         self._kept: set[str] = set()
         self._contig: tuple[Contig | None, str] = (None, "")
         self._open = ExitStack()
@@ -148,7 +148,7 @@ class Gatherer:
         if record.modality is Modality.DNA and (has_genes or len(record) >= self._genome_residues):
             self._long_record(record.name, token_ids)
         else:
-            self._write("sequences", record.name, [(token_ids, record.modality)])
+            self._write("sequences", record.name, [(token_ids, record.modality, "")])
 
     def _long_record(self, name: str, token_ids: NDArray[np.uint8]) -> None:
         """Keep a record to be cut into regions, once however often it is given."""
@@ -157,22 +157,17 @@ class Gatherer:
             self.tally.duplicates += 1
             return
         self._kept.add(key)
-        self._write("genome", key, [(token_ids, Modality.DNA)])
+        self._write("genome", key, [(token_ids, Modality.DNA, "")])
 
-    def _write(
-        self, stage: str, name: str, members: Iterable[tuple[NDArray[np.uint8], Modality]], names: Iterable[str] = repeat("")
-    ) -> None:
+    def _write(self, stage: str, name: str, members: Iterable[tuple[NDArray[np.uint8], Modality, str]]) -> None:
         self.writers[stage].begin_group(name)
-        for (token_ids, modality), own in zip(members, names, strict=False):
+        for token_ids, modality, own in members:
             self.writers[stage].add(token_ids, modality, View.RECORD, name=own)
 
     def _key(self, name: str, token_ids: NDArray[np.uint8]) -> str:
         """Name a genome record so that equal names of different records stay apart."""
         digest = blake2b(np.ascontiguousarray(token_ids).data, digest_size=16).digest()
-        known = self._keys.setdefault(name, [])
-        if digest not in known:
-            known.append(digest)
-        number = known.index(digest)
+        number = self._keys[name].setdefault(digest, len(self._keys[name]))
         return f"{name}#{number + 1}" if number else name
 
     def _fasta(self, path: Path) -> None:
@@ -191,39 +186,37 @@ class Gatherer:
                 for index in np.flatnonzero(is_long).tolist():
                     self._long_record(block.names[index].decode(), block.codes[block.offsets[index] : block.offsets[index + 1]])
                 codes = block.codes if not is_long.any() else block.codes[np.repeat(~is_long, lengths)]
-                names = [name for name, long in zip(block.names, is_long.tolist(), strict=True) if not long]
-                self.writers["sequences"].add_block(codes, lengths[~is_long], names, modality)
+                self.writers["sequences"].add_block(codes, lengths[~is_long], list(compress(block.names, ~is_long)), modality)
 
     def _families(self, path: Path) -> None:
         """Keep the families of a file, each sequence of a family once."""
-        families: dict[str, dict[bytes, tuple[str, NDArray[np.uint8], Modality]]] = defaultdict(dict)
+        families: dict[str, dict[bytes, tuple[NDArray[np.uint8], Modality, str]]] = defaultdict(dict)
         for family, record in read_families(path, self.options.family, self.options.column, **self._letters):
             if not self.tally.takes(record):
                 continue
             token_ids = self.vocabulary.encode(record)
             before = len(families[family])
-            families[family].setdefault(token_ids.tobytes(), (record.name, token_ids, record.modality))
+            families[family].setdefault(token_ids.tobytes(), (token_ids, record.modality, record.name))
             self.tally.duplicates += len(families[family]) == before
         if not self.options.family and len(families) == 1 and detect(path) not in (Format.A3M, Format.STOCKHOLM):
             self.tally.whole_files[path.name] = sum(map(len, families.values()))
         for family, members in families.items():
-            self._write("families", family, (one[1:] for one in members.values()), (one[0] for one in members.values()))
+            self._write("families", family, members.values())
 
     def _interleaved(self) -> None:
         for name, sequences in mine(self._texts):
             self.tally.records += len(sequences)
-            self._write("interleaved", name, ((self.vocabulary.encode(sequence), sequence.modality) for sequence in sequences))
+            self._write("interleaved", name, ((self.vocabulary.encode(one), one.modality, "") for one in sequences))
 
     def _gene(self, gene: Gene) -> None:
         self.tally.add_check(gene)
         try:
-            reason = why_not_paired(gene)
-            members = [] if reason else list(self._views(gene))
+            if reason := why_not_paired(gene):
+                self.tally.unpaired[reason] += 1
+                return
+            members = list(self._views(gene))
         except BiolectError as error:
             self.tally.refused.append(Refusal(gene.name, gene.record, str(error)))
-            return
-        if reason:
-            self.tally.unpaired[reason] += 1
             return
         writer = self.writers["genes"]
         key = self._record_of(gene.contig)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biolect.bio.sequence import Modality
+from biolect.data.columns import SPLIT_WORDS
 from biolect.data.document import View
 from biolect.data.shards import SPLITS, MemberStore, MemberWriter, Place
 from biolect.data.sketch import NUCLEOTIDES, Words, WordSet, fraction_for
@@ -33,8 +34,6 @@ _WINDOW = 60
 
 Intervals = Mapping[str, Sequence[tuple[int, int, str]]]
 """By record: start, stop and split. 0-based, half-open."""
-
-_WORDS = {"train": "train", "valid": "valid", "validation": "valid", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -60,16 +59,11 @@ def plan(genome: MemberStore, genes: Sequence[MemberStore], fractions: dict[str,
     regions: list[Region] = []
     for group, size in enumerate(genome.lengths.tolist()):
         name = genome.name_of(group)
-        if name in known:
-            regions += _around(group, size, _merged(held[name]))
-        else:
-            regions += [replace(block, is_drawn=True) for block in _blocks(group, 0, size)]
-    drawn = [i for i, region in enumerate(regions) if region.is_drawn]
-    names = [f"{genome.name_of(regions[i].group)}:{regions[i].start}" for i in drawn]
-    splits = draw(name_keys(names, seed), np.array([regions[i].stop - regions[i].start for i in drawn], dtype=float), fractions)
-    for i, split in zip(drawn, splits.tolist(), strict=True):
-        regions[i] = replace(regions[i], split=SPLITS[split])
-    return regions
+        regions += _around(group, size, _merged(held[name])) if name in known else _blocks(group, 0, size, is_drawn=True)
+    drawn = [region for region in regions if region.is_drawn]
+    names = [f"{genome.name_of(region.group)}:{region.start}" for region in drawn]
+    splits = iter(draw(name_keys(names, seed), np.array([region.stop - region.start for region in drawn], dtype=float), fractions))
+    return [replace(region, split=SPLITS[next(splits)]) if region.is_drawn else region for region in regions]
 
 
 def _merged(held: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
@@ -86,16 +80,15 @@ def _around(group: int, size: int, held: list[tuple[int, int, str]]) -> Iterator
     """Held-out stretches, and the training regions between them."""
     end = 0
     for start, stop, split in held:
-        if start > end:
-            yield from _blocks(group, end, start - MARGIN)
+        yield from _blocks(group, end, start - MARGIN)
         yield Region(group, start, stop, split)
         end = stop + MARGIN
     yield from _blocks(group, end, size)
 
 
-def _blocks(group: int, start: int, stop: int) -> Iterator[Region]:
+def _blocks(group: int, start: int, stop: int, *, is_drawn: bool = False) -> Iterator[Region]:
     for place in range(start, stop, BLOCK_RESIDUES):
-        yield Region(group, place, min(place + BLOCK_RESIDUES, stop), "train")
+        yield Region(group, place, min(place + BLOCK_RESIDUES, stop), "train", is_drawn)
 
 
 def is_intervals(path: Path) -> bool:
@@ -124,10 +117,10 @@ def read_intervals(paths: Sequence[Path]) -> Intervals:
                 if not fields or fields[0].startswith("#") or fields[0] in ("track", "browser"):
                     continue
                 name, start, stop, split = [*fields, *[""] * 4][:4]
-                if not (start.isdecimal() and stop.isdecimal() and int(start) < int(stop) and split in _WORDS):
+                if not (start.isdecimal() and stop.isdecimal() and int(start) < int(stop) and split in SPLIT_WORDS):
                     rule = "Write record, start, stop (0-based, half-open) and train, valid or test, separated by tabs."
                     raise InputError(f"Line {number} of '{path}' is no interval with a split: '{' '.join(fields)[:80]}'. {rule}")
-                found[name].append((int(start), int(stop), _WORDS[split]))
+                found[name].append((int(start), int(stop), SPLIT_WORDS[split]))
     return found
 
 
@@ -202,13 +195,11 @@ def clear_of(token_ids: NDArray[np.uint8], forbidden: WordSet, words: Words) -> 
     hits = places[np.isin(hashed, forbidden.words[forbidden.places_of(hashed)])]
     window = max(_WINDOW, int(40 / words.fraction))
     needed = max(1, int((window - words.length + 1) * words.fraction / 2))
-    edges = np.zeros(size + 1, dtype=np.int64)
-    if len(hits) >= needed:
-        firsts, lasts = hits[: len(hits) - needed + 1], hits[needed - 1 :] + words.length
-        close = lasts - firsts <= window
-        np.add.at(edges, firsts[close], 1)
-        np.add.at(edges, lasts[close], -1)
-    is_clear = np.concatenate([[False], np.cumsum(edges[:-1]) == 0, [False]])
+    lasts = hits[needed - 1 :] + words.length
+    firsts = hits[: len(lasts)]
+    close = lasts - firsts <= window
+    begun, ended = (np.cumsum(np.bincount(edges[close], minlength=size + 1)) for edges in (firsts, lasts))
+    is_clear = np.concatenate([[False], (begun == ended)[:-1], [False]])
     turns = np.flatnonzero(is_clear[1:] != is_clear[:-1]).reshape(-1, 2)
     return [(int(a), int(b)) for a, b in turns if b - a >= min(SHORTEST, size)]
 

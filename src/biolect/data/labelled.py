@@ -16,14 +16,13 @@ from biolect.bio.alphabet import Folds
 from biolect.bio.io.form import Refusal
 from biolect.bio.io.tables import read_table, read_usable
 from biolect.bio.sequence import Modality, Sequence as Record
+from biolect.data.columns import SPLIT_WORDS
 from biolect.data.document import View
 from biolect.data.shards import SPLITS, MemberStore, MemberWriter
 from biolect.data.splits import Clustering, cluster, drawn
 from biolect.data.targets import PER_CODON, Columns, read_lists, targets_of
 from biolect.errors import InputError, LeakageError
 from biolect.tokens.vocabulary import Vocabulary
-
-_WORDS = {"train": 0, "valid": 1, "validation": 1, "val": 1, "test": 2}
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,12 +137,12 @@ def _splits(
 
 def split_codes(path: str, column: str | None, words: Sequence[Any]) -> NDArray[np.uint8]:
     """Return 0 train, 1 valid, 2 test for the words of a column. Raises InputError for any other word."""
-    if unknown := [word for word in words if word not in _WORDS]:
-        close = difflib.get_close_matches(str(unknown[0]), _WORDS, n=1)
+    if unknown := [word for word in words if word not in SPLIT_WORDS]:
+        close = difflib.get_close_matches(str(unknown[0]), SPLIT_WORDS, n=1)
         hint = f" Did you mean '{close[0]}'?" if close else " Write train, valid or test in every row."
         word = "an empty cell" if unknown[0] is None else f"'{unknown[0]}'"
         raise InputError(f"Column '{column}' of '{path}' has {word}, which is no split.{hint}")
-    return np.array([_WORDS[word] for word in words], dtype=np.uint8)
+    return np.array([SPLITS.index(SPLIT_WORDS[word]) for word in words], dtype=np.uint8)
 
 
 def drawn_splits(records: Sequence[Record], clusters: NDArray[np.int32], fractions: dict[str, float], seed: int) -> NDArray[np.uint8]:

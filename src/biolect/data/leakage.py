@@ -70,19 +70,17 @@ def _shared(
     stores: Stores, keys_of: Callable[[MemberStore], Iterator[tuple[int, bytes, int]]], name_of: Callable[[MemberStore, int], str]
 ) -> dict[str, Any]:
     """Find equal keys in different splits. Keys come as (index, 16 bytes, split)."""
-    order: list[tuple[str, MemberStore]] = list(stores.items())
-    kind = np.dtype([("high", "<u8"), ("low", "<u8"), ("split", "u1"), ("store", "u1"), ("index", "<i8")])
-    parts = []
-    for number, (_, store) in enumerate(order):
-        rows = ((*np.frombuffer(key, "<u8").tolist(), split, number, index) for index, key, split in keys_of(store))
-        parts.append(np.fromiter(rows, dtype=kind))
-    rows = np.sort(np.concatenate(parts), order=["high", "low", "split"]) if parts else np.zeros(0, dtype=kind)
-    same = (rows["high"][1:] == rows["high"][:-1]) & (rows["low"][1:] == rows["low"][:-1]) & (rows["split"][1:] != rows["split"][:-1])
-    examples = []
-    for place in np.flatnonzero(same)[:_EXAMPLES]:
-        pair = [rows[place], rows[place + 1]]
-        examples.append([f"{SPLITS[r['split']]}: {name_of(order[r['store']][1], int(r['index']))} ({order[r['store']][0]})" for r in pair])
-    return {"count": int(same.sum()), "examples": examples}
+    labels = list(stores)
+    keys = ((key, split, number, index) for number, label in enumerate(labels) for index, key, split in keys_of(stores[label]))
+    rows = np.fromiter(keys, dtype=[("key", "S16"), ("split", "u1"), ("store", "<i8"), ("index", "<i8")])
+    rows.sort(order=["key", "split"])
+    same = np.flatnonzero((rows["key"][1:] == rows["key"][:-1]) & (rows["split"][1:] != rows["split"][:-1]))
+
+    def shown(row: Any) -> str:
+        label = labels[row["store"]]
+        return f"{SPLITS[row['split']]}: {name_of(stores[label], int(row['index']))} ({label})"
+
+    return {"count": len(same), "examples": [[shown(rows[place]), shown(rows[place + 1])] for place in same[:_EXAMPLES]]}
 
 
 def _names(store: MemberStore) -> Iterator[tuple[int, bytes, int]]:

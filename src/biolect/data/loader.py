@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
+from itertools import count
 from typing import Protocol
 
 import numpy as np
 
 from biolect.data.document import Grammar
 from biolect.data.mixture import Mixture
-from biolect.data.packing import Rows
+from biolect.data.packing import pack
 from biolect.data.sources import Source
 from biolect.errors import ConfigError
 from biolect.tokens.rendered import Rendered
@@ -77,7 +78,5 @@ class Loader:
 
     def batch(self, cursor: int) -> tuple[Batch, int]:
         """Return the batch that begins at a cursor, and the cursor of the next one."""
-        rows = Rows(self.num_rows, self.context_tokens)
-        while rows.add(self.segment(cursor)):
-            cursor += 1
-        return rows.batch(self.vocabulary.pad), cursor
+        batch, used = pack(map(self.segment, count(cursor)), self.num_rows, self.context_tokens, self.vocabulary.pad)
+        return batch, cursor + used

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from biolect.data.corpus import PrepareOptions, Progress
 
 VOCABULARY = "smiles-176"
-_TRAIN = SPLITS.index("train")
 
 
 @dataclass
@@ -103,7 +102,7 @@ def read_molecules(paths: Sequence[Path], options: PrepareOptions, tally: Tally,
 def _rows(path: Path, options: PrepareOptions) -> Iterator[tuple[str, str, Record | Refusal]]:
     """Yield domain, place and record."""
     found, domain, letters = detect(path), options.domain, Letters(unknown=options.unknown, strict=options.strict)
-    of_file = path.name.removesuffix(".gz").rpartition(".")[0] if domain == "file" else ""
+    of_file = Path(path.name.removesuffix(".gz")).stem if domain == "file" else ""
     if found.is_table:
         column = "" if domain == "file" else domain
         for name, where, record in read_groups(path, column, Modality.MOLECULE, column=options.column or None, **letters):
@@ -140,8 +139,7 @@ def write_molecules(folder: Path, found: Molecules, options: PrepareOptions) -> 
             writer.begin_group(name, split=SPLITS[split], cluster=label)
             for index in members:
                 writer.add(tokens[index], Modality.MOLECULE, View.RECORD, name=found.records[index].name)
-    sizes = np.bincount([label for _, _, _, label in groups]) if groups else np.zeros(0, dtype=np.int64)
-    return cluster_facts(sizes) | {
+    return cluster_facts(np.bincount(np.array([label for _, _, _, label in groups], dtype=np.int64))) | {
         "similarity": f"Morgan-{chemistry.RADIUS} Tanimoto of at least {options.clustering.tanimoto:g}",
         "series": len(set(series.tolist())),
         **removed,
@@ -158,20 +156,18 @@ def _split_domains(
     weights = [sum(len(tokens[i]) for i in one.tolist()) for one in members]
     splits = drawn(labels, weights, names, options.fractions, options.seed)
     seen: set[int] = set()
-    removed: dict[str, int] = dict.fromkeys(SPLITS[1:], 0)
-    emptied = 0
+    removed = dict.fromkeys(SPLITS, 0)
     groups: list[tuple[str, list[int], int, int]] = []
-    for split in range(len(SPLITS)):
+    # Training comes first, so that it keeps all.
+    for split, split_name in enumerate(SPLITS):
         chosen = np.flatnonzero(splits == split).tolist()
         for place in chosen:
-            kept = [i for i in members[place].tolist() if split == _TRAIN or int(series[i]) not in seen]
-            if split != _TRAIN:
-                removed[SPLITS[split]] += len(members[place]) - len(kept)
-            emptied += not kept
+            kept = [i for i in members[place].tolist() if int(series[i]) not in seen]
+            removed[split_name] += len(members[place]) - len(kept)
             if kept:
                 groups.append((names[place], kept, split, int(labels[place])))
         seen |= {int(label) for place in chosen for label in series[members[place]]}
-    return groups, {"removed": removed, "emptied": emptied}
+    return groups, {"removed": {name: removed[name] for name in SPLITS[1:]}, "emptied": len(names) - len(groups)}
 
 
 def _domain_clusters(series: Sequence[NDArray[np.int32]], overlap: float) -> NDArray[np.int32]:

@@ -1,6 +1,6 @@
 """Packing: whole segments into the rows of a batch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,25 +32,23 @@ class Rows:
 
     def batch(self, pad: int) -> Batch:
         """Return the rows as one batch, padded on the right."""
-        fill = {"token_ids": pad, "targets": pad, "loss_weights": 0, "positions": 0, "member_ids": 0, "modality_ids": SPECIAL_INDEX}
-        arrays = {name: self._stack(name, value) for name, value in fill.items()}
-        segment_ids = np.zeros((len(self.rows), self.context_tokens), dtype=np.int64)
+        fill = {"token_ids": pad, "targets": pad, "loss_weights": 0.0, "positions": 0, "member_ids": 0, "modality_ids": SPECIAL_INDEX}
+        shape = len(self.rows), self.context_tokens
+        tensors = {name: torch.full(shape, value) for name, value in {**fill, "segment_ids": 0}.items()}
+        # They share their memory.
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
         for row, segments in enumerate(self.rows):
-            lengths = [len(segment) for segment in segments]
-            segment_ids[row, : sum(lengths)] = np.repeat(np.arange(1, len(lengths) + 1), lengths)
-        return Batch(segment_ids=torch.from_numpy(segment_ids), **arrays)
-
-    def _stack(self, name: str, fill: int) -> torch.Tensor:
-        dtype = np.float32 if name == "loss_weights" else np.int64
-        out = np.full((len(self.rows), self.context_tokens), fill, dtype=dtype)
-        for row, segments in enumerate(self.rows):
-            if segments:
-                line: NDArray[np.generic] = np.concatenate([getattr(segment, name) for segment in segments])
-                out[row, : len(line)] = line
-        return torch.from_numpy(out)
+            start = 0
+            for number, segment in enumerate(segments, 1):
+                place = row, slice(start, start + len(segment))
+                arrays["segment_ids"][place] = number
+                for name in fill:
+                    arrays[name][place] = getattr(segment, name)
+                start += len(segment)
+        return Batch(**tensors)
 
 
-def pack(segments: Sequence[Segment], num_rows: int, context_tokens: int, pad: int) -> tuple[Batch, int]:
+def pack(segments: Iterable[Segment], num_rows: int, context_tokens: int, pad: int) -> tuple[Batch, int]:
     """Pack segments in order until one fits nowhere; return the batch and how many went in."""
     rows = Rows(num_rows, context_tokens)
     used = 0
@@ -106,8 +104,7 @@ def windows(length: int, room: int | None, *, both_sides: bool = False) -> Itera
         yield Window(0, length, 0, length)
         return
     step = max(1, room // 2)
-    starts = [*range(0, length - room, step), *([length - room] if both_sides else [])]
-    starts = starts if both_sides else list(range(0, length - room + step, step))
+    starts = [*range(0, length - room, step), length - room] if both_sides else range(0, length - room + step, step)
     stops = [min(start + room, length) for start in starts]
     cuts = [(later + stop) // 2 if both_sides else stop for later, stop in zip(starts[1:], stops, strict=False)]
     yield from map(Window, starts, stops, [0, *cuts], [*cuts, length])

@@ -18,7 +18,7 @@ from biolect.bio.io.tables import read_groups
 from biolect.bio.sequence import Modality, Sequence as Record
 from biolect.data.document import Member, View
 from biolect.data.shards import MemberStore, MemberWriter
-from biolect.data.splits import canonical_digest, reverse_complement
+from biolect.data.splits import canonical_digest
 from biolect.errors import ConfigError, InputError
 from biolect.files import open_input
 
@@ -97,9 +97,7 @@ def _cut(store: MemberStore, group: int, link: Link) -> Member:
     member = store.group(group)[0]
     if link.interval:
         member = member.slice(*link.interval)
-    if link.strand < 0 and member.modality is not Modality.PROTEIN:
-        return Member(reverse_complement(member.token_ids), member.modality)
-    return member
+    return member.other_strand(store.vocabulary) if link.strand < 0 and member.modality is not Modality.PROTEIN else member
 
 
 def _write(writer: MemberWriter, name: str, members: Iterable[Member]) -> None:
@@ -128,7 +126,7 @@ def read_families(path: Path, family: str = "", column: str = "", **letters: Unp
         InputError: If the file cannot be read, is an A3M whose rows differ in length, or has a header without a family.
         ConfigError: If `family` is no regular expression.
     """
-    found, whole = detect(path), path.name.removesuffix(".gz").rpartition(".")[0] or path.name
+    found, whole = detect(path), Path(path.name.removesuffix(".gz")).stem
     if found.is_table:
         for name, _, record in read_groups(path, family, column=column or "sequence", **letters):
             yield name if family else whole, record

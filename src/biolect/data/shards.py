@@ -44,8 +44,7 @@ class MemberWriter:
         if self.folder.exists() != extends:
             rule = "is not there to be extended" if extends else "exists already"
             raise InputError(f"'{self.folder}' {rule}. Choose another folder, or remove it first.")
-        self._extends, self._is_staged = extends, is_staged
-        self._open = ExitStack()
+        self._extends, self._is_staged, self._open = extends, is_staged, ExitStack()
         self._columns: dict[str, Column] = {}
         self._rows: dict[tuple[str, ...], list[int]] = {OF_GROUP: [], OF_MEMBER: []}
         self._records: dict[str, int] = {}
@@ -268,10 +267,9 @@ class MemberStore:
         """Names of the genome records that places speak of."""
         return [self._text("record_names", "record_name_starts", i) for i in range(len(self.column("record_name_starts")) - 1)]
 
-    def total_tokens(self, modality: Modality | None = None) -> int:
-        """Residues in the store, of one modality or of all."""
-        counts: dict[str, int] = self._facts["tokens"]
-        return sum(counts.values()) if modality is None else counts[modality.value]
+    def total_tokens(self, modality: Modality) -> int:
+        """Residues of a modality in the store."""
+        return int(self._facts["tokens"][modality.value])
 
     def column(self, name: str) -> NDArray[Any]:
         """Return one column as it lies on disk, for work over the whole store at once."""

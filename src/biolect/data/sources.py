@@ -13,7 +13,6 @@ import numpy as np
 from biolect.bio.sequence import Modality
 from biolect.data.document import VIEWS, Document, Member, Overhead, View
 from biolect.data.shards import MemberStore
-from biolect.errors import ConfigError
 
 _PROBE = 64
 
@@ -38,24 +37,13 @@ class Source(ABC):
     def mean_tokens(self, room: int, grammar: Overhead) -> float:
         """Return the mean length of written documents, over a fixed sample of items."""
         rng = np.random.default_rng((0, len(self)))
-        lengths = []
-        for item in rng.integers(0, len(self), size=min(_PROBE, 4 * len(self))):
-            document = self.document(int(item), rng, room, grammar)
-            lengths.append(len(document) + grammar.overhead(len(document.members)))
-        return float(np.mean(lengths))
+        items = rng.integers(0, len(self), size=min(_PROBE, 4 * len(self))).tolist()
+        documents = [self.document(item, rng, room, grammar) for item in items]
+        return float(np.mean([len(document) + grammar.overhead(len(document.members)) for document in documents]))
 
 
 def document_weights(sources: Mapping[str, Source], shares: Mapping[str, float], room: int, grammar: Overhead) -> dict[str, float]:
-    """Turn shares of tokens into shares of documents.
-
-    Raises:
-        ConfigError: If a share is not positive, or names no source.
-    """
-    for name, share in shares.items():
-        if name not in sources:
-            raise ConfigError(f"The mixture names '{name}', which the corpora do not have. They have: {', '.join(sources) or 'nothing'}.")
-        if not share > 0:
-            raise ConfigError(f"Mixture weights must be positive and finite; '{name}' has {share}.")
+    """Turn shares of tokens into shares of documents."""
     return {name: share / sources[name].mean_tokens(room, grammar) for name, share in shares.items()}
 
 

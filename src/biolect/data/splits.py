@@ -4,7 +4,6 @@ Two groups are in one cluster when they share enough words of nucleotides (eithe
 proteins, are one string, have one name, or overlap on a genome record; and so on transitively.
 """
 
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 
@@ -122,7 +121,7 @@ def draw(keys: NDArray[np.uint64], weights: NDArray[np.float64], fractions: dict
 
 def name_keys(names: Iterable[str], seed: int) -> NDArray[np.uint64]:
     """Return evenly spread numbers that depend on a name and the seed only, never on the order of the input."""
-    return np.array(array("Q", (_key(f"{seed}\0{name}".encode()) for name in names)), dtype=np.uint64)
+    return np.fromiter((_key(f"{seed}\0{name}".encode()) for name in names), dtype=np.uint64)
 
 
 def compared(store: MemberStore) -> NDArray[np.int64]:
@@ -145,13 +144,8 @@ def canonical_digest(member: Member) -> bytes:
     """Return 16 bytes that are equal for equal strings; nucleotides may be on either strand, DNA or RNA."""
     raw = member.token_ids.tobytes()
     if member.modality is not Modality.PROTEIN:
-        raw = min(raw, reverse_complement(member.token_ids).tobytes())
+        raw = min(raw, _COMPLEMENT[member.token_ids[::-1]].tobytes())
     return blake2b(raw, digest_size=16).digest()
-
-
-def reverse_complement(token_ids: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the other strand of nucleotides of the joint vocabulary, 5' to 3'."""
-    return _COMPLEMENT[token_ids[::-1]]
 
 
 _COMPLEMENT = Vocabulary.joint().complement_ids
@@ -199,14 +193,10 @@ def _keys(store: MemberStore) -> Iterator[tuple[int, int]]:
 
 def _equal(stores: Sequence[MemberStore]) -> Pairs:
     """Link each group that has a key to the next one that has it."""
-    keys, owners = array("Q"), array("q")
-    for store, offset in zip(stores, _offsets(stores), strict=True):
-        for group, key in _keys(store):
-            keys.append(key)
-            owners.append(offset + group)
-    left, right = chained(np.array(keys, dtype=np.uint64))
-    holders = np.array(owners, dtype=np.int64)
-    return holders[left], holders[right]
+    held = ((key, offset + group) for store, offset in zip(stores, _offsets(stores), strict=True) for group, key in _keys(store))
+    found = np.fromiter(held, dtype=[("key", np.uint64), ("holder", np.int64)])
+    left, right = chained(found["key"])
+    return found["holder"][left], found["holder"][right]
 
 
 def _overlaps(stores: Sequence[MemberStore]) -> Pairs:

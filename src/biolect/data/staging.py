@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from biolect.data.gather import STAGES, Gatherer
+from biolect.data.gather import Gatherer
 from biolect.data.genome import Intervals, given_regions, plan, write_regions
 from biolect.data.related import write_linked, write_same_genes
 from biolect.data.shards import MemberStore, MemberWriter, assign
@@ -40,7 +40,7 @@ def gather_sequences(folder: Path, paths: Sequence[Path], options: PrepareOption
 def _write_related(stages: Path, gatherer: Gatherer) -> int:
     """Write the collection of related sequences; return how many accessions of link tables were not among the inputs."""
     stores = {name: MemberStore.open(stages / name) for name in ("sequences", "genes", "genome")}
-    with MemberWriter(stages / "related", gatherer.vocabulary) as writer:
+    with MemberWriter(stages / "related", gatherer.vocabulary, is_staged=True) as writer:
         write_same_genes(writer, stores["genes"], gatherer.same_gene)
         return write_linked(writer, gatherer.link_tables, [stores["sequences"], stores["genome"]]) if gatherer.link_tables else 0
 
@@ -54,7 +54,7 @@ def _settle(folder: Path, stages: Path, options: PrepareOptions, intervals: Inte
         assign(store.folder, splits, labels)
     sizes = np.bincount(np.concatenate(clusters))
     stores = [MemberStore.open(stages / name) for name in COLLECTIONS]
-    genome = MemberStore.open(stages / STAGES[2])
+    genome = MemberStore.open(stages / "genome")
     cut = 0
     if genome.num_groups or intervals:
         if intervals:
@@ -62,7 +62,7 @@ def _settle(folder: Path, stages: Path, options: PrepareOptions, intervals: Inte
         else:
             regions = plan(genome, [stores[1]], options.fractions, options.seed)
         # The first store goes on being read while it is extended: its columns only grow.
-        with MemberWriter(stages / COLLECTIONS[0], vocabulary, extends=True) as writer:
+        with MemberWriter(stages / "sequences", vocabulary, extends=True) as writer:
             cut = write_regions(writer, genome, regions, stores, len(sizes))
     for name in COLLECTIONS:
         if MemberStore.open(stages / name).num_members:

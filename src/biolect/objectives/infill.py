@@ -13,12 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pydantic
 from numpy.typing import NDArray
 
+from biolect.bio.sequence import Modality
 from biolect.config import Config
 from biolect.errors import ConfigError
 from biolect.objectives.causal import shifted
@@ -28,8 +29,6 @@ from biolect.values import Segment
 
 Span = tuple[int, int]
 """Start and stop of what is taken out, counted in tokens of the document. 0-based, half-open."""
-
-_NAMES = ("dna", "rna", "protein")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +40,15 @@ class Infilled(Rendered):
     """
 
     answers: NDArray[np.bool_]
+
+
+class _Piece(NamedTuple):
+    """A stretch of a document as it is, or one of its places under another token. 0-based, half-open."""
+
+    start: int
+    stop: int
+    token: int = -1
+    is_answer: bool = False
 
 
 class Infill:
@@ -79,7 +87,7 @@ class Infill:
         check_holes(vocabulary)
         self.config, self.vocabulary = config, vocabulary
         self.added_member_tokens = 1 + 2 * len(vocabulary.holes)
-        self._modalities = [_NAMES.index(name) for name in config.modalities]
+        self._modalities = [Modality(name).index for name in config.modalities]
 
     def __call__(self, rendered: Rendered, rng: np.random.Generator) -> Segment:
         """Return inputs and targets of one document; spans are drawn from `rng`."""
@@ -123,41 +131,23 @@ def with_holes(rendered: Rendered, spans: Sequence[Iterable[Span]], vocabulary: 
     Args:
         spans: For each member what to take out of it, ascending, inside its residues.
     """
-    places: list[NDArray[np.int64]] = []
-    specials: dict[int, int] = {}
-    answers: list[Span] = []
-    length = 0
-
-    def take(first: int, stop: int, token: int | None = None) -> None:
-        nonlocal length
-        if token is not None:
-            specials[length] = token
-        places.append(np.arange(first, stop))
-        length += stop - first
-
+    pieces: list[_Piece] = []
     for (opened, _, stop), taken in zip(_members(rendered), map(list, spans), strict=True):
-        holes = list(zip(taken, vocabulary.holes[: len(taken)], strict=True))
         last = opened
-        for span, hole in holes:
-            take(last, span[0])
-            take(span[0], span[0] + 1, hole)
+        behind = [_Piece(opened, opened + 1, vocabulary.fill)] if taken else []
+        for span, hole in zip(taken, vocabulary.holes[: len(taken)], strict=True):
+            pieces += [_Piece(last, span[0]), _Piece(span[0], span[0] + 1, hole)]
+            behind += [_Piece(span[0], span[0] + 1, hole, is_answer=True), _Piece(*span, is_answer=True)]
             last = span[1]
-        take(last, stop)
-        if holes:
-            take(opened, opened + 1, vocabulary.fill)
-            behind = length
-            for span, hole in holes:
-                take(span[0], span[0] + 1, hole)
-                take(*span)
-            answers.append((behind, length + 1))
-    take(len(rendered.token_ids) - 1, len(rendered.token_ids))
-    order = np.concatenate(places)
-    token_ids, modality_ids = rendered.token_ids[order], rendered.modality_ids[order]
-    for index, token in specials.items():
-        token_ids[index], modality_ids[index] = token, SPECIAL_INDEX
-    is_answer = np.zeros(len(order), dtype=bool)
-    for start, stop in answers:
-        is_answer[start:stop] = True
+        pieces += [_Piece(last, stop), *behind]
+    pieces.append(_Piece(len(rendered) - 1, len(rendered)))
+    starts, stops, written, answers = np.array(pieces).T
+    order = np.concatenate([np.arange(start, stop) for start, stop in zip(starts, stops, strict=True)])
+    written, is_answer = np.repeat(written, stops - starts), np.repeat(answers > 0, stops - starts)
+    # What stands behind the last answer says that it is over.
+    is_answer[1:] |= is_answer[:-1]
+    token_ids = np.where(written < 0, rendered.token_ids[order], written).astype(np.uint8)
+    modality_ids = np.where(written < 0, rendered.modality_ids[order], SPECIAL_INDEX).astype(np.uint8)
     return Infilled(token_ids, rendered.positions[order], rendered.member_ids[order], modality_ids, is_answer)
 
 

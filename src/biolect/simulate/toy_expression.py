@@ -5,7 +5,7 @@ order), how often two slow codons follow each other (codons in their order), and
 (the protein). What is measured is their sum and noise.
 """
 
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -41,23 +41,23 @@ def expression(folder: Path | str, *, seed: int = 0, num_genes: int = 400, num_f
     rng, code = np.random.default_rng(seed), GeneticCode.by_id(1)
     members = -(-num_genes // num_families)
     found = list(draw_families(seed=seed, num_families=num_families, num_members=members, lengths=(50, 160)))
-    proteins = [(family.name, f"M{one.replace('-', '')}") for i in range(members) for family in found for one in family.members[i : i + 1]]
+    proteins = [(family.name, f"M{family.members[i].replace('-', '')}") for i in range(members) for family in found][:num_genes]
     codons = {letter: [c for c in _CODONS if code.translate(c) == letter] for letter in sorted(set(code.translate("".join(_CODONS))))}
     # Centered within a residue's codons, so that the protein alone says nothing about speed.
     drawn = {letter: rng.normal(size=len(own)) for letter, own in codons.items()}
     speeds = {codon: x for letter, own in codons.items() for codon, x in zip(own, drawn[letter] - drawn[letter].mean(), strict=True)}
     slow = {codon for codon, speed in speeds.items() if speed < np.quantile(list(speeds.values()), 0.3)}
-    genes = [_recoded(rng, protein, codons, speeds) for _, protein in proteins[:num_genes]]
+    genes = [_recoded(rng, protein, codons, speeds) for _, protein in proteins]
     parts = {
         "speed": [np.mean([speeds[codon] for codon in gene]) for gene in genes],
-        "stalls": [-_adjacent([codon in slow for codon in gene]) for gene in genes],
-        "pairs": [protein.count(_PAIRED) / len(protein) for _, protein in proteins[:num_genes]],
+        "stalls": [-np.mean([one in slow and other in slow for one, other in pairwise(gene)]) for gene in genes],
+        "pairs": [protein.count(_PAIRED) / len(protein) for _, protein in proteins],
     }
     true = np.sum([PARTS[name] * _standard(np.array(values)) for name, values in parts.items()], axis=0)
     measured = true + NOISE * rng.normal(size=num_genes)
     rows = [
         f"E{i:04d},{name},{''.join(gene)}TAA,{value:.5f}\n"
-        for i, ((name, _), gene, value) in enumerate(zip(proteins[:num_genes], genes, measured, strict=True), 1)
+        for i, ((name, _), gene, value) in enumerate(zip(proteins, genes, measured, strict=True), 1)
     ]
     truth = {"seed": seed, "weights": PARTS, "noise": NOISE, "residue_pair": _PAIRED, "ceiling_spearman": spearman(true, measured)}
     texts = {
@@ -78,7 +78,3 @@ def _recoded(rng: np.random.Generator, protein: str, codons: dict[str, list[str]
 
 def _standard(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return (values - values.mean()) / (values.std() or 1.0)
-
-
-def _adjacent(flags: list[bool]) -> float:
-    return float(np.mean([one and other for one, other in zip(flags, flags[1:], strict=False)]))

@@ -111,8 +111,7 @@ class _Maker:
     def codon_bits(self, genes: Iterable[ToyGene]) -> float:
         """Mean entropy of a codon given its amino acid, over all codons but the first."""
         bits = {amino: float(-(p * np.log2(np.maximum(p, 1e-12))).sum()) for amino, p in self.usage.items()}
-        values = [bits[amino] for gene in genes for amino in gene.protein[1:] + "*"]
-        return float(np.mean(values)) if values else 0.0
+        return float(np.mean([bits[amino] for gene in genes for amino in gene.protein[1:] + "*"]))
 
 
 def organisms(*, seed: int = 0, num_genes: int = 200, num_families: int = 40) -> tuple[Organism, Organism]:
@@ -150,8 +149,7 @@ def genomes(folder: Path | str, *, seed: int = 0, num_genes: int = 200, num_fami
     Raises:
         ConfigError: See `organisms`.
     """
-    bacterium, eukaryote = organisms(seed=seed, num_genes=num_genes, num_families=num_families)
-    both = (bacterium, eukaryote)
+    bacterium, eukaryote = both = organisms(seed=seed, num_genes=num_genes, num_families=num_families)
     rows = [
         (organism.name, gene.name, gene.family, f"{gene.strand:+d}", *gene.span, len(gene.coding) - 1, gene.protein)
         for organism in both
@@ -161,7 +159,8 @@ def genomes(folder: Path | str, *, seed: int = 0, num_genes: int = 200, num_fami
     truth = {"seed": seed, "codon_bits": {organism.name: organism.codon_bits for organism in both}}
     texts = {
         "bacterium.gbk": _genbank(bacterium),
-        "eukaryote.fa": f">{eukaryote.name} simulated chromosome\n" + "".join(f"{line}\n" for line in _chunks(eukaryote.dna, 70)),
+        "eukaryote.fa": f">{eukaryote.name} simulated chromosome\n"
+        + "".join(f"{line}\n" for line in (eukaryote.dna[i : i + 70] for i in range(0, len(eukaryote.dna), 70))),
         "eukaryote.gff3": "".join(_gff3(eukaryote)),
         "truth.tsv": "".join("\t".join(map(str, row)) + "\n" for row in (header, *rows)),
     }
@@ -255,7 +254,3 @@ def _gff3(organism: Organism) -> Iterator[str]:
         for interval in gene.coding:
             yield line("CDS", interval, -read % 3, f"ID={gene.name}.p1;Parent={gene.name}.t1;transl_table={organism.code.id}")
             read += interval[1] - interval[0]
-
-
-def _chunks(text: str, width: int) -> list[str]:
-    return [text[start : start + width] for start in range(0, len(text), width)]
