@@ -11,7 +11,7 @@ import torch
 from biolect.bio.genetic_code import GeneticCode
 from biolect.bio.sequence import Modality, Sequence
 from biolect.errors import AlphabetError, ConfigError, CoordinateError, FrameError, ShapeError
-from biolect.fusion.align import CodonConvolution, codon_grid, codon_taps, codon_weights, outside, tapped
+from biolect.fusion.align import CodonConvolution, codon_grid, codon_taps, codon_weights, tapped
 
 MODES = ("k2s2", "k3s2p2", "repeat", "coverage")
 
@@ -156,7 +156,7 @@ def test_the_protein_stands_on_its_codons_and_not_on_the_stop():
         assert len(weights) == 4 + keeps_stop
 
 
-def test_untranslated_ends_are_context_and_never_codons():
+def test_untranslated_ends_are_never_codons():
     text = "CCCCATGGCCAAATAAGG"
     grid = codon_grid(Sequence(text, Modality.RNA), start=4, stop=16)
     spans = letters(text)
@@ -165,7 +165,6 @@ def test_untranslated_ends_are_context_and_never_codons():
 
     assert grid.protein == "MAK"
     assert np.flatnonzero(weights.sum(0)).tolist() == list(range(5, 14))
-    assert np.flatnonzero(outside(grid, spans)).tolist() == [1, 2, 3, 4, 17, 18]
 
 
 def test_what_cannot_be_aligned_is_refused_in_a_sentence():

@@ -82,11 +82,7 @@ def watch_positions(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
 def test_behind_annotated_members_residues_are_drawn_on_their_coordinates(monkeypatch: pytest.MonkeyPatch):
     reader = Reader(build())
     gene = counted(reader.member(dna(30, 1)))
-    seen: list[list[int]] = []
-    step = type(reader.model).step
-    monkeypatch.setattr(
-        type(reader.model), "step", lambda self, ids, places, state: seen.append(places.tolist()) or step(self, ids, places, state)
-    )
+    seen = watch_positions(monkeypatch)
 
     generate(reader, Modality.PROTEIN, 1, Sampling(max_residues=4, min_residues=4), prefix="MK", prompt=Prompt((gene,)))
 
@@ -94,11 +90,7 @@ def test_behind_annotated_members_residues_are_drawn_on_their_coordinates(monkey
 
 
 def test_ordinary_positions_go_on_counting(reader: Reader, monkeypatch: pytest.MonkeyPatch):
-    seen: list[list[int]] = []
-    step = type(reader.model).step
-    monkeypatch.setattr(
-        type(reader.model), "step", lambda self, ids, places, state: seen.append(places.tolist()) or step(self, ids, places, state)
-    )
+    seen = watch_positions(monkeypatch)
 
     generate(reader, Modality.DNA, 2, Sampling(max_residues=3, min_residues=3), prefix="AC")
 
@@ -186,7 +178,7 @@ def test_a_model_of_both_strands_refuses_protein_in_one_sentence():
             ask()
 
 
-def testrows_at_once_follow_what_each_must_remember(reader: Reader, monkeypatch: pytest.MonkeyPatch):
+def test_rows_at_once_follow_what_each_must_remember(reader: Reader, monkeypatch: pytest.MonkeyPatch):
     context = reader.prefill(reader.write(Prompt(), reader.member(dna(9, 1))), 10)
     monkeypatch.setattr(module, "_STATE_BYTES", 20 * context.state.fork_bytes(100))
 

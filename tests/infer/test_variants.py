@@ -3,11 +3,14 @@ import pytest
 
 from biolect.bio.sequence import Modality, Sequence
 from biolect.bio.variant import Variant
+from biolect.data.document import Grammar
 from biolect.errors import ConfigError, VariantError
 from biolect.infer.prompt import Prompt
 from biolect.infer.reader import Reader, counted
 from biolect.infer.score import Query, Score, score
 from biolect.infer.variants import all_single, score_variants
+from biolect.models.language_model import LanguageModel
+from biolect.models.transformer import Transformer
 from tests.infer.conftest import build, dna, protein
 
 TOLERANCE = 2e-4
@@ -116,3 +119,11 @@ def test_progress_counts_every_variant_that_was_read(reader: Reader):
     score_variants(reader, REFERENCE, all_single(REFERENCE)[:50], advance=seen.append)
 
     assert sum(seen) == 50
+
+
+def test_a_letter_without_a_token_is_refused_by_a_causal_model_too():
+    backbone = Transformer.Config(layers=1, width=16, heads=2, inner=16)
+    reader = Reader(LanguageModel.Config(vocabulary="prot-38", backbone=backbone).build().eval(), Grammar(tags=False))
+
+    with pytest.raises(VariantError, match=r"^Variant [A-Z]2\* puts in '\*', which has no token in vocabulary 'prot-38'\. Remove it"):
+        score_variants(reader, REFERENCE, [Variant.parse(f"{REFERENCE.residues[1]}2*")])

@@ -42,12 +42,8 @@ class CodonEncoder(Encoder):
         inner.check_modality(view)
         self.inner, self.view, self.code = inner, view, code or GeneticCode.by_id(1)
         self.mode: Mode = mode
-        self.width, self.licence, self.limit_tokens, self.special_tokens = (
-            inner.width,
-            inner.licence,
-            inner.limit_tokens,
-            inner.special_tokens,
-        )
+        self.width, self.licence = inner.width, inner.licence
+        self.limit_tokens, self.special_tokens = inner.limit_tokens, inner.special_tokens
         self.spans_count: SpanAxis = "residue" if view is Modality.PROTEIN else "nucleotide"
 
     @property

@@ -154,8 +154,13 @@ class Member:
 
 @dataclass(frozen=True, eq=False)
 class FusedModel:
-    """Encoders, members and what they predict."""
+    """Encoders, members and what they predict.
 
+    Attributes:
+        modalities: What coding sequences may be written in.
+    """
+
+    modalities = (Modality.DNA, Modality.RNA)
     task: FusedTask
     encoders: Mapping[str, CodonEncoder | ContextEncoder]
     members: tuple[Member, ...]
@@ -204,11 +209,6 @@ class FusedModel:
     def is_in(folder: str) -> bool:
         """Whether a folder is one that `biolect fuse` wrote."""
         return (Path(folder) / TASK).is_file()
-
-    @property
-    def modalities(self) -> tuple[Modality, ...]:
-        """What coding sequences may be written in."""
-        return Modality.DNA, Modality.RNA
 
     def refusal(self, record: Record) -> str:
         """Return why a record cannot be predicted, as a sentence; empty if it can."""
@@ -266,17 +266,13 @@ class FusedModel:
         return torch.where(counts > 0, (said * heard).sum(0) / counts.clamp_min(1), mean)
 
     @torch.inference_mode()
-    def rows(self, vectors: Mapping[str, Vectors], batch_records: int = 64) -> list[Floats]:
+    def rows(self, vectors: Mapping[str, Vectors]) -> list[Floats]:
         """Return what `ask` returns, for all records of vectors by stream, see `embedded`, without padding."""
         streams, found = self.streams_of(vectors), dict[int, Floats]()
-        for some in streams.batches(np.arange(len(streams.lengths)), batch_records):
+        for some in streams.batches(np.arange(len(streams.lengths))):
             answers = self.ask(*streams.batch(some.tolist())).double().numpy()
             found |= {i: own[: streams.lengths[i]] if self.task.per_codon else own for i, own in zip(some.tolist(), answers, strict=True)}
         return [found[i] for i in range(len(found))]
-
-    def predict(self, vectors: Mapping[str, Vectors]) -> Floats:
-        """Return what `rows` does of whole sequences, as one array."""
-        return np.stack(self.rows(vectors))
 
 
 def in_units(outputs: Floats, task: FusedTask) -> Floats:

@@ -7,7 +7,6 @@ together or with spaces between letters, with T or with U. Code that lies beside
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from biolect.bio.sequence import Modality, Sequence as BioSequence
 from biolect.embed.encoder import DEFAULT, Choice, Licence
@@ -90,18 +88,15 @@ class HuggingFaceEncoder(TokenEncoder):
         """Return what the tokenizer puts around every sequence."""
         return self._around
 
-    def hidden(self, rows: Sequence[Tensor]) -> list[Float[Tensor, "T D"]]:
-        """Return hidden states; rows are padded to the longest."""
-        device = next(self.model.parameters()).device
-        padded, real = (
-            pad_sequence(parts, batch_first=True, padding_value=value).to(device)
-            for parts, value in ((list(rows), self.tokenizer.pad_token_id or 0), ([torch.ones_like(row) for row in rows], 0))
-        )
-        made = self.model(input_ids=padded, attention_mask=real, output_hidden_states=self.layer is not None)
+    def padded(self, token_ids: Int[Tensor, "B T"], real: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        """Return hidden states; see `TokenEncoder.padded`."""
+        token_ids = token_ids.where(real > 0, self.tokenizer.pad_token_id or 0)
+        token_ids, real = (one.to(next(self.model.parameters()).device) for one in (token_ids, real))
+        made = self.model(input_ids=token_ids, attention_mask=real, output_hidden_states=self.layer is not None)
         found = getattr(made, "last_hidden_state", None) if self.layer is None else made.hidden_states[self.layer]
         if found is None:
             raise CheckpointError("This model gives no hidden states, so there is nothing to embed with. Choose another encoder.")
-        return [line[: len(row)] for line, row in zip(found, rows, strict=True)]
+        return found
 
 
 def load(path: Path, choice: Choice = DEFAULT) -> HuggingFaceEncoder:

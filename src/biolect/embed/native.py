@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from biolect.bio.sequence import Modality, Sequence as BioSequence
 from biolect.data.document import Grammar, Member
@@ -40,7 +39,7 @@ class NativeEncoder(TokenEncoder):
         self, model: LanguageModel, choice: Choice = DEFAULT, *, grammar: Grammar | None = None, context_tokens: int | None = None
     ) -> None:
         self.model, self.grammar, self.limit_tokens = model, grammar or Grammar(), context_tokens
-        super().__init__(choice, len(self._blocks))
+        super().__init__(choice, len(list(model.backbone.get_submodule("blocks").children())))
         self.width = model.backbone.width
         self.modalities = tuple(filter(model.vocabulary.reads, Modality))
         self.reads_both_sides = not model.config.is_causal
@@ -56,12 +55,6 @@ class NativeEncoder(TokenEncoder):
         made = cls(model, choice, grammar=grammar, context_tokens=facts.get("context_tokens"))
         made.licence = Licence(str(facts["licence"])) if facts.get("licence") else None
         return made
-
-    @property
-    def _blocks(self) -> torch.nn.ModuleList:
-        blocks = self.model.backbone.blocks
-        assert isinstance(blocks, torch.nn.ModuleList)
-        return blocks
 
     @cached_property
     def digest(self) -> str:
@@ -91,23 +84,19 @@ class NativeEncoder(TokenEncoder):
         # Room for the end token is kept, as in training, also where it is not read.
         return super()._windows(length, self.grammar.overhead(1))
 
-    def hidden(self, rows: Sequence[Tensor]) -> list[Float[Tensor, "T D"]]:
-        """Return hidden states; rows are padded to the longest."""
-        token_ids = pad_sequence(list(rows), batch_first=True).to(self.model.device)
+    def padded(self, token_ids: Int[Tensor, "B T"], real: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        """Return hidden states; see `TokenEncoder.padded`."""
+        counted = torch.from_numpy(self.grammar.clamped(np.arange(token_ids.shape[1]))).expand_as(token_ids)
+        token_ids, positions, segment_ids = (one.to(self.model.device) for one in (token_ids, counted, real))
         # Padding stands on the right, where no real token of a causal model looks.
-        real = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True).to(self.model.device)
-        counted = torch.from_numpy(self.grammar.clamped(np.arange(token_ids.shape[1])))
-        positions = counted.to(self.model.device).expand_as(token_ids)
-        found = self._output(token_ids, positions, real if self.reads_both_sides else None)
-        return [line[: len(row)] for line, row in zip(found, rows, strict=True)]
-
-    def _output(self, token_ids: Tensor, positions: Tensor, real: Tensor | None) -> Float[Tensor, "B T D"]:
+        read = token_ids, positions, segment_ids if self.reads_both_sides else None
         if self.layer is None:
-            return self.model.hidden(token_ids, positions, real)
+            return self.model.hidden(*read)
         caught: list[Any] = []
-        tap = self._blocks[self.layer - 1].register_forward_hook(lambda *seen: caught.append(seen[-1]))
+        block = self.model.backbone.get_submodule(f"blocks.{self.layer - 1}")
+        tap = block.register_forward_hook(lambda *seen: caught.append(seen[-1]))
         try:
-            self.model.hidden(token_ids, positions, real)
+            self.model.hidden(*read)
         finally:
             tap.remove()
         hidden = torch.cat(caught)

@@ -77,9 +77,7 @@ class CodonFrequencyEncoder(PlainEncoder):
 
     def unreadable(self, sequence: BioSequence) -> str:
         """Return why a sequence is not whole codons, as a sentence; see `Encoder.unreadable`."""
-        if reason := super().unreadable(sequence):
-            return reason
-        return out_of_frame(sequence)
+        return super().unreadable(sequence) or out_of_frame(sequence)
 
     def vectors(self, sequence: BioSequence) -> Float[np.ndarray, "T D"]:
         """Return one row per codon."""

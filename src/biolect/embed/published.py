@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from biolect.bio.sequence import Modality, Sequence as BioSequence
 from biolect.embed.encoder import DEFAULT, Choice, Licence
@@ -115,14 +114,18 @@ class FamilyEncoder(TokenEncoder):
 
     def hidden(self, rows: Sequence[Tensor]) -> list[Float[Tensor, "T D"]]:
         """Return hidden states of rows, packed into one line or padded."""
-        lengths, model = [len(row) for row in rows], self.model
+        if not self.packs:
+            return super().hidden(rows)
+        lengths = [len(row) for row in rows]
         positions = [torch.arange(length) for length in lengths]
         segments = [torch.full((length,), number) for number, length in enumerate(lengths, start=1)]
-        if self.packs:
-            packed = (torch.cat(list(parts))[None] for parts in (rows, positions, segments))
-            return list(model(*packed, self.layer)[0].split(lengths))
-        padded = (pad_sequence(list(parts), batch_first=True).to(model.device) for parts in (rows, positions, segments))
-        return [line[:length] for line, length in zip(model(*padded, self.layer), lengths, strict=True)]
+        packed = (torch.cat(list(parts))[None] for parts in (rows, positions, segments))
+        return list(self.model(*packed, self.layer)[0].split(lengths))
+
+    def padded(self, token_ids: Int[Tensor, "B T"], real: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        """Return hidden states; see `TokenEncoder.padded`."""
+        positions = torch.arange(token_ids.shape[1]).expand_as(token_ids)
+        return self.model(*(one.to(self.model.device) for one in (token_ids, positions, real)), self.layer)
 
 
 _SIZES = dict(tokens="vocab_size", layers="num_hidden_layers", width="hidden_size", heads="num_attention_heads", inner="intermediate_size")

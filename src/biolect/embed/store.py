@@ -47,10 +47,8 @@ class EmbeddingStore:
         shards: Name of the file with the vectors of every sequence, by its digest.
     """
 
-    def __init__(self, folder: Path, encoder: Encoder, *, per_token: bool = False) -> None:
-        self.folder = folder
-        described = encoder.description | ({"axis": "token", "pool": ""} if per_token else {})
-        path = folder / _ENCODER
+    def __init__(self, folder: Path, encoder: Encoder) -> None:
+        self.folder, described, path = folder, encoder.description, folder / _ENCODER
         if path.is_file():
             try:
                 held = json.loads(path.read_text())

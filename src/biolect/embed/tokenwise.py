@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from biolect.bio.sequence import Sequence as BioSequence
 from biolect.data.packing import Window, length_batches, windows
@@ -58,9 +59,20 @@ class TokenEncoder(Encoder):
     def special_ids(self, sequence: BioSequence) -> tuple[list[int], list[int]]:
         """Return the special tokens before and behind those of a sequence, or of a window of it."""
 
-    @abstractmethod
     def hidden(self, rows: Sequence[Tensor]) -> list[Float[Tensor, "T D"]]:
         """Return one vector per token of every row of ids; the only step that a gradient could pass."""
+        lengths = [len(row) for row in rows]
+        padded, real = (pad_sequence(list(parts), batch_first=True) for parts in (rows, map(torch.ones_like, rows)))
+        return [line[:length] for line, length in zip(self.padded(padded, real), lengths, strict=True)]
+
+    @abstractmethod
+    def padded(self, token_ids: Int[Tensor, "B T"], real: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        """Return vectors of rows that were padded on the right.
+
+        Args:
+            token_ids: On the CPU; 0 is padding.
+            real: 1 where a token stands, 0 behind them.
+        """
 
     def unreadable(self, sequence: BioSequence) -> str:
         """Return why a sequence cannot be read; see `Encoder.unreadable`. A letter without a token is a reason."""

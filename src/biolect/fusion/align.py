@@ -95,9 +95,10 @@ def codon_grid(
     letters = sequence.residues[start : start + 3 * whole]
     meanings = code.translate(letters, first_is_start=True)
     has_stop = meanings.endswith("*")
+    meanings = meanings[: whole - has_stop]
     unknown = {i // 3 for i, letter in enumerate(letters) if letter not in "ACGTU"}
-    inside = "".join("X" if letter == "*" or i in unknown else letter for i, letter in enumerate(meanings[: whole - has_stop]))
-    stops = tuple(i for i, letter in enumerate(meanings[: whole - has_stop]) if letter == "*")
+    inside = "".join("X" if letter == "*" or i in unknown else letter for i, letter in enumerate(meanings))
+    stops = tuple(i for i, letter in enumerate(meanings) if letter == "*")
     if not inside:
         raise FrameError(f"The coding sequence of '{sequence.name}' has {stop - start} nucleotides and no codon before a stop. Remove it.")
     if strict and tail:
@@ -170,13 +171,6 @@ def codon_taps(grid: CodonGrid, spans: NDArray[np.integer], mode: Mode, axis: Sp
         before = np.flatnonzero(~is_second & (tokens > 0))
         taps.append(_matrix(grid, len(starts), codons[before], tokens[before] - 1))
     return tuple(taps)
-
-
-def outside(grid: CodonGrid, spans: NDArray[np.integer]) -> Bools:
-    """Return which tokens stand wholly in untranslated ends: context for attention, never part of a codon."""
-    starts, stops = np.asarray(spans, dtype=np.int64).reshape(-1, 2).T
-    end = grid.start + 3 * (len(grid.protein) + grid.has_stop)
-    return (stops > starts) & ((stops <= grid.start) | (starts >= end))
 
 
 def _checked(grid: CodonGrid, spans: Ints, axis: SpanAxis) -> tuple[Ints, Ints]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import pydantic
 import torch
@@ -73,20 +73,23 @@ class Fuser(nn.Module, ABC):
         if sorted(streams) != self.names or sorted(masks) != self.names:
             raise ShapeError(f"This fuser reads {', '.join(self.names)}, not {', '.join(sorted(streams))}. Build one for these streams.")
         mask = torch.stack([masks[name] for name in self.codons]).any(0)
-        values, weights = self.fuse(*self.laid_out(streams, masks, mask))
+        values, weights = self.fuse(streams, masks, mask)
         entropy = values.new_zeros(()) if weights is None else mean_entropy(weights)
         return Fused(values, mask, weights, entropy)
 
-    def laid_out(self, streams: Streams, masks: Masks, mask: Bool[Tensor, "B P"]) -> tuple[Any, ...]:
-        """Return what `fuse` takes: streams by name on the codon axis; a context says its mean of every codon."""
-        kept = {name: mask & masks[name].any(1, keepdim=True) if name in self.contexts else masks[name] for name in self.names}
-        means = {n: masked_mean(streams[n], masks[n]).unsqueeze(1) for n in self.contexts}
-        values = [means[n] * kept[n].unsqueeze(-1) if n in self.contexts else streams[n] for n in self.names]
-        return values, torch.stack([kept[name] for name in self.names], dim=1)
+    def on_codons(self, streams: Streams, masks: Masks, mask: Bool[Tensor, "B P"]) -> tuple[Streams, Bool[Tensor, "B E P"]]:
+        """Return streams on the codon axis, where a context says its mean of every codon, and where each says something."""
+        means = {name: masked_mean(streams[name], masks[name])[:, None] * mask[..., None] for name in self.contexts}
+        kept = [mask & masks[name].any(1, keepdim=True) if name in self.contexts else masks[name] for name in self.names]
+        return {**streams, **means}, torch.stack(kept, dim=1)
 
     @abstractmethod
-    def fuse(self, *parts: Any) -> Weighted:
-        """Return fused values, zero where no stream says anything, and weights of the streams where there are any."""
+    def fuse(self, streams: Streams, masks: Masks, mask: Bool[Tensor, "B P"]) -> Weighted:
+        """Return fused values, zero where no stream says anything, and weights of the streams where there are any.
+
+        Args:
+            mask: Where at least one stream of codons says something.
+        """
 
 
 class Concatenation(Fuser):
@@ -108,13 +111,11 @@ class Concatenation(Fuser):
         super().__init__(config, sum(widths.values()))
         self.project = nn.ModuleDict({n: nn.Linear(config.inputs[n], widths[n]) for n in self.names if n in config.projected})
 
-    def fuse(self, streams: list[Float[Tensor, "B P _"]], kept: Bool[Tensor, "B E P"]) -> Weighted:
+    def fuse(self, streams: Streams, masks: Masks, mask: Bool[Tensor, "B P"]) -> Weighted:
         """Return streams side by side, by name."""
-        parts = [
-            (self.project[name](x).tanh() if name in self.project else x) * kept[:, i, :, None]
-            for i, (name, x) in enumerate(zip(self.names, streams, strict=True))
-        ]
-        return torch.cat(parts, dim=-1), None
+        streams, kept = self.on_codons(streams, masks, mask)
+        parts = [self.project[name](streams[name]).tanh() if name in self.project else streams[name] for name in self.names]
+        return torch.cat([part * kept[:, i, :, None] for i, part in enumerate(parts)], dim=-1), None
 
 
 class GatedAttention(Fuser):
@@ -157,9 +158,10 @@ class GatedAttention(Fuser):
         # Straight through: the value is clamped, the gradient is not.
         return free + (free.clamp(*self.limits) - free).detach()
 
-    def fuse(self, streams: list[Float[Tensor, "B P _"]], kept: Bool[Tensor, "B E P"]) -> Weighted:
+    def fuse(self, streams: Streams, masks: Masks, mask: Bool[Tensor, "B P"]) -> Weighted:
         """Return the weighted sum of projected streams; absent ones have weight 0."""
-        parts = [self.project[name](x).tanh() * kept[:, i, :, None] for i, (name, x) in enumerate(zip(self.names, streams, strict=True))]
+        streams, kept = self.on_codons(streams, masks, mask)
+        parts = [self.project[name](streams[name]).tanh() * kept[:, i, :, None] for i, name in enumerate(self.names)]
         means = [part.sum(1) / kept[:, i].sum(1, keepdim=True).clamp_min(1) for i, part in enumerate(parts)]
         gated = [self.value[n](mean).tanh() * self.gate[n](mean).sigmoid() for n, mean in zip(self.names, means, strict=True)]
         scores = torch.cat([self.score(one) for one in gated], dim=1) / self.temperature
@@ -217,27 +219,22 @@ class CrossAttention(Fuser):
         marks = torch.zeros(len(self.names), config.width)
         self.marks = nn.Parameter(marks) if config.marks_streams or config.contexts else None
 
-    def laid_out(self, streams: Streams, masks: Masks, mask: Bool[Tensor, "B P"]) -> tuple[Any, ...]:
-        """Return what `fuse` takes: streams as they are."""
-        return streams, masks
-
-    def fuse(self, streams: Streams, masks: Masks) -> Weighted:
+    def fuse(self, streams: Streams, masks: Masks, mask: Bool[Tensor, "B P"]) -> Weighted:
         """Return joined streams; what is masked is no key, and absent streams count in no mean."""
         parts = {name: self.project[name](streams[name]).tanh() for name in self.names}
         if self.marks is not None:
             parts = {name: part + mark for (name, part), mark in zip(parts.items(), self.marks, strict=True)}
         pooled = [_averaged(part, masks[name], self.key_codons) for name, part in parts.items()]
-        kept = torch.stack([masks[name] for name in self.codons], dim=1)
         keys, there = torch.cat([part for part, _ in pooled], dim=1), torch.cat([mask for _, mask in pooled], dim=1)
         # A row without any codon would divide by nothing; it is masked afterwards.
         hidden = ~there & there.any(1, keepdim=True)
         joined = []
-        for i, name in enumerate(self.codons):
-            part = parts[name]
-            seen, _ = self.attend[name](part, keys, keys, key_padding_mask=hidden, need_weights=False)
-            joined.append(self.norm[name](part + self.dropout(seen)) * kept[:, i, :, None])
-        total = sum(joined, torch.zeros_like(joined[0])) / kept.sum(1).clamp_min(1).unsqueeze(-1)
-        return self.last_norm(total + self.join(torch.cat(joined, dim=-1))) * kept.any(1).unsqueeze(-1), None
+        for name in self.codons:
+            seen, _ = self.attend[name](parts[name], keys, keys, key_padding_mask=hidden, need_weights=False)
+            joined.append(self.norm[name](parts[name] + self.dropout(seen)) * masks[name].unsqueeze(-1))
+        counts = torch.stack([masks[name] for name in self.codons]).sum(0)
+        mean = sum(joined, torch.zeros_like(joined[0])) / counts.clamp_min(1).unsqueeze(-1)
+        return self.last_norm(mean + self.join(torch.cat(joined, dim=-1))) * mask.unsqueeze(-1), None
 
 
 def masked_mean(values: Float[Tensor, "B P D"], mask: Bool[Tensor, "B P"]) -> Float[Tensor, "B D"]:

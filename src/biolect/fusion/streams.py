@@ -104,7 +104,7 @@ class CodonStreams:
             streams[name], masks[name] = torch.from_numpy(rows), torch.from_numpy(there)
         return streams, masks
 
-    def batches(self, chosen: Ints, size: int, rng: np.random.Generator | None = None) -> Iterator[Ints]:
+    def batches(self, chosen: Ints, size: int = 64, rng: np.random.Generator | None = None) -> Iterator[Ints]:
         """Yield records in batches of like lengths; with a generator in random order, drawn anew."""
         order = chosen if rng is None else rng.permutation(chosen)
         pool = size * 8 if rng is not None else max(len(order), 1)
@@ -131,13 +131,13 @@ class Outputs:
 
 
 @torch.inference_mode()
-def outputs_of(model: FusionModel, streams: CodonStreams, chosen: Ints | None = None, *, batch_records: int = 64) -> Outputs:
+def outputs_of(model: FusionModel, streams: CodonStreams, chosen: Ints | None = None) -> Outputs:
     """Ask a model about records, all if none are chosen; what else is asked changes an answer by rounding only."""
     model.eval()
     chosen = np.arange(len(streams.lengths)) if chosen is None else chosen
     outputs: dict[int, Tensor] = {}
     weights: dict[int, Tensor] = {}
-    for some in streams.batches(chosen, batch_records):
+    for some in streams.batches(chosen):
         values, masks = streams.batch(some.tolist())
         found, fused = model(values, masks)
         # Codons behind the end of a shorter record are padding.

@@ -6,8 +6,8 @@ sample has random numbers of its own, so that it comes out the same whatever is 
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -92,89 +92,99 @@ def generate(
         AlphabetError: If the prefix has letters of another alphabet.
     """
     started = time.perf_counter()
-    sampling, prompt = sampling or Sampling(), prompt or Prompt()
-    context, place, stride = _opened(reader, modality, prefix, prompt)
-    ends = np.unique([reader.model.vocabulary.end, reader.model.vocabulary.separator])
-    vocabulary = reader.model.vocabulary
+    sampling, prompt, vocabulary = sampling or Sampling(), prompt or Prompt(), reader.model.vocabulary
     # No N and no X: a sample is a sequence, not a doubt about one.
     letters = vocabulary.residue_ids(modality) if modality is Modality.MOLECULE else vocabulary.standard_ids(modality)
-    found: list[NDArray[np.int64]] = []
-    state_bytes = 0
-    rows = rows_at_once(context, sampling.max_residues)
-    for first in range(0, count, rows):
-        numbers = range(first, min(first + rows, count))
-        drawn, num_bytes = _draw(reader, context, (place, stride), letters, ends, numbers, sampling)
-        found += drawn
-        state_bytes = max(state_bytes, num_bytes)
-        advance(len(numbers))
-    ended = [len(ids) > 0 and ids[-1] in ends for ids in found]
-    texts = [reader.model.vocabulary.decode(ids[: len(ids) - end], modality) for ids, end in zip(found, ended, strict=True)]
+    ends = np.unique([vocabulary.end, vocabulary.separator])
+    context, places = _opened(reader, modality, prefix, prompt, sampling.max_residues)
+    found, state_bytes = draw(reader, context, Course(places, letters, ends), count, sampling, advance)
+    ended = [ids[-1] in ends for ids in found]
+    texts = [vocabulary.decode(ids[: len(ids) - end], modality) for ids, end in zip(found, ended, strict=True)]
     start = BioSequence(prefix, modality).residues
     sequences = tuple(BioSequence(start + text, modality, f"sample-{i}") for i, text in enumerate(texts, start=1))
     return Generation(sequences, sum(ended), sum(map(len, found)), time.perf_counter() - started, state_bytes)
 
 
-def _opened(reader: Reader, modality: Modality, prefix: str, prompt: Prompt) -> tuple[Context, int, int]:
-    """Read prompt and prefix; return what was read, the place of the first drawn letter, and the step to the next."""
+def _opened(reader: Reader, modality: Modality, prefix: str, prompt: Prompt, max_residues: int) -> tuple[Context, NDArray[np.int64]]:
+    """Read prompt and prefix; return what was read, and the positions of the letters to be drawn."""
     start = reader.member(BioSequence(prefix, modality))
     # One letter too many, not read: where the grammar puts it, the first drawn letter goes.
     longer = Member(np.append(start.token_ids, reader.model.vocabulary.residue_ids(modality)[:1]), modality)
     follows = bool(prompt.members) and reader.follows_coordinates(*prompt.members)
     rendered = reader.write(prompt, counted(longer) if follows else longer, coordinates=follows)
     context = reader.prefill(rendered, len(rendered) - 2, None if follows else prompt.read)
-    return context, int(rendered.positions[-2]), 3 if follows and modality is Modality.PROTEIN else 1
+    stride = 3 if follows and modality is Modality.PROTEIN else 1
+    return context, reader.grammar.clamped(np.arange(max_residues) * stride + rendered.positions[-2])
 
 
-def rows_at_once(context: Context, max_residues: int) -> int:
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What is drawn behind a context.
+
+    Attributes:
+        places: Position of every token, in the order of drawing.
+        letters: Token ids that can be drawn.
+        ends: Token ids that end a sample; without any, all samples are drawn to the last place.
+        said: Tokens that are read and not drawn, by their 0-based index.
+    """
+
+    places: NDArray[np.integer]
+    letters: NDArray[np.integer]
+    ends: NDArray[np.integer] = field(default_factory=lambda: np.zeros(0, np.int64))
+    said: Mapping[int, int] = field(default_factory=dict)
+
+
+def draw(
+    reader: Reader, context: Context, course: Course, count: int, sampling: Sampling, advance: Callable[[float], None]
+) -> tuple[list[NDArray[np.int64]], int]:
+    """Draw samples; return their token ids, end token included, and the most bytes that their states took together."""
+    found: list[NDArray[np.int64]] = []
+    state_bytes, rows = 0, rows_at_once(context, len(course.places))
+    for first in range(0, count, rows):
+        numbers = range(first, min(first + rows, count))
+        drawn, num_bytes = _draw(reader, context, course, numbers, sampling)
+        found += drawn
+        state_bytes = max(state_bytes, num_bytes)
+        advance(len(numbers))
+    return found, state_bytes
+
+
+def rows_at_once(context: Context, num_tokens: int) -> int:
     """Return how many samples are drawn side by side, so that what each remembers stays below a gigabyte together."""
-    return int(np.clip(_STATE_BYTES / (2 * context.state.fork_bytes(max_residues)), 1, _MOST_ROWS))
+    return int(np.clip(_STATE_BYTES / (2 * context.state.fork_bytes(num_tokens)), 1, _MOST_ROWS))
 
 
 @torch.inference_mode()
-def _draw(
-    reader: Reader,
-    context: Context,
-    course: tuple[int, int],
-    letters: NDArray[np.integer],
-    ends: NDArray[np.integer],
-    numbers: range,
-    sampling: Sampling,
-) -> tuple[list[NDArray[np.int64]], int]:
-    """Draw the samples of some numbers; return their token ids, end token included, and the bytes of the state.
-
-    Args:
-        course: Where the first letter stands, and how far the next one is from it.
-    """
+def _draw(reader: Reader, context: Context, course: Course, numbers: range, sampling: Sampling) -> tuple[list[NDArray[np.int64]], int]:
+    """Draw the samples of some numbers side by side."""
     # Letters are chosen on the CPU in float64, wherever the model is, so that all devices draw alike.
-    device, num_letters = reader.model.device, len(letters)
-    choices = torch.from_numpy(np.concatenate([letters, ends]).astype(np.int64))
-    places = reader.grammar.clamped(np.arange(sampling.max_residues) * course[1] + course[0])
-    uniform = np.stack([np.random.default_rng((sampling.seed, number)).random(sampling.max_residues) for number in numbers])
-    randoms = torch.from_numpy(uniform)
-    found = torch.full((len(numbers), sampling.max_residues), -1)
+    device, num_places = reader.model.device, len(course.places)
+    letters, ends = (torch.from_numpy(ids.astype(np.int64)) for ids in (course.letters, course.ends))
+    randoms = torch.from_numpy(np.stack([np.random.default_rng((sampling.seed, number)).random(num_places) for number in numbers]))
+    found = torch.full(randoms.shape, -1)
     state = context.state.fork(len(numbers))
     alive = torch.arange(len(numbers))
     logits = context.logits.expand(len(numbers), -1)
     going = torch.ones(len(numbers), dtype=torch.bool)
     most_bytes = 0
-    for step in range(sampling.max_residues):
-        open_to = choices if step >= sampling.min_residues else choices[:num_letters]
-        choice = pick(logits.cpu()[:, open_to], randoms[alive, step], sampling)
-        tokens = choices[choice]
-        found[alive, step] = torch.where(going, tokens, -1)
-        going &= choice < num_letters
+    for index, place in enumerate(course.places.tolist()):
+        if index in course.said:
+            tokens = torch.full_like(alive, course.said[index])
+        else:
+            choices = torch.cat([letters, ends]) if index >= sampling.min_residues else letters
+            tokens = choices[pick(logits.cpu()[:, choices], randoms[alive, index], sampling)]
+        found[alive, index] = torch.where(going, tokens, -1)
+        going &= ~torch.isin(tokens, ends)
         left = int(going.sum())
-        if not left or step + 1 == sampling.max_residues:
+        if not left or index + 1 == num_places:
             break
         if left <= _FEWER * len(alive):
             rows = going.nonzero()[:, 0]
             most_bytes = max(most_bytes, state.num_bytes)
             state.keep(rows.to(device))
             alive, tokens, going = alive[rows], tokens[rows], going[rows]
-        positions = torch.full_like(tokens, int(places[step]))
-        logits = reader.model.step(tokens.to(device), positions.to(device), state)
-    ids = found.numpy()
-    return [row[row >= 0] for row in ids], max(most_bytes, state.num_bytes)
+        logits = reader.model.step(tokens.to(device), torch.full_like(tokens, place).to(device), state)
+    return [row[row >= 0] for row in found.numpy()], max(most_bytes, state.num_bytes)
 
 
 def pick(logits: Float[Tensor, "N A"], randoms: Float[Tensor, " N"], sampling: Sampling) -> Int[Tensor, " N"]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from biolect.bio.sequence import Modality, Sequence as BioSequence
 from biolect.data.document import Grammar, Member
 from biolect.errors import ConfigError
-from biolect.infer.generate import Generation, Sampling, pick, rows_at_once
-from biolect.infer.prompt import Context, Prompt
+from biolect.infer.generate import Course, Generation, Sampling, draw
+from biolect.infer.prompt import Prompt
 from biolect.infer.reader import Reader
-from biolect.objectives.infill import Infilled, Span, with_holes, without_holes
+from biolect.objectives.infill import Span, with_holes, without_holes
 
 ONE_HOLE = 3
 """Tokens that one hole adds to a sequence: the hole twice, and the fill token."""
@@ -81,6 +81,7 @@ class Template:
         return grammar.overhead(1) + len(self.residues) + 1 + 2 * len(self.gaps)
 
 
+@torch.inference_mode()
 def filled_log_probabilities(reader: Reader, member: Member, places: NDArray[np.int64], prompt: Prompt) -> Float[np.ndarray, "P A"]:
     """Return the log-probability of every token at places of a member, each taken out alone. Nats.
 
@@ -88,10 +89,9 @@ def filled_log_probabilities(reader: Reader, member: Member, places: NDArray[np.
         places: 0-based.
         prompt: What is read before; read once.
     """
-    follows = reader.follows_coordinates(*prompt.members, member)
-    rendered = reader.write(prompt, member, coordinates=follows)
+    rendered, read = reader.written(prompt, member)
     first = prompt.num_tokens(reader.grammar)
-    context = reader.prefill(rendered, first, None if follows else prompt.read) if first else None
+    context = reader.prefill(rendered, first, read) if first else None
     # What stands behind the prompt, as a document of its own.
     alone = rendered.part(first)
     start = len(alone) - 1 - len(member)
@@ -99,17 +99,13 @@ def filled_log_probabilities(reader: Reader, member: Member, places: NDArray[np.
     found: list[NDArray[np.float32]] = [np.zeros((0, len(reader.model.vocabulary)), dtype=np.float32)]
     size = max(1, reader.batch_tokens // (len(alone) + ONE_HOLE))
     for number in range(0, len(made), size):
-        found.append(_last_log_probabilities(reader, context, made[number : number + size]))
+        some = made[number : number + size]
+        # What is asked for stands behind the second hole, and nothing but the end token behind that.
+        stacked = [np.stack([getattr(one, name)[:-2] for one in some]).astype(np.int64) for name in ("token_ids", "positions")]
+        ids, positions = (torch.from_numpy(rows).to(reader.model.device) for rows in stacked)
+        logits = reader.model(ids, positions) if context is None else reader.model.extend(ids, positions, context.state.fork(len(some)))
+        found.append(logits[:, -1].float().log_softmax(-1).cpu().numpy())
     return np.concatenate(found)
-
-
-@torch.inference_mode()
-def _last_log_probabilities(reader: Reader, context: Context | None, made: Sequence[Infilled]) -> Float[np.ndarray, "P A"]:
-    # What is asked for stands behind the second hole, and nothing but the end token behind that.
-    stacked = [np.stack([getattr(one, name)[:-2] for one in made]).astype(np.int64) for name in ("token_ids", "positions")]
-    ids, positions = (torch.from_numpy(rows).to(reader.model.device) for rows in stacked)
-    logits = reader.model(ids, positions) if context is None else reader.model.extend(ids, positions, context.state.fork(len(made)))
-    return logits[:, -1].float().log_softmax(-1).cpu().numpy()
 
 
 def fill(
@@ -128,43 +124,19 @@ def fill(
         advance: Told how many samples were drawn, for a progress bar.
     """
     started = time.perf_counter()
-    sampling, prompt, words = sampling or Sampling(), prompt or Prompt(), reader.model.vocabulary
+    prompt, words = prompt or Prompt(), reader.model.vocabulary
     member = reader.member(BioSequence(template.residues, template.modality))
-    follows = reader.follows_coordinates(*prompt.members, member)
-    rendered = reader.write(prompt, member, coordinates=follows)
+    rendered, read = reader.written(prompt, member)
     start = len(rendered) - 1 - len(member)
     spans = [(start + first, start + stop) for first, stop in template.gaps]
     made = with_holes(rendered, [*([] for _ in prompt.members), spans], words)
     opened = int(np.argmax(made.answers))
-    ready = reader.prefill(made, opened, None if follows else prompt.read)
+    said = {index: token for index, token in enumerate(made.token_ids[opened:-1].tolist()) if token in words.holes}
+    course = Course(made.positions[opened:-1], words.standard_ids(template.modality), said=said)
+    tails, state_bytes = draw(reader, reader.prefill(made, opened, read), course, count, sampling or Sampling(), advance)
     found: list[BioSequence] = []
-    state_bytes, rows = 0, rows_at_once(ready, len(made.token_ids) - opened)
-    for first in range(0, count, rows):
-        numbers = range(first, min(first + rows, count))
-        tails, num_bytes = _tails(reader, ready, made, words.standard_ids(template.modality), numbers, sampling)
-        for number, tail in zip(numbers, tails, strict=True):
-            ids = without_holes(np.concatenate([made.token_ids[:opened], tail]), words)[start:]
-            found.append(BioSequence(template.filled(words.decode(ids, template.modality)), template.modality, f"sample-{number + 1}"))
-        state_bytes = max(state_bytes, num_bytes)
-        advance(len(numbers))
+    for number, tail in enumerate(tails, start=1):
+        ids = without_holes(np.concatenate([made.token_ids[:opened], tail]), words)[start:]
+        found.append(BioSequence(template.filled(words.decode(ids, template.modality)), template.modality, f"sample-{number}"))
     num_tokens = count * sum(stop - first for first, stop in template.gaps)
     return Generation(tuple(found), count, num_tokens, time.perf_counter() - started, state_bytes)
-
-
-@torch.inference_mode()
-def _tails(
-    reader: Reader, ready: Context, made: Infilled, letters: NDArray[np.uint8], numbers: range, sampling: Sampling
-) -> tuple[NDArray[np.uint8], int]:
-    """Return what stands behind the fill token, one row per sample: holes are said, residues drawn."""
-    device, choices = reader.model.device, torch.from_numpy(letters.astype(np.int64))
-    tail, positions = made.token_ids[ready.num_tokens : -1], made.positions[ready.num_tokens : -1].tolist()
-    randoms = torch.from_numpy(np.stack([np.random.default_rng((sampling.seed, number)).random(len(tail)) for number in numbers]))
-    rows = torch.from_numpy(tail.astype(np.int64)).repeat(len(numbers), 1)
-    state, logits = ready.state.fork(len(numbers)), ready.logits.expand(len(numbers), -1)
-    for place, token in enumerate(tail.tolist()):
-        if token not in reader.model.vocabulary.holes:
-            rows[:, place] = choices[pick(logits.cpu()[:, choices], randoms[:, place], sampling)]
-        if place + 1 < len(tail):
-            places = torch.full((len(numbers),), positions[place], device=device)
-            logits = reader.model.step(rows[:, place].to(device), places, state)
-    return rows.numpy().astype(np.uint8), state.num_bytes

@@ -18,6 +18,7 @@ import pydantic
 import torch
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
+from scipy.special import softmax
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
@@ -210,8 +211,7 @@ class Finetuned:
         found = self.outputs(members)
         if not self.task.labels:
             return found[:, 0] * self.task.deviation + self.task.mean
-        chances = np.exp(found - found.max(axis=1, keepdims=True))
-        return chances / chances.sum(axis=1, keepdims=True)
+        return softmax(found, axis=1)
 
     def answers(self, records: Sequence[Record]) -> dict[str, list[str] | list[float]]:
         """Return predictions of records; see `columns`."""

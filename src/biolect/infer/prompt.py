@@ -63,7 +63,7 @@ class Prompt:
         Args:
             budget_tokens: Most tokens of the prompt, special tokens included; None sets no limit.
         """
-        return cls._fitted([(member,) for member in members], None, grammar, budget_tokens)
+        return cls.demonstrations([(member,) for member in members], grammar, budget_tokens)
 
     @classmethod
     def sampled(
@@ -99,13 +99,15 @@ class Prompt:
     @classmethod
     def demonstrations(
         cls,
-        pairs: Iterable[tuple[Member, Member]],
+        pairs: Iterable[tuple[Member, ...]],
         grammar: Grammar,
         budget_tokens: int | None = None,
         *,
         labels: Sequence[bool] | None = None,
     ) -> Prompt:
         """Join pairs that show a task, whole ones only, as far as the budget goes.
+
+        One that has no room ends the prompt, so that order keeps its meaning.
 
         Args:
             budget_tokens: As for `of`.
@@ -121,19 +123,12 @@ class Prompt:
         shown = list(pairs)
         if labels is not None and len(labels) != len(shown):
             raise ShapeError(f"There are {len(shown)} demonstrations, but {len(labels)} labels. Give one per pair.")
-        return cls._fitted(shown, labels, grammar, budget_tokens)
-
-    @classmethod
-    def _fitted(
-        cls, units: Sequence[tuple[Member, ...]], labels: Sequence[bool] | None, grammar: Grammar, budget_tokens: int | None
-    ) -> Prompt:
-        """Take units in order; one that has no room ends the prompt, so that order keeps its meaning."""
         prompt = cls()
-        for index, unit in enumerate(units):
-            members = (*prompt.members, *unit)
+        for index, pair in enumerate(shown):
+            members = (*prompt.members, *pair)
             longer = cls(members, prompt.labels if labels is None else {**prompt.labels, len(members) - 1: labels[index]})
             if budget_tokens is not None and longer.num_tokens(grammar) > budget_tokens:
-                return replace(prompt, left_out=tuple(range(index, len(units))))
+                return replace(prompt, left_out=tuple(range(index, len(shown))))
             prompt = longer
         return prompt
 

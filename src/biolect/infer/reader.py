@@ -84,13 +84,18 @@ class Reader:
         """Return a sequence as a member of a document."""
         return Member(self.model.vocabulary.encode(sequence), sequence.modality, runs, view)
 
-    def sequence(self, member: Member, name: str = "") -> bio.Sequence:
+    def sequence(self, member: Member) -> bio.Sequence:
         """Return a member as a sequence; the inverse of `member`."""
-        return bio.Sequence(self.model.vocabulary.decode(member.token_ids, member.modality), member.modality, name)
+        return bio.Sequence(self.model.vocabulary.decode(member.token_ids, member.modality), member.modality)
 
     def write(self, prompt: Prompt, *members: Member, coordinates: bool = False) -> Rendered:
         """Write a prompt with more members behind it, closed by the end token."""
         return write(prompt.with_members(*members), self.grammar, self.model.vocabulary, coordinates=coordinates)
+
+    def written(self, prompt: Prompt, member: Member) -> tuple[Rendered, Context | None]:
+        """Write a prompt and a member, on gene coordinates if all have them; return it with what was read of it before."""
+        follows = self.follows_coordinates(*prompt.members, member)
+        return self.write(prompt, member, coordinates=follows), None if follows else prompt.read
 
     def check_alone(self, *, alone: bool) -> None:
         """Raise ConfigError where something stands before the question and the model, or the strands, leave no room for it."""

@@ -33,6 +33,9 @@ from biolect.infer.reader import Reader
 from biolect.objectives.loss import token_losses
 from biolect.tokens.rendered import Rendered
 
+Change = tuple[NDArray[np.int64], NDArray[np.uint8]]
+"""Where a variant differs from its reference, ascending and 0-based, and the new token ids."""
+
 
 def all_single(reference: bio.Sequence) -> list[Variant]:
     """Return every substitution of one residue by another standard residue, in order of position and letter."""
@@ -74,27 +77,24 @@ def score_variants(
     reader.check_alone(alone=not prompt.members)
     if reader.strands == "both" and reference.modality is not bio.Modality.DNA:
         raise ConfigError(f"'{reference.name}' is {reference.modality}, which has no other strand. Ask one strand.")
+    changes = _changes(reader, reference, variants)
     if not reader.model.config.is_causal:
-        return _marginals(reader, reference, member, variants, prompt, advance)
+        return _marginals(reader, member, changes, prompt, advance)
     if reader.strands == "both":
         back, one = [variant.on_other_strand(reference) for variant in variants], replace(reader, strands="one")
         strands = ((reference, variants), (reference.reverse_complement(), back))
         return np.mean([score_variants(one, *strand, advance=lambda count: advance(count / 2)) for strand in strands], axis=0)
-    rendered = reader.write(prompt, member, coordinates=reader.follows_coordinates(*prompt.members, member))
-    length, total = len(member), len(rendered) - 1
+    rendered, read = reader.written(prompt, member)
     by_infill = reference.modality in reader.infills
-    needed = total + ONE_HOLE * by_infill
+    needed = len(rendered) - 1 + ONE_HOLE * by_infill
     if reader.context_tokens is not None and needed > reader.context_tokens:
         raise ConfigError(
             f"'{reference.name}' needs {needed:,} tokens with what stands before it; the model reads {reader.context_tokens:,}. "
             "Take a part of the sequence, a shorter --context, or a model with a longer context."
         )
     if by_infill:
-        return _marginals(reader, reference, member, variants, prompt, advance)
-    table = reader.model.vocabulary.residue_table(reference.modality)
-    changes = [_changes(variant, reference, table) for variant in variants]
-    read = None if reader.follows_coordinates(*prompt.members, member) else prompt.read
-    return _causal_ratios(reader, rendered, length, changes, read, advance)
+        return _marginals(reader, member, changes, prompt, advance)
+    return _causal_ratios(reader, rendered, len(member), changes, read, advance)
 
 
 @torch.inference_mode()
@@ -102,7 +102,7 @@ def _causal_ratios(
     reader: Reader,
     rendered: Rendered,
     length: int,
-    changes: Sequence[tuple[NDArray[np.int64], NDArray[np.uint8]]],
+    changes: Sequence[Change],
     read: Context | None,
     advance: Callable[[float], None],
 ) -> NDArray[np.float64]:
@@ -148,21 +148,15 @@ def column_of(reader: Reader) -> str:
 
 
 def _marginals(
-    reader: Reader, reference: bio.Sequence, member: Member, variants: Sequence[Variant], prompt: Prompt, advance: Callable[[float], None]
+    reader: Reader, member: Member, changes: Sequence[Change], prompt: Prompt, advance: Callable[[float], None]
 ) -> NDArray[np.float64]:
-    for variant in variants:
-        if strange := unanswered(reader, reference.modality, variant):
-            raise VariantError(f"Variant {variant} {strange}")
-    table = reader.model.vocabulary.residue_table(reference.modality)
-    changes = [_changes(variant, reference, table) for variant in variants]
     places = np.unique(np.concatenate([np.zeros(0, np.int64), *(where for where, _ in changes)]))
     is_causal = reader.model.config.is_causal
     asked = filled_log_probabilities(reader, member, places, prompt) if is_causal else hidden_log_probabilities(reader, member, places)
     found = asked.astype(np.float64)
     gains = found - found[np.arange(len(places)), member.token_ids[places]][:, None]
-    ratios = [gains[np.searchsorted(places, where), letters].sum() for where, letters in changes]
-    advance(len(variants))
-    return np.array(ratios)
+    advance(len(changes))
+    return np.array([gains[np.searchsorted(places, where), letters].sum() for where, letters in changes])
 
 
 def unanswered(reader: Reader, modality: bio.Modality, variant: Variant) -> str:
@@ -181,11 +175,16 @@ def unanswered(reader: Reader, modality: bio.Modality, variant: Variant) -> str:
     return ""
 
 
-def _changes(variant: Variant, reference: bio.Sequence, table: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Return where a variant differs from its reference, ascending and 0-based, and the new token ids."""
-    variant.check(reference)
-    real = sorted((change.position - 1, table[ord(change.after)]) for change in variant.substitutions if change.after != change.before)
-    return np.array([place for place, _ in real], dtype=np.int64), np.array([letter for _, letter in real], dtype=np.uint8)
+def _changes(reader: Reader, reference: bio.Sequence, variants: Sequence[Variant]) -> list[Change]:
+    """Return the changes of every variant. Raises VariantError for one that does not fit, or of which the model says nothing."""
+    table, found = reader.model.vocabulary.residue_table(reference.modality), list[Change]()
+    for variant in variants:
+        if reason := unanswered(reader, reference.modality, variant):
+            raise VariantError(f"Variant {variant} {reason}")
+        variant.check(reference)
+        real = sorted((change.position - 1, table[ord(change.after)]) for change in variant.substitutions if change.after != change.before)
+        found.append((np.array([place for place, _ in real], np.int64), np.array([letter for _, letter in real], np.uint8)))
+    return found
 
 
 def _groups(firsts: NDArray[np.int64], length: int, batch_tokens: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
