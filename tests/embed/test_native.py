@@ -135,8 +135,6 @@ def test_a_chosen_layer_of_shared_strands_is_the_mean_of_both():
 
     assert here.shape == (21, 16)
     np.testing.assert_allclose(here, there[::-1], atol=TOLERANCE)
-    model.reads_strands_apart = True
-    np.testing.assert_allclose(encoder.encode([sequence])[0].vectors, here, atol=TOLERANCE)
 
 
 def test_a_letter_without_a_token_is_a_reason_and_a_strange_modality_an_error():

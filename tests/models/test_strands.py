@@ -8,6 +8,7 @@ from torch import Tensor
 
 from biolect.errors import AlphabetError, ConfigError
 from biolect.infer.predict import Predictor
+from biolect.models.backbone import Backbone
 from biolect.models.language_model import LanguageModel
 from biolect.models.transformer import Transformer
 from biolect.models.xlstm import XLSTM
@@ -23,6 +24,18 @@ def xlstm(pattern: str, heads: int = 2, **settings: object) -> XLSTM.Config:
     return XLSTM.Config.model_validate(sizes | settings)
 
 
+class Apart(torch.nn.Module):
+    """A backbone that reads each strand by itself: only rows of equal number are sure to be computed alike to the bit."""
+
+    def __init__(self, whole: Backbone) -> None:
+        super().__init__()
+        self.whole, self.width = whole, whole.width
+
+    def forward(self, *rows: Tensor | None) -> Tensor:
+        here, there = ([None if row is None else row.chunk(2)[strand] for row in rows] for strand in range(2))
+        return torch.cat([self.whole(*here), self.whole(*there)])
+
+
 def build(backbone: XLSTM.Config | Transformer.Config, *, apart: bool) -> LanguageModel:
     """A model in float64, no weight of it zero."""
     model = LanguageModel.Config(vocabulary="dna-12", backbone=backbone, strands="shared").build(seed=1).double()
@@ -30,7 +43,8 @@ def build(backbone: XLSTM.Config | Transformer.Config, *, apart: bool) -> Langua
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(torch.randn(weight.shape, generator=generator, dtype=weight.dtype), alpha=0.3)
-    model.reads_strands_apart = apart
+    if apart:
+        model.add_module("backbone", Apart(model.backbone))
     return model
 
 

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from biolect.bio.sequence import Modality
+from biolect.data.document import View
+from biolect.data.shards import MemberStore, MemberWriter
 from biolect.data.sources import Source
 from biolect.errors import ConfigError
 from biolect.tokens.vocabulary import Vocabulary
@@ -107,6 +109,25 @@ def test_validation_reads_every_item_once_with_and_without_coordinates(corpus: T
     assert segments["genes"] == segments["genes_ordinary"] == segments["related"] == segments["interleaved"] == proteins
     assert segments["single"] >= 2 * proteins
     assert all(np.array_equal(b.positions[0, :2], [0, 1]) for b in batches["genes_ordinary"])
+
+
+def test_a_molecule_too_long_for_a_row_of_validation_is_left_out(tmp_path):
+    vocabulary = Vocabulary.named("smiles-176")
+    with MemberWriter(tmp_path / "molecules", vocabulary) as writer:
+        for length in (5, 90):
+            writer.begin_group(f"m{length}", split="valid", cluster=length)
+            writer.add(np.full(length, vocabulary.id_of("C"), dtype=np.uint8), Modality.MOLECULE, View.RECORD)
+    config = toy_config(
+        model={"vocabulary": "smiles-176", "backbone": {"kind": "xlstm", "layers": 1, "width": 32, "heads": 2, "pattern": "m"}},
+        grammar={"tags": False, "positions": "ordinary"},
+        phases=[{"name": "R", "mixture": {"single": 1.0}, "tokens": 500, "learning_rate": [0.1, 0.1], "context_tokens": 128}],
+        context_tokens=64,
+    )
+    stores = {"molecules": MemberStore.open(tmp_path / "molecules", vocabulary)}
+
+    (batch,) = components.valid_batches(config, {"main": stores}, vocabulary, num_rows=4)["single"]
+
+    assert int((batch.segment_ids > 0).any(dim=1).sum()) == 1
 
 
 def test_a_run_without_corpora_says_how_to_name_one(tmp_path):

@@ -26,6 +26,13 @@ def test_a_batch_that_is_no_whole_number_of_rows_names_the_nearest_that_is():
         toy_config(batch_tokens=600)
 
 
+def test_rates_that_cannot_be_are_refused_by_name():
+    with pytest.raises(ConfigError, match="learning_rate.1 = -0.1: .* greater than or equal to 0"):
+        Phase.from_dict({"name": "R", "mixture": {"a": 1.0}, "tokens": 10, "learning_rate": [1.0, -0.1]})
+    with pytest.raises(ConfigError, match="optimizer.betas.0 = 1.5: .* less than 1"):
+        toy_config(optimizer={"betas": [1.5, 0.9]})
+
+
 def test_two_phases_of_one_name_are_refused():
     phase = {"name": "R1", "mixture": {"single": 1.0}, "tokens": 10, "learning_rate": [1.0, 0.0]}
 

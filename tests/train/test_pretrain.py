@@ -10,8 +10,10 @@ import pytest
 
 from biolect.errors import ConfigError
 from biolect.models import checkpoint
-from biolect.train.log import TIMINGS, MetricsLog
+from biolect.train.log import MetricsLog
 from tests.train.toy import toy_config
+
+TIMINGS = ("tokens_per_second", "memory_bytes")
 
 
 def _lines(folder: Path) -> list[dict[str, Any]]:
@@ -153,6 +155,12 @@ def test_a_run_can_start_from_the_weights_of_another(run, tmp_path, whole):
 
     valid = [line for line in _lines(whole) if line["kind"] == "valid"][-1]
     assert result["bits_per_residue"]["protein"]["valid"] == pytest.approx(valid["bits_per_residue"]["protein"], rel=1e-6)
+
+
+def test_rows_of_validation_may_be_longer_than_a_whole_step(run, tmp_path):
+    phase = {"name": "R", "mixture": {"genes": 1.0}, "tokens": 500, "learning_rate": [0.0, 0.0], "context_tokens": 128}
+
+    assert run(toy_config(phases=[phase], context_tokens=1_024), tmp_path / "run", stop_after_steps=1)["steps"] == 1
 
 
 def test_a_masked_run_learns_what_stands_between_and_ends_alike_when_interrupted(run, tmp_path):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from biolect import __version__
@@ -48,10 +47,9 @@ def build(*, describe: bool = False) -> App:
         result_action="return_value",
     )
     for order, verb in enumerate(VERBS):
-        if find_spec(f"biolect.cli.{verb}") is not None:
-            app.command(f"biolect.cli.{verb}:{verb}", name=verb, sort_key=order)
-            if describe:
-                app[verb]
+        app.command(f"biolect.cli.{verb}:{verb}", name=verb, sort_key=order)
+        if describe:
+            app[verb]
     return app
 
 

@@ -5,12 +5,11 @@ Everything meant for eyes goes to standard error; standard output carries one JS
 
 from __future__ import annotations
 
-import math
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -239,16 +238,6 @@ def finish(result: dict[str, Any], refused: Sequence[Any] = (), common: Common =
 
 def plain(value: Any) -> Any:
     """Return a value as JSON knows it: paths as text, arrays as lists, what is not finite as null."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items()}
-    if isinstance(value, str | bool | int) or value is None:
-        return value
-    if callable(as_list := getattr(value, "tolist", None)):
-        return plain(as_list())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Sequence | set | frozenset):
-        return [plain(inner) for inner in value]
-    return str(value)
+    from pydantic_core import to_jsonable_python
+
+    return to_jsonable_python(value, inf_nan_mode="null", fallback=lambda odd: plain(odd.tolist()) if hasattr(odd, "tolist") else str(odd))

@@ -1,6 +1,5 @@
 """`biolect demo`: the main job end to end on packaged data, offline."""
 
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +28,7 @@ def demo(*, common: Common = DEFAULTS) -> int:
     how = {"device": placement.device.type, "resume": common.resume, "overwrite": common.overwrite}
     found, seconds = recipe.run_demo(output, recipe.FULL, config, common.progress, **how)
     began = time.perf_counter()
-    files.write_pieces(output / "results.json", [(json.dumps(plain(found), indent=1) + "\n").encode()])
+    files.write_json(output / "results.json", plain(found))
     files.write_run_json(output, inputs=[output / "simulated"], config=config.to_yaml(), seed=config.seed, seconds=seconds)
     drawn = write_report(output, found)
     seconds["report"] = round(time.perf_counter() - began, 3)

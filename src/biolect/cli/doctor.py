@@ -3,7 +3,7 @@
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -19,18 +19,12 @@ def doctor(*, common: Common = DEFAULTS) -> int:
     """Say what this machine can do and what is missing, with the command that mends it."""
     checks: list[Check] = []
     for check in (_python, _torch, _compiler, _machine, _extras, _constraints):
-        checks += _guarded(check)
+        # A broken installation is what the doctor is called for, so nothing that one check raises stops the others.
+        try:
+            checks.extend(check())
+        except Exception as error:
+            checks.append((check.__name__.strip("_"), False, f"could not be checked: {error}"))
     return finish({"checks": [{"name": name, "ok": ok, "detail": detail} for name, ok, detail in checks]}, common=common)
-
-
-def _guarded(check: Callable[[], Iterator[Check]]) -> list[Check]:
-    """A broken installation is what the doctor is called for, so nothing that one check raises stops the others."""
-    found: list[Check] = []
-    try:
-        found.extend(check())
-    except Exception as error:
-        found.append((check.__name__.strip("_"), False, f"could not be checked: {error}"))
-    return found
 
 
 def _python() -> Iterator[Check]:
@@ -83,7 +77,8 @@ def _extras() -> Iterator[Check]:
     """Read the optional packages from our own metadata, so that the list is written once."""
     ours = metadata.metadata("biolect")
     for extra in ours.get_all("Provides-Extra") or []:
-        names = [_package_name(line) for line in metadata.requires("biolect") or [] if f"extra == '{extra}'" in line.replace('"', "'")]
+        lines = [line for line in metadata.requires("biolect") or [] if f"extra == '{extra}'" in line.replace('"', "'")]
+        names = [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in lines]
         missing = [name for name in names if _installed(name) is None]
         yield f"extra {extra}", not missing, f"lacks {', '.join(missing)}: pip install 'biolect[{extra}]'" if missing else ", ".join(names)
 
@@ -99,11 +94,6 @@ def _constraints() -> Iterator[Check]:
     ]
     mend = f"{', '.join(differing)}: pip install -c constraints.txt -e ."
     yield "constraints", not differing, mend if differing else "every installed package has its pinned version"
-
-
-def _package_name(requirement: str) -> str:
-    found = re.match(r"[\w.-]+", requirement)
-    return found.group() if found else requirement
 
 
 def _installed(name: str) -> str | None:

@@ -88,13 +88,8 @@ def _shape(config: LanguageModel.Config, context_tokens: int | None) -> dict[str
     State bytes are those of what was read, in float32: for one more token, and for a whole context; the state of a
     recurrent model has one size. A model that reads both sides has none.
     """
-    import torch
-
-    from biolect.models.language_model import LanguageModel
-
-    with torch.device("meta"):
-        model = LanguageModel(config)
-        state = model.backbone.new_state() if config.is_causal else None
+    model = config.build(seed=None)
+    state = model.backbone.new_state() if config.is_causal else None
     return {
         "parameters": model.num_parameters,
         "backbone": config.backbone.kind,

@@ -27,7 +27,7 @@ def pretrain(
     flags = common.given("seed", "batch_tokens", "dtype")
     config = config.override([*(f"{key}={value}" for key, value in flags.items()), *assignments])
     if common.dry_run:
-        return finish({"would_run": config.to_dict(), "parameters": config.model.build().num_parameters}, common=common)
+        return finish({"would_run": config.to_dict(), "parameters": config.model.build(seed=None).num_parameters}, common=common)
     precision = training_dtype(config.dtype, choose(common.device).device)
     replace(common, dtype="bfloat16" if precision == "bfloat16" else "float32").placement()
     how = common.given("resume", "overwrite", "device")

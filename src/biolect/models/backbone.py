@@ -1,11 +1,12 @@
 """What every backbone is: embeddings to hidden states, blind to modality, stepped by an opaque state."""
 
 from abc import ABC, abstractmethod
-from typing import Self
+from typing import Any, Self
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from biolect.errors import ConfigError
 
@@ -51,7 +52,7 @@ class State(ABC):
 
 
 class Backbone(nn.Module, ABC):
-    """Stack of blocks. Reads positions as given: where they come from is the data's affair.
+    """Stack of blocks, closed by a norm. Reads positions as given: where they come from is the data's affair.
 
     Attributes:
         embedding_std: Spread of initial embeddings and heads that suits it.
@@ -60,6 +61,8 @@ class Backbone(nn.Module, ABC):
     """
 
     width: int
+    blocks: Any
+    norm: Any
     embedding_std: float = 0.02
     is_causal: bool = True
     recomputes: bool = False
@@ -77,6 +80,12 @@ class Backbone(nn.Module, ABC):
         Args:
             segment_ids: Nothing flows between different ids, nor from or to 0 (padding). None: each row is one segment.
         """
+
+    def through(self, x: Float[Tensor, "B T D"], *beside: Any) -> Float[Tensor, "B T D"]:
+        """Return what comes out of all blocks and the norm behind them; every block is given the rest as it is."""
+        for block in self.blocks:
+            x = checkpoint(block, x, *beside, use_reentrant=False) if self.recomputes else block(x, *beside)
+        return self.norm(x)
 
     def check_causal(self) -> None:
         """Raise a ConfigError if hidden states depend on what follows, so that nothing read can stay as it is."""

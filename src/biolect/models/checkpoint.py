@@ -7,7 +7,6 @@ provenance.json     what it was trained on, by whom the data may be used, and th
 README.md           the model card
 """
 
-import json
 import pickle
 import warnings
 from argparse import Namespace
@@ -21,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from biolect.errors import CheckpointError
-from biolect.files import atomic_path, read_json, sha256
+from biolect.files import atomic_path, read_json, sha256, write_json
 from biolect.models.language_model import LanguageModel
 from biolect.tokens.vocabulary import Vocabulary
 
@@ -44,11 +43,8 @@ def save(
         write_tensors(temporary / WEIGHTS, {k: v.to(dtype or v.dtype) for k, v in model.state_dict().items()})
         (temporary / "config.yaml").write_text(model.config.to_yaml())
         words = model.vocabulary
-        (temporary / "vocabulary.json").write_text(
-            json.dumps({"name": words.name, "digest": words.digest, "tokens": words.tokens}, indent=1)
-        )
-        noted = dict(facts or {}) | {DIGEST: sha256(temporary / WEIGHTS)}
-        (temporary / "provenance.json").write_text(json.dumps(noted, indent=1))
+        write_json(temporary / "vocabulary.json", {"name": words.name, "digest": words.digest, "tokens": words.tokens})
+        write_json(temporary / "provenance.json", dict(facts or {}) | {DIGEST: sha256(temporary / WEIGHTS)})
         (temporary / "README.md").write_text(card or _plain_card(model, facts or {}))
 
 
@@ -64,9 +60,7 @@ def load(folder: Path | str, *, device: torch.device | str = "cpu", dtype: torch
     if not (folder / "config.yaml").is_file():
         raise CheckpointError(f"'{folder}' is no model folder: it has no config.yaml. Pass the folder that pretrain wrote.")
     config = LanguageModel.Config.from_yaml((folder / "config.yaml").read_text())
-    # Nothing is drawn or allocated for weights that are about to be replaced.
-    with torch.device("meta"):
-        model = LanguageModel(config)
+    model = config.build(seed=None)
     check_vocabulary(folder, model.vocabulary)
     tensors = read_tensors(folder / WEIGHTS, read_facts(folder).get(DIGEST))
     wanted = model.state_dict()

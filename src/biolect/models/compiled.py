@@ -8,6 +8,7 @@ for whatever reason, the model goes on uncompiled and one line says so.
 import time
 import warnings
 from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -50,12 +51,11 @@ def compile_blocks(model: LanguageModel, rows: int, context_tokens: int) -> str:
 
 
 def _install(model: LanguageModel) -> None:
-    compiled: dict[tuple[type, str], Callable[..., Any]] = {}
+    # Once for all blocks of a kind.
+    compiled = cache(partial(torch.compile, dynamic=False))
     for block, part in _parts(model):
-        kind = type(block)
-        if (kind, part) not in compiled:
-            compiled[kind, part] = torch.compile(getattr(kind, part), dynamic=False)
-        object.__setattr__(block, part, _either(block, getattr(kind, part), compiled[kind, part]))
+        plain = getattr(type(block), part)
+        object.__setattr__(block, part, _either(block, plain, compiled(plain)))
 
 
 def _remove(model: LanguageModel) -> None:

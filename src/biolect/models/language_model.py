@@ -74,12 +74,13 @@ class LanguageModel(nn.Module):
             """Whether a token is read from those before it alone; else from both sides."""
             return self.backbone.direction == "causal"
 
-        def build(self, seed: int = 0) -> LanguageModel:
-            """Return a model with weights drawn from a seed; equal seeds give equal bits."""
+        def build(self, seed: int | None = 0) -> LanguageModel:
+            """Return a model with weights drawn from a seed; equal seeds give equal bits. Without one they take no memory."""
             # On meta first: the layers' own initial weights would be drawn for nothing, from everybody's generator.
             with torch.device("meta"):
                 model = LanguageModel(self)
-            model.to_empty(device="cpu").initialize(torch.Generator().manual_seed(seed))
+            if seed is not None:
+                model.to_empty(device="cpu").initialize(torch.Generator().manual_seed(seed))
             return model
 
     def __init__(self, config: LanguageModel.Config) -> None:
@@ -88,7 +89,6 @@ class LanguageModel(nn.Module):
         self.vocabulary = Vocabulary.named(config.vocabulary)
         self.backbone: Backbone = config.backbone.build()
         self.complement_ids = _complement_ids(self.vocabulary) if config.strands == "shared" else None
-        self.reads_strands_apart = False
         self.embedding = nn.Embedding(len(self.vocabulary), self.backbone.width)
         self.head = nn.Linear(self.backbone.width, len(self.vocabulary), bias=False)
 
@@ -127,14 +127,11 @@ class LanguageModel(nn.Module):
         if self.complement_ids is None:
             return (self.backbone(self.embedding(token_ids), positions, segment_ids),)
         complement = torch.as_tensor(self.complement_ids, device=token_ids.device)
-        rows = (token_ids, positions, segment_ids)
-        other = (complement[token_ids].flip(1), -positions.flip(1), None if segment_ids is None else segment_ids.flip(1))
-        if self.reads_strands_apart:
-            found = [self.backbone(self.embedding(ids), *places) for ids, *places in (rows, other)]
-        else:
-            ids, *places = (None if a is None or b is None else torch.cat([a, b]) for a, b in zip(rows, other, strict=True))
-            found = self.backbone(self.embedding(ids), *places).chunk(2)
-        return found[0], found[1]
+        ids = torch.cat([token_ids, complement[token_ids].flip(1)])
+        places = torch.cat([positions, -positions.flip(1)])
+        segments = None if segment_ids is None else torch.cat([segment_ids, segment_ids.flip(1)])
+        here, there = self.backbone(self.embedding(ids), places, segments).chunk(2)
+        return here, there
 
     def forward(
         self, token_ids: Int[Tensor, "B T"], positions: Int[Tensor, "B T"], segment_ids: Int[Tensor, "B T"] | None = None

@@ -7,6 +7,7 @@ published files, under names that `weight_maps` turns into ours.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal, Self
 
 import pydantic
@@ -15,50 +16,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from biolect.config import Config
+from biolect.models.transformer import TransformerBlock
 from biolect.nn.feedforward import GELULayer, SwiGLU
-from biolect.ops.attention import Stretch, attention_full, attention_masked, attention_packed, segment_mask, stretches
-from biolect.ops.rope import rotary_angles, rotate
+from biolect.ops.attention import segment_mask, stretches
+from biolect.ops.rope import rotary_angles
 
 KEPT_SHARE = 1 - 0.15 * 0.8
 """Of tokens that stay themselves in masked training; embeddings of models that zero the others are scaled by it."""
-
-
-class PublishedBlock(nn.Module):
-    """Norm, attention, residual; norm, feed-forward, residual. The residual keeps float32 whatever the maps compute in."""
-
-    compiled_parts = ("project", "finish")
-
-    def __init__(self, config: PublishedModel.Config) -> None:
-        super().__init__()
-        self.heads = config.heads
-        self.precision = torch.float32
-        self.attention_norm = nn.LayerNorm(config.width, eps=config.norm_eps)
-        self.query_key_value = nn.Linear(config.width, 3 * config.width)
-        self.attention_out = nn.Linear(config.width, config.width)
-        self.feedforward_norm = nn.LayerNorm(config.width, eps=config.norm_eps)
-        self.feedforward = (SwiGLU if config.feedforward == "gated" else GELULayer)(config.width, config.inner)
-
-    def project(
-        self, x: Float[Tensor, "B T D"], angles: tuple[Tensor, Tensor] | None
-    ) -> tuple[Float[Tensor, "B T H K"], Float[Tensor, "B T H K"], Float[Tensor, "B T H K"]]:
-        """Return queries and keys, turned by their positions if those are rotary, and values."""
-        normed = self.attention_norm(x).to(self.precision)
-        turned, v = self.query_key_value(normed).unflatten(-1, (3 * self.heads, -1)).split([2 * self.heads, self.heads], dim=-2)
-        q, k = (turned if angles is None else rotate(turned, *angles)).chunk(2, dim=-2)
-        return q, k, v
-
-    def finish(self, x: Float[Tensor, "B T D"], attended: Float[Tensor, "B T H K"]) -> Float[Tensor, "B T D"]:
-        """Add the attention update, then the feed-forward update."""
-        x = x + self.attention_out(attended.flatten(-2))
-        return x + self.feedforward(self.feedforward_norm(x).to(self.precision))
-
-    def forward(
-        self, x: Float[Tensor, "B T D"], angles: tuple[Tensor, Tensor] | None, segments: list[Stretch] | Tensor
-    ) -> Float[Tensor, "B T D"]:
-        """Return the block's output; `segments` is a list of stretches, or a mask."""
-        q, k, v = self.project(x, angles)
-        packed = isinstance(segments, list)
-        return self.finish(x, attention_packed(q, k, v, segments, attention_full) if packed else attention_masked(q, k, v, segments))
 
 
 class PublishedModel(nn.Module):
@@ -114,9 +78,12 @@ class PublishedModel(nn.Module):
         self.width = config.width
         self.embedding = nn.Embedding(config.tokens, config.width)
         self.positions = nn.Embedding(config.num_positions, config.width) if config.positions == "learned" else None
-        self.embedding_norm = nn.LayerNorm(config.width, eps=config.norm_eps) if config.embedding_norm else None
-        self.blocks = nn.ModuleList(PublishedBlock(config) for _ in range(config.layers))
-        self.norm = nn.LayerNorm(config.width, eps=config.norm_eps)
+        norm = partial(nn.LayerNorm, config.width, eps=config.norm_eps)
+        feedforward = SwiGLU if config.feedforward == "gated" else GELULayer
+        self.embedding_norm = norm() if config.embedding_norm else None
+        sizes, inner = (config.width, config.heads, norm), (config.width, config.inner)
+        self.blocks = nn.ModuleList(TransformerBlock(*sizes, feedforward(*inner), causal=False, bias=True) for _ in range(config.layers))
+        self.norm = norm()
 
     def initialize(self, generator: torch.Generator) -> Self:
         """Draw weights for tests and benchmarks, large enough for tokens to differ."""
@@ -136,10 +103,9 @@ class PublishedModel(nn.Module):
 
     def compute_in(self, precision: torch.dtype) -> Self:
         """Hold the matrices of all blocks in a precision; embeddings, norms and the residual stay in float32."""
-        for block in (module for module in self.modules() if isinstance(module, PublishedBlock)):
-            block.precision = precision
-            for part in (block.query_key_value, block.attention_out, block.feedforward):
-                part.to(precision)
+        for matrix in self.blocks.modules():
+            if isinstance(matrix, nn.Linear):
+                matrix.to(precision)
         return self
 
     def forward(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Self
 
 import pydantic
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from torch.nn import functional
 
 from biolect.config import Config
 from biolect.errors import CheckpointError, ConfigError, ShapeError
@@ -28,16 +30,15 @@ from biolect.ops.attention import (
 from biolect.ops.rope import rotary_angles, rotate
 
 _FIRST_CAPACITY = 64
-
-Keys = Float[Tensor, "N H _ K"]
+_PAIR = ("keys", "values")
 
 
 @dataclass
 class LayerMemory:
-    """Keys and values of one layer: a prefix that all continuations share, and a tail for each."""
+    """Keys of one layer and, below them, its values: a prefix that all continuations share, and a tail for each."""
 
-    prefix: tuple[Float[Tensor, "H _ K"], Float[Tensor, "H P K"]]
-    tail: tuple[Keys, Keys]
+    prefix: Float[Tensor, "2 H P K"]
+    tail: Float[Tensor, "2 N H S K"]
 
 
 class TransformerState(State):
@@ -50,22 +51,22 @@ class TransformerState(State):
     @property
     def num_tokens(self) -> int:
         """Tokens read so far, of one continuation."""
-        return self.layers[0].prefix[0].shape[1] + self.used
+        return self.layers[0].prefix.shape[2] + self.used
 
     @property
     def count(self) -> int:
         """Number of continuations."""
-        return self.layers[0].tail[0].shape[0]
+        return self.layers[0].tail.shape[1]
 
     @property
     def num_bytes(self) -> int:
         """Memory of all keys and values, room for more included."""
-        return sum(t.numel() * t.element_size() for layer in self.layers for pair in (layer.prefix, layer.tail) for t in pair)
+        return sum(layer.prefix.nbytes + layer.tail.nbytes for layer in self.layers)
 
     def fork_bytes(self, num_tokens: int) -> int:
         """Memory of the keys and values of so many tokens."""
         keys = self.layers[0].prefix[0]
-        return 2 * len(self.layers) * num_tokens * keys.shape[0] * keys.shape[2] * keys.element_size()
+        return 2 * len(self.layers) * num_tokens * keys.shape[0] * keys.shape[2] * keys.itemsize
 
     def fork(self, count: int) -> Self:
         """Return `count` continuations; what was read becomes their common prefix, kept once."""
@@ -74,70 +75,67 @@ class TransformerState(State):
         return type(self)([self._forked(layer, count) for layer in self.layers], 0)
 
     def _forked(self, layer: LayerMemory, count: int) -> LayerMemory:
-        joined = layer.prefix
-        if self.used:
-            joined = [torch.cat([p, t[0, :, : self.used]], dim=1) for p, t in zip(layer.prefix, layer.tail, strict=True)]
-        keys = layer.tail[0]
-        empty = [keys.new_zeros(count, keys.shape[1], _FIRST_CAPACITY, keys.shape[3]) for _ in range(2)]
-        return LayerMemory((joined[0], joined[1]), (empty[0], empty[1]))
+        prefix = torch.cat([layer.prefix, layer.tail[:, 0, :, : self.used]], dim=2) if self.used else layer.prefix
+        heads, _, width = prefix.shape[1:]
+        return LayerMemory(prefix, prefix.new_zeros(2, count, heads, _FIRST_CAPACITY, width))
 
     def keep(self, rows: Int[Tensor, " M"]) -> None:
         """Drop all continuations but those at the given places; the common prefix stays."""
         for layer in self.layers:
-            layer.tail = (layer.tail[0][rows], layer.tail[1][rows])
+            layer.tail = layer.tail[:, rows]
 
     def tensors(self) -> dict[str, Tensor]:
         """Return keys and values of what was read, one pair per layer."""
-        forked = self.fork(1)
-        return {f"{i}.{name}": t for i, layer in enumerate(forked.layers) for name, t in zip(("keys", "values"), layer.prefix, strict=True)}
+        layers = self.fork(1).layers
+        return {f"{i}.{name}": t for i, layer in enumerate(layers) for name, t in zip(_PAIR, layer.prefix, strict=True)}
 
-    def append(self, index: int, keys: Keys, values: Keys) -> LayerMemory:
+    def append(self, index: int, keys: Float[Tensor, "N H T K"], values: Float[Tensor, "N H T K"]) -> LayerMemory:
         """Write the new keys and values of one layer behind the ones in use."""
-        layer = self.layers[index]
-        need = self.used + keys.shape[2]
-        if layer.tail[0].shape[2] < need:
-            layer.tail = (_grown(layer.tail[0], need), _grown(layer.tail[1], need))
-        for store, new in zip(layer.tail, (keys, values), strict=True):
-            store[:, :, self.used : need] = new
-        return LayerMemory(layer.prefix, (layer.tail[0][:, :, :need], layer.tail[1][:, :, :need]))
-
-
-def _grown(store: Keys, need: int) -> Keys:
-    capacity = max(2 * store.shape[2], need)
-    larger = store.new_zeros(*store.shape[:2], capacity, store.shape[3])
-    larger[:, :, : store.shape[2]] = store
-    return larger
+        layer, need = self.layers[index], self.used + keys.shape[2]
+        room = layer.tail.shape[3]
+        if room < need:
+            layer.tail = functional.pad(layer.tail, (0, 0, 0, max(room, need - room)))
+        layer.tail[0, :, :, self.used : need] = keys
+        layer.tail[1, :, :, self.used : need] = values
+        return LayerMemory(layer.prefix, layer.tail[:, :, :, :need])
 
 
 class TransformerBlock(nn.Module):
-    """Norm, attention, residual; norm, feed-forward, residual."""
+    """Norm, attention, residual; norm, feed-forward, residual. The residual keeps its precision whatever the maps compute in.
+
+    Args:
+        norm: Makes a norm over the width.
+        causal: Look back only.
+        bias: Give the maps around attention biases.
+    """
 
     compiled_parts = ("project", "finish")
 
-    def __init__(self, config: Transformer.Config) -> None:
+    def __init__(self, width: int, heads: int, norm: Callable[[], nn.Module], feedforward: nn.Module, *, causal: bool, bias: bool) -> None:
         super().__init__()
-        self.heads = config.heads
-        self.attend = attention_causal if config.direction == "causal" else attention_full
-        self.attention_norm = nn.RMSNorm(config.width, eps=config.norm_eps)
-        self.query_key_value = nn.Linear(config.width, 3 * config.width, bias=False)
-        self.attention_out = nn.Linear(config.width, config.width, bias=False)
-        self.feedforward_norm = nn.RMSNorm(config.width, eps=config.norm_eps)
-        self.feedforward = SwiGLU(config.width, config.inner)
+        self.heads, self.attend = heads, attention_causal if causal else attention_full
+        self.attention_norm = norm()
+        self.query_key_value = nn.Linear(width, 3 * width, bias=bias)
+        self.attention_out = nn.Linear(width, width, bias=bias)
+        self.feedforward_norm = norm()
+        self.feedforward = feedforward
 
     def project(
-        self, x: Float[Tensor, "B T D"], angles: tuple[Tensor, Tensor]
+        self, x: Float[Tensor, "B T D"], angles: tuple[Tensor, Tensor] | None
     ) -> tuple[Float[Tensor, "B T H K"], Float[Tensor, "B T H K"], Float[Tensor, "B T H K"]]:
-        """Return queries and keys, turned by their positions, and values."""
-        q, k, v = self.query_key_value(self.attention_norm(x)).unflatten(-1, (3, self.heads, -1)).unbind(-3)
-        return rotate(q, *angles), rotate(k, *angles), v
+        """Return queries and keys, turned by their positions if those are rotary, and values."""
+        normed = self.attention_norm(x).to(self.query_key_value.weight.dtype)
+        turned, v = self.query_key_value(normed).unflatten(-1, (3 * self.heads, -1)).split([2 * self.heads, self.heads], dim=-2)
+        q, k = (turned if angles is None else rotate(turned, *angles)).chunk(2, dim=-2)
+        return q, k, v
 
     def finish(self, x: Float[Tensor, "B T D"], attended: Float[Tensor, "B T H K"]) -> Float[Tensor, "B T D"]:
         """Add the attention update, then the feed-forward update."""
         x = x + self.attention_out(attended.flatten(-2))
-        return x + self.feedforward(self.feedforward_norm(x))
+        return x + self.feedforward(self.feedforward_norm(x).to(self.query_key_value.weight.dtype))
 
     def forward(
-        self, x: Float[Tensor, "B T D"], angles: tuple[Tensor, Tensor], segments: list[Stretch] | Tensor | None
+        self, x: Float[Tensor, "B T D"], angles: tuple[Tensor, Tensor] | None, segments: list[Stretch] | Tensor | None
     ) -> Float[Tensor, "B T D"]:
         """Return the block's output for whole rows; `segments` is a list of stretches, a mask, or None."""
         q, k, v = self.project(x, angles)
@@ -215,8 +213,12 @@ class Transformer(Backbone):
         self.config = config
         self.width = config.width
         self.is_causal = config.direction == "causal"
-        self.blocks = nn.ModuleList(TransformerBlock(config) for _ in range(config.layers))
-        self.norm = nn.RMSNorm(config.width, eps=config.norm_eps)
+        norm = partial(nn.RMSNorm, config.width, eps=config.norm_eps)
+        sizes, inner = (config.width, config.heads, norm), (config.width, config.inner)
+        self.blocks = nn.ModuleList(
+            TransformerBlock(*sizes, SwiGLU(*inner), causal=self.is_causal, bias=False) for _ in range(config.layers)
+        )
+        self.norm = norm()
 
     @classmethod
     def of_depth(cls, layers: int) -> Transformer.Config:
@@ -243,10 +245,7 @@ class Transformer(Backbone):
         if segment_ids is not None:
             on_cpu = segment_ids.device.type == "cpu"
             segments = stretches(segment_ids) if self.config.packed and on_cpu else segment_mask(segment_ids, is_causal=self.is_causal)
-        x = embeddings
-        for block in self.blocks:
-            x = checkpoint(block, x, angles, segments, use_reentrant=False) if self.recomputes else block(x, angles, segments)
-        return self.norm(x)
+        return self.through(embeddings, angles, segments)
 
     def _angles(self, embeddings: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         dtype = torch.promote_types(embeddings.dtype, torch.float32)
@@ -256,13 +255,13 @@ class Transformer(Backbone):
         """Return the state before the first token."""
         self.check_causal()
         weight, heads, width = self.norm.weight, self.config.heads, self.config.head_width
-        prefix, tail = weight.new_zeros(heads, 0, width), weight.new_zeros(1, heads, 0, width)
-        return TransformerState([LayerMemory((prefix, prefix), (tail, tail)) for _ in self.blocks], 0)
+        prefix, tail = weight.new_zeros(2, heads, 0, width), weight.new_zeros(2, 1, heads, 0, width)
+        return TransformerState([LayerMemory(prefix, tail) for _ in self.blocks], 0)
 
     def state_of(self, tensors: dict[str, Tensor]) -> TransformerState:
         """Rebuild a state from its tensors; see `Backbone.state_of`."""
         state, config = self.new_state(), self.config
-        names = {f"{index}.{name}" for index in range(config.layers) for name in ("keys", "values")}
+        names = {f"{index}.{name}" for index in range(config.layers) for name in _PAIR}
         shapes = {tuple(tensor.shape) for tensor in tensors.values()}
         length = next(iter(shapes), ())[1:2]
         if set(tensors) != names or shapes != {(config.heads, *length, config.head_width)}:
@@ -271,7 +270,7 @@ class Transformer(Backbone):
                 f"{config.head_width}. Load the model that wrote it, or prefill the prompt again."
             )
         for index, layer in enumerate(state.layers):
-            layer.prefix = (tensors[f"{index}.keys"].to(layer.prefix[0]), tensors[f"{index}.values"].to(layer.prefix[1]))
+            layer.prefix = torch.stack([tensors[f"{index}.{name}"] for name in _PAIR]).to(layer.prefix)
         return state
 
     def extend(self, embeddings: Float[Tensor, "N T D"], positions: Int[Tensor, "N T"], state: State) -> Float[Tensor, "N T D"]:
@@ -281,11 +280,12 @@ class Transformer(Backbone):
         angles = self._angles(embeddings, positions)
         x = embeddings
         for index, block in enumerate(self.blocks):
-            assert isinstance(block, TransformerBlock)
             q, k, v = block.project(x, angles)
             memory = state.append(index, k.transpose(1, 2), v.transpose(1, 2))
-            alone = memory.prefix[0].shape[1] == 0 and state.used == 0
-            attended = attention_causal(q, k, v) if alone else attention_continued(q, memory.prefix, memory.tail)
+            if state.num_tokens:
+                attended = attention_continued(q, (memory.prefix[0], memory.prefix[1]), (memory.tail[0], memory.tail[1]))
+            else:
+                attended = attention_causal(q, k, v)
             x = block.finish(x, attended)
         state.used += embeddings.shape[1]
         return self.norm(x)

@@ -9,7 +9,7 @@ Transformer) name one network in two ways; what else stands in their files belon
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 import torch
@@ -23,20 +23,21 @@ from biolect.models.xlstm import XLSTM
 class _Form(NamedTuple):
     """How tensors of theirs become one of ours, and back."""
 
-    inward: Callable[[Sequence[Tensor]], Tensor]
-    outward: Callable[[Tensor], Sequence[Tensor]]
+    inward: Callable[[Tensor], Tensor]
+    outward: Callable[[Tensor], Tensor]
 
 
-_SAME = _Form(lambda parts: parts[0], lambda own: [own])
-_JOINED = _Form(lambda parts: torch.cat([*parts]), lambda own: own.chunk(2))
-_MINUS_ONE = _Form(lambda parts: 1 + parts[0], lambda own: [own - 1])
-_CONV = _Form(lambda parts: parts[0][:, 0], lambda own: [own[:, None]])
-_THREE = _Form(lambda parts: torch.cat([*parts]), lambda own: own.chunk(3))
+_SAME = _Form(lambda theirs: theirs, lambda own: own)
+_MINUS_ONE = _Form(lambda theirs: 1 + theirs, lambda own: own - 1)
+_CONV = _Form(lambda theirs: theirs[:, 0], lambda own: own[:, None])
 # Theirs: head, gate and unit to, unit from. Ours: head, unit from, gate, unit to.
-_RECURRENT = _Form(lambda parts: parts[0].unflatten(1, (4, -1)).permute(0, 3, 1, 2), lambda own: [own.permute(0, 2, 3, 1).flatten(1, 2)])
+_RECURRENT = _Form(lambda theirs: theirs.unflatten(1, (4, -1)).permute(0, 3, 1, 2), lambda own: own.permute(0, 2, 3, 1).flatten(1, 2))
 
 _Table = dict[str, tuple[str, _Form]]
-"""By our name: their name, or two of theirs joined by a plus, and the form."""
+"""By our name: their name, or several of theirs that are stacked, joined by a plus, and the form."""
+
+_Rules = dict[str, tuple[list[str], _Form]]
+"""The same of a whole model, their names apart."""
 
 _BOTH: _Table = {
     "norm.weight": ("xlstm_norm.weight", _MINUS_ONE),
@@ -48,8 +49,8 @@ _MLSTM: _Table = _BOTH | {
     "layer.query.weight": ("xlstm.q_proj.weight", _SAME),
     "layer.key.weight": ("xlstm.k_proj.weight", _SAME),
     "layer.value.weight": ("xlstm.v_proj.weight", _SAME),
-    "layer.gates.weight": ("xlstm.mlstm_cell.igate.weight+xlstm.mlstm_cell.fgate.weight", _JOINED),
-    "layer.gates.bias": ("xlstm.mlstm_cell.igate.bias+xlstm.mlstm_cell.fgate.bias", _JOINED),
+    "layer.gates.weight": ("xlstm.mlstm_cell.igate.weight+xlstm.mlstm_cell.fgate.weight", _SAME),
+    "layer.gates.bias": ("xlstm.mlstm_cell.igate.bias+xlstm.mlstm_cell.fgate.bias", _SAME),
     "layer.head_norm.weight": ("xlstm.mlstm_cell.outnorm.weight", _MINUS_ONE),
     "layer.skip": ("xlstm.learnable_skip", _SAME),
     "layer.down.weight": ("xlstm.proj_down.weight", _SAME),
@@ -74,10 +75,7 @@ def from_xlstm(weights: Mapping[str, Tensor], config: XLSTM.Config) -> dict[str,
     Raises:
         CheckpointError: If they are not those of a stack of this pattern.
     """
-    rules = _rules(config)
-    names = {name for theirs, _ in rules.values() for name in theirs}
-    _check(set(weights), names, "an xlstm block stack")
-    return {own: form.inward([weights[name] for name in theirs]).contiguous() for own, (theirs, form) in rules.items()}
+    return _inward(weights, _rules(config), "an xlstm block stack")
 
 
 def to_xlstm(weights: Mapping[str, Tensor], config: XLSTM.Config) -> dict[str, Tensor]:
@@ -90,13 +88,20 @@ def to_xlstm(weights: Mapping[str, Tensor], config: XLSTM.Config) -> dict[str, T
     """
     rules = _rules(config)
     _check(set(weights), set(rules), "an XLSTM backbone")
-    out: dict[str, Tensor] = {}
-    for own, (theirs, form) in rules.items():
-        out |= {name: part.contiguous() for name, part in zip(theirs, form.outward(weights[own]), strict=True)}
-    return out
+    return _outward(weights, rules)
 
 
-def _rules(config: XLSTM.Config) -> dict[str, tuple[list[str], _Form]]:
+def _inward(weights: Mapping[str, Tensor], rules: _Rules, what: str) -> dict[str, Tensor]:
+    _check(set(weights), {name for theirs, _ in rules.values() for name in theirs}, what)
+    return {own: form.inward(torch.cat([weights[name] for name in theirs])).contiguous() for own, (theirs, form) in rules.items()}
+
+
+def _outward(weights: Mapping[str, Tensor], rules: _Rules) -> dict[str, Tensor]:
+    parts = ((theirs, form.outward(weights[own]).chunk(len(theirs))) for own, (theirs, form) in rules.items())
+    return {name: part.contiguous() for theirs, whole in parts for name, part in zip(theirs, whole, strict=True)}
+
+
+def _rules(config: XLSTM.Config) -> _Rules:
     rules = {"norm.weight": (["post_blocks_norm.weight"], _MINUS_ONE)}
     for index in range(config.layers):
         table = _MLSTM if config.pattern[index % len(config.pattern)] == "m" else _SLSTM
@@ -154,8 +159,7 @@ def from_published(weights: Mapping[str, Tensor], config: PublishedModel.Config,
         # Rotary models of transformers carry a table of positions all the same, which nobody reads.
         found.pop("embeddings.position_embeddings.weight", None)
     rules, wanted = _published_rules(config, layout), config.build().state_dict()
-    _check(set(found), {name for theirs, _ in rules.values() for name in theirs}, "an encoder")
-    out = {own: form.inward([found[name] for name in theirs]).contiguous().float() for own, (theirs, form) in rules.items()}
+    out = {own: weight.float() for own, weight in _inward(found, rules, "an encoder").items()}
     for own, weight in out.items():
         if weight.shape != wanted[own].shape:
             theirs = " and ".join(rules[own][0])
@@ -168,17 +172,14 @@ def from_published(weights: Mapping[str, Tensor], config: PublishedModel.Config,
 
 def to_published(weights: Mapping[str, Tensor], config: PublishedModel.Config, layout: Layout) -> dict[str, Tensor]:
     """Return weights of our encoder under the names of a layout; the inverse of `from_published`."""
-    out: dict[str, Tensor] = {}
-    for own, (theirs, form) in _published_rules(config, layout).items():
-        out |= {name: part.contiguous() for name, part in zip(theirs, form.outward(weights[own]), strict=True)}
-    return out
+    return _outward(weights, _published_rules(config, layout))
 
 
-def _published_rules(config: PublishedModel.Config, layout: Layout) -> dict[str, tuple[list[str], _Form]]:
-    rules = {}
+def _published_rules(config: PublishedModel.Config, layout: Layout) -> _Rules:
+    rules: _Rules = {}
     for own in config.build().state_dict():
         number, module, kind = re.fullmatch(r"(?:blocks\.(\d+)\.)?(.+)\.(weight|bias)", own).groups()  # pyright: ignore[reportOptionalMemberAccess]
         before = "" if number is None else _BLOCKS[layout].format(number)
         names = _PUBLISHED[module][layout == "transformers"].split("+")
-        rules[own] = ([f"{before}{name}.{kind}" for name in names], _THREE if len(names) == 3 else _SAME)
+        rules[own] = ([f"{before}{name}.{kind}" for name in names], _SAME)
     return rules

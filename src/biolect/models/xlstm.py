@@ -9,7 +9,6 @@ import pydantic
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from biolect.config import Config
 from biolect.errors import CheckpointError, ConfigError, ShapeError
@@ -216,7 +215,7 @@ class XLSTM(Backbone):
         self.embedding_std = (2 / (5 * config.width)) ** 0.5
         self.is_causal = config.direction == "causal"
         kinds = {"m": MLSTMBlock, "s": SLSTMBlock}
-        self.blocks: Any = nn.ModuleList(kinds[config.pattern[i % len(config.pattern)]](config) for i in range(config.layers))
+        self.blocks = nn.ModuleList(kinds[config.pattern[i % len(config.pattern)]](config) for i in range(config.layers))
         self.norm = nn.LayerNorm(config.width, eps=EPSILON, bias=False)
 
     @classmethod
@@ -245,11 +244,7 @@ class XLSTM(Backbone):
         if self.config.direction == "bidirectional":
             positions = doubled(positions)
             segment_ids = None if segment_ids is None else doubled(segment_ids)
-        angles = self._angles(embeddings, positions)
-        x = embeddings
-        for block in self.blocks:
-            x = checkpoint(block, x, angles, segment_ids, use_reentrant=False) if self.recomputes else block(x, angles, segment_ids)
-        return self.norm(x)
+        return self.through(embeddings, self._angles(embeddings, positions), segment_ids)
 
     def _angles(self, embeddings: Tensor, positions: Tensor) -> Angles:
         if self.config.rotary == "none":

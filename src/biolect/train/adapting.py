@@ -37,9 +37,8 @@ class AdaptedFusion(nn.Module):
         super().__init__()
         self.encoders, self.scale, self.model = encoders, scale, model
         # An encoder that stands behind several streams has one set of adapters; a head that says the next letter is not asked.
-        every = {id(encoder.network.model): encoder.network.model for _, encoder in sorted(encoders.items())}.values()
-        networks = [network.requires_grad_(False) for network in every]
-        bodies = [network.backbone if isinstance(network, LanguageModel) else network for network in networks]
+        every = dict.fromkeys(encoders[name].network.model.requires_grad_(False) for name in sorted(encoders))
+        bodies = [network.backbone if isinstance(network, LanguageModel) else network for network in every]
         self.networks = nn.ModuleList(bodies if rank is None else [add_adapters(body, rank, seed) for body in bodies])
 
     def forward(self, records: Sequence[Record]) -> Float[Tensor, "B *P K"]:

@@ -91,8 +91,8 @@ def _sources(config: RunConfig, stores: Stores, split: str) -> Iterator[tuple[st
     for component, shuffled in (("related", True), ("interleaved", False)):
         if component in whole:
             yield component, GroupSource(whole[component], split, shuffled=shuffled)
-    # Molecules are read whole, so those that are too long for a row are left out.
-    longest = min(config.context_of(phase) for phase in config.phases) + 1 - config.grammar.overhead(1)
+    # Molecules are read whole, so those that are too long for a row, of training or validation, are left out.
+    longest = min(config.context_tokens, *map(config.context_of, config.phases)) + 1 - config.grammar.overhead(1)
     for name in {"molecules", "domains"} & stores.keys():
         yield f"single.{Modality.MOLECULE}", SingleSource(stores[name], split, Modality.MOLECULE, longest=longest)
     if "domains" in stores:

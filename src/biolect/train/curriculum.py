@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 
@@ -17,6 +17,8 @@ from biolect.objectives.infill import Infill, check_holes
 from biolect.objectives.masked import Masked
 from biolect.tokens.vocabulary import Vocabulary
 from biolect.train.optimizer import AdamW, Decay, rate_at
+
+Rate = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
 
 
 class Phase(Config):
@@ -34,7 +36,7 @@ class Phase(Config):
     name: str
     mixture: dict[str, float] = pydantic.Field(min_length=1)
     tokens: int = pydantic.Field(gt=0)
-    learning_rate: tuple[float, float]
+    learning_rate: tuple[Rate, Rate]
     warmup_tokens: int = pydantic.Field(default=0, ge=0)
     decay: Decay = "linear"
     context_tokens: int | None = pydantic.Field(default=None, gt=1)
@@ -195,12 +197,8 @@ class RunConfig(Config):
         would mislead about mixtures.
         """
         factor = tokens / self.total_tokens
-        changes = {name: max(1, round(getattr(self, name) * factor)) for name in ("evaluate_tokens", "checkpoint_tokens")}
-        return self.model_copy(
-            update={
-                "phases": tuple(phase.scaled(factor) for phase in self.phases),
-                "unique_tokens": {name: max(1, round(count * factor)) for name, count in self.unique_tokens.items()},
-                "valid_tokens": min(self.valid_tokens, max(self.context_tokens, tokens // 20)),
-                **changes,
-            }
-        )
+        changes: dict[str, Any] = {name: max(1, round(getattr(self, name) * factor)) for name in ("evaluate_tokens", "checkpoint_tokens")}
+        changes["phases"] = tuple(phase.scaled(factor) for phase in self.phases)
+        changes["unique_tokens"] = {name: max(1, round(count * factor)) for name, count in self.unique_tokens.items()}
+        changes["valid_tokens"] = min(self.valid_tokens, max(self.context_tokens, tokens // 20))
+        return self.model_copy(update=changes)

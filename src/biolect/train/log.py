@@ -19,9 +19,6 @@ PLACES = 3
 
 _GROUPS = SPECIAL_INDEX + 1
 
-TIMINGS = ("tokens_per_second", "memory_bytes")
-"""Keys of a line that differ between two equal runs."""
-
 
 class LossTable:
     """Sums of losses and counts of targets, by place in the document and modality. Stays on the device until read."""
@@ -40,10 +37,6 @@ class LossTable:
     def restore(self, values: list[list[float]]) -> None:
         """Put back what `values` returned."""
         self.sums.copy_(torch.tensor(values, dtype=self.sums.dtype))
-
-    def clear(self) -> None:
-        """Begin again."""
-        self.sums.zero_()
 
 
 class Losses:

@@ -154,7 +154,7 @@ class Trainer:
             tokens_per_second=round((place.tokens - tokens) / max(1e-9, now - since), 1),
             memory_bytes=_memory_bytes(self.runtime.device),
         )
-        self.table.clear()
+        self.table.sums.zero_()
         self._clock = (now, place.tokens)
 
     def _log_validation(self, phase: str, *, ends: bool) -> None:
@@ -175,8 +175,7 @@ class Trainer:
 
 def whole_model(config: RunConfig, weights: Mapping[str, Tensor]) -> LanguageModel:
     """Return a model that holds whole weights, whatever the training did to its own."""
-    with torch.device("meta"):
-        model = LanguageModel(config.model)
+    model = config.model.build(seed=None)
     model.load_state_dict(dict(weights), assign=True)
     return model.eval()
 

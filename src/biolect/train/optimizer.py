@@ -1,7 +1,7 @@
 """The optimizer: AdamW, with weight decay where it belongs, and its learning rate as a pure function of tokens."""
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import pydantic
 import torch
@@ -11,6 +11,8 @@ from biolect.config import Config
 
 Decay = Literal["linear", "cosine"]
 """From the warm-up to the end: a straight line, or half a wave of the cosine, which stays longer near both ends."""
+
+Beta = Annotated[float, pydantic.Field(ge=0, lt=1)]
 
 
 class AdamW(Config):
@@ -23,7 +25,7 @@ class AdamW(Config):
         clip_norm: Longest gradient, over all parameters together.
     """
 
-    betas: tuple[float, float] = (0.9, 0.95)
+    betas: tuple[Beta, Beta] = (0.9, 0.95)
     eps: float = pydantic.Field(default=1e-8, gt=0)
     weight_decay: float = pydantic.Field(default=0.1, ge=0)
     clip_norm: float = pydantic.Field(default=1.0, gt=0)

@@ -140,7 +140,8 @@ def _assemble(config: RunConfig, output: Path, runtime: Runtime, *, allow_leakag
     components.check_holes_are_taken(config, corpora, found)
     found = components.limited(found, config.unique_tokens)
     loaders = [components.loader(config, i, phase, found, vocabulary) for i, phase in enumerate(config.phases)]
-    rows = config.batch_tokens // config.context_tokens // config.accumulation
+    # Validation rows are as long as the run says, which may be longer than a whole step of any phase.
+    rows = max(1, config.batch_tokens // config.context_tokens // config.accumulation)
     valid = components.valid_batches(config, corpora, vocabulary, rows)
     # Not before: a run that is refused leaves nothing that the next one would stumble on.
     if runtime.is_main:
