@@ -125,9 +125,7 @@ def explain(
         _agreement(model, (*streams.batch([index]), coding), targets.index(target), codons[index])
         for index in torch.randperm(len(records), generator=generator)[:OCCLUDED].tolist()
     ]
-    explained = Explained(
-        names, coding, np.stack(shapley), np.stack(occlusion), np.stack(permutation), codons, losses, np.array(agreement)
-    )
+    explained = Explained(names, coding, np.stack(shapley), np.stack(occlusion), np.stack(permutation), codons, losses, np.array(agreement))
     grid = next(one for one in model.encoders.values() if isinstance(one, CodonEncoder)).grid
     grids = [grid(record) for record in records]
     letters = [[r.residues[i : i + 3] for i in range(g.start, g.start + 3 * g.num_codons, 3)] for r, g in zip(records, grids, strict=True)]
