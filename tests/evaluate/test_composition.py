@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from biolect.bio.sequence import Modality, Sequence
-from biolect.evaluate.composition import Baselines, composition, grouped_folds, judge, lookup
+from biolect.evaluate.composition import Baselines, composition, grouped_folds, judge, lookup, num_mixed
 
 
 def records(*texts, modality=Modality.DNA):
@@ -90,3 +90,7 @@ def test_folds_keep_groups_whole_and_sizes_even():
     assert all(len(set(folds[groups == g])) == 1 for g in range(40))
     assert np.ptp(np.bincount(folds)) <= 2
     assert (folds != grouped_folds(groups, 5, seed=1)).any()
+
+
+def test_a_cluster_in_three_splits_is_one_cluster():
+    assert num_mixed(np.array([0, 0, 0, 1, 1, 2, 2]), np.array([0, 1, 2, 0, 0, 0, 2])) == 2

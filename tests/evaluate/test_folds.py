@@ -72,6 +72,12 @@ def test_pooling_takes_from_each_fold_its_own_test_records():
     assert [spearman(one[:, 0], truth[:, 0]) for one in said.predictions["arm"]] == [pytest.approx(1), pytest.approx(-1)]
 
 
+def test_an_arm_without_a_value_is_never_the_one_that_validation_likes_best():
+    said = Said(valid={"silent": float("nan"), "worst": -0.9, "better": -0.2})
+
+    assert said.best(said.valid) == "better" and said.best(["silent", "worst"]) == "worst"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -93,3 +93,12 @@ def test_faulty_tables_are_refused(folder: Path):
     (folder / "pairs.tsv").write_text("".join(f"SET\tp{i}\tr{j}\t1\n" for i in range(SIZE) for j in range(SIZE)))
     with pytest.raises(InputError, match="has 144 pairs whose sequences are known, 144 of them true"):
         interactions.interactions(SOURCE, question(folder))
+
+
+def test_a_file_is_blamed_for_its_own_records_only(folder: Path):
+    with (folder / "proteins.fa").open("a") as proteins:
+        proteins.write(">bad\nMK7\n>worse\nM!\n")
+    (folder / "rnas.fa").write_text(">SET|r0\nAC7U\n")
+
+    with pytest.raises(InputError, match=r"Not one of the 1 records in .*rnas.fa' can be read. The first: Symbol '7' at index 2"):
+        interactions.interactions(SOURCE, question(folder))

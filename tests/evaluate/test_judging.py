@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from biolect.evaluate.judging import Outcome, Panel
+from biolect.evaluate.judging import Arm, Outcome, Panel
 
 
 def panel(part: str = "", shift: float = 0.0, draws: int = 200) -> Panel:
@@ -54,3 +54,7 @@ def test_what_cannot_be_said_is_no_number():
     made.add("constant", "model", lambda items: float("nan"))
 
     assert Outcome("spearman", [made]).report() == {"metric": "spearman", "value": None, "interval": None, "baselines": {}}
+
+
+def test_a_value_that_no_draw_has_again_has_no_interval():
+    assert Arm("", "model", "spearman", 0.5, np.full(20, np.nan)).facts() == {"value": 0.5, "interval": None}

@@ -20,7 +20,7 @@ from biolect.data.targets import PER_CODON, Columns
 from biolect.embed.codons import CodonEncoder, ContextEncoder
 from biolect.embed.fused import FusedModel, FusedTask, Member, in_units
 from biolect.errors import CheckpointError, ConfigError
-from biolect.evaluate.composition import grouped_folds
+from biolect.evaluate.composition import grouped_folds, num_mixed
 from biolect.files import atomic_path, sha256, write_json
 from biolect.fusion.align import Mode
 from biolect.fusion.fusers import FUSERS, FuserKind
@@ -81,10 +81,9 @@ class FusionConfig(Config):
 
     def task(self, **facts: Any) -> FusedTask:
         """Return what is predicted from what, with what is known of it."""
-        own = {"target": self.columns.target, "also": self.columns.also, "per_codon": PER_CODON.get(self.columns.kind, 0)}
-        return FusedTask(
-            encoders=self.encoders, contexts=self.contexts, alignment=self.alignment, genetic_code=self.genetic_code, **own, **facts
-        )
+        same = {name: getattr(self, name) for name in ("encoders", "contexts", "alignment", "genetic_code")}
+        columns = self.columns
+        return FusedTask(target=columns.target, also=columns.also, per_codon=PER_CODON.get(columns.kind, 0), **same, **facts)
 
 
 @dataclass(frozen=True)
@@ -122,9 +121,11 @@ def fusions(config: FusionConfig, best_single: str) -> list[Arm]:
         arms += [Arm(f"{arm.kind} without contexts", arm.kind, own, is_control=True) for arm in arms]
     if config.fuser == "all":
         repeated = {f"{best_single}-{i}": best_single for i in range(len(streams))}
-        arms.append(Arm("mil without entropy", "mil", streams, entropy=False, is_control=True))
-        arms.append(Arm("one encoder several times", "concatenation", repeated, is_control=True))
-        arms.append(Arm("shuffled partners", "concatenation", streams, partners=best_single, is_control=True))
+        arms += [
+            Arm("mil without entropy", "mil", streams, entropy=False, is_control=True),
+            Arm("one encoder several times", "concatenation", repeated, is_control=True),
+            Arm("shuffled partners", "concatenation", streams, partners=best_single, is_control=True),
+        ]
     return arms
 
 
@@ -160,6 +161,9 @@ class Runs:
         """Return the task, with what is known of the published model."""
         return self.config.task(labels=self.data.labels, mean=self.mean, deviation=self.deviation, **facts)
 
+    def _path(self, arm: Arm, name: str) -> Path:
+        return self.folder / "arms" / arm.name.replace(" ", "-") / f"{name}.safetensors"
+
     def _model(self, arm: Arm, streams: CodonStreams) -> FusionModel.Config:
         outputs, per_codon = len(self.data.labels) or self.items.targets.shape[1], self.data.per_codon
         return self.config.fit.model(arm.kind, streams.widths, per_codon or outputs, pools=not per_codon, contexts=streams.around)
@@ -177,43 +181,39 @@ class Runs:
         return in_units(said, self.task()), np.stack(weights)[:, self.owners] if weights else None
 
     def _one(self, arm: Arm, seed: int) -> tuple[Fitted, dict[str, torch.Tensor]]:
-        streams = self.read(arm, seed)
-        model = self._model(arm, streams)
-        path = self.folder / "arms" / arm.name.replace(" ", "-") / f"seed-{seed}.safetensors"
+        streams, path = self.read(arm, seed), self._path(arm, f"seed-{seed}")
         if not path.exists():
-            parts = self.data.of("train"), self.data.of("valid")
-            fitted = self._fit(model, streams, parts, arm, seed)
+            fitted = self._fit(arm, streams, self.data.of("train"), seed)
             found = outputs_of(fitted.model, streams)
-            tensors = {"outputs": torch.from_numpy(found.outputs)}
-            tensors |= {} if found.weights is None else {"weights": torch.from_numpy(found.weights)}
+            said = {"outputs": found.outputs} | ({} if found.weights is None else {"weights": found.weights})
+            tensors = {name: torch.from_numpy(array) for name, array in said.items()}
             tensors |= {f"model.{name}": value for name, value in fitted.model.state_dict().items()}
             _write(path, tensors, {"curve": json.dumps(fitted.curve), "best_step": str(fitted.best_step)})
             self.log.write("arm", step=fitted.best_step, arm=arm.name, seed=seed, valid_loss=min(look["valid"] for look in fitted.curve))
         try:
             tensors, facts = checkpoint.read_tensors(path), checkpoint.read_metadata(path)
-            fitted = Fitted(model.build(seed), json.loads(facts["curve"]), int(facts["best_step"]))
+            fitted = Fitted(self._model(arm, streams).build(seed), json.loads(facts["curve"]), int(facts["best_step"]))
             fitted.model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
         except (KeyError, ValueError, RuntimeError):
             raise CheckpointError(f"'{path}' is damaged, or belongs to another arm. Remove that file and pass --resume.") from None
         return fitted, tensors
 
-    def _fit(self, model: FusionModel.Config, streams: CodonStreams, parts: tuple[Any, Any], arm: Arm, seed: int) -> Fitted:
+    def _fit(self, arm: Arm, streams: CodonStreams, training: Ints, seed: int) -> Fitted:
         settings = self.config.fit if arm.entropy else self.config.fit.model_copy(update={"entropy_weight": 0.0})
+        model, parts = self._model(arm, streams), (training, self.data.of("valid"))
         return fit(model, streams, self.targets, parts, settings, classes=bool(self.data.labels), seed=seed, advance=self.advance)
 
     def out_of_fold(self, arm: Arm) -> Floats:
         """Return predictions about training items by models that saw neither them nor their relatives, items by outputs."""
-        path = self.folder / "arms" / arm.name.replace(" ", "-") / "out-of-fold.safetensors"
-        training, valid = self.items.of("train"), self.data.of("valid")
+        path, training = self._path(arm, "out-of-fold"), self.items.of("train")
         if not path.exists():
-            streams, clusters, owners = self.read(arm), self.items.clusters[training], self.owners[training]
-            model = self._model(arm, streams)
+            streams, owners = self.read(arm), self.owners[training]
 
             def fit_predict(seen: Ints, asked: Ints) -> Floats:
-                fitted = self._fit(model, streams, (np.unique(owners[seen]), valid), arm, 0)
+                fitted = self._fit(arm, streams, np.unique(owners[seen]), seed=0)
                 return outputs_of(fitted.model, streams, np.unique(owners[asked])).outputs.reshape(len(asked), -1)
 
-            found = out_of_fold(fit_predict, grouped_folds(clusters, _FOLDS, seed=0))
+            found = out_of_fold(fit_predict, grouped_folds(self.items.clusters[training], _FOLDS, seed=0))
             _write(path, {"outputs": torch.from_numpy(found)}, {})
         return in_units(checkpoint.read_tensors(path)["outputs"].numpy(), self.task())
 
@@ -232,7 +232,6 @@ class Runs:
 
 
 def _write(path: Path, tensors: dict[str, torch.Tensor], facts: dict[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         checkpoint.write_tensors(temporary, tensors, facts)
 
@@ -264,7 +263,6 @@ def facts(config: FusionConfig, data: Labelled, encoders: Mapping[str, CodonEnco
     reasons = Counter(refused.reason.partition(". ")[0] for refused in data.refused)
     grid = next(one for one in encoders.values() if isinstance(one, CodonEncoder)).grid
     inner = {name: one.inner for name, one in encoders.items()}
-    homes = {(c, s) for c, s in zip(data.clusters.tolist(), data.splits.tolist(), strict=True)}
     crossed = {"cross_validation": {"folds": config.folds, "repeats": config.repeats}} if config.folds else {}
     return crossed | {
         "task": "classification" if data.labels else "regression",
@@ -276,7 +274,7 @@ def facts(config: FusionConfig, data: Labelled, encoders: Mapping[str, CodonEnco
         "internal_stops": [record.name for record in data.records if grid(record).internal_stops],
         "unknown_codons": sum(grid(record).num_unknown for record in data.records),
         "records": {name: len(data.of(name)) for name in SPLITS},
-        "leakage": {"identical": data.shared, "clusters_in_several_splits": len(homes) - len(set(data.clusters.tolist()))},
+        "leakage": {"identical": data.shared, "clusters_in_several_splits": num_mixed(data.clusters, data.splits)},
         "encoders": {
             name: {"address": address, "width": inner[name].width, "licence": (own := inner[name].licence) and own.name}
             for name, address in (config.encoders | config.contexts).items()

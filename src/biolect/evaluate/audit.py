@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from biolect.data.relatives import KINDS, Relatives, relatives
 from biolect.data.shards import SPLITS
-from biolect.evaluate.composition import Baselines, composition, grouped_folds, judge, lookup
+from biolect.evaluate.composition import Baselines, coded, composition, grouped_folds, judge, lookup, num_mixed
 from biolect.evaluate.judging import Panel
 from biolect.evaluate.tables import AuditConfig, Table, read
 from biolect.fusion.late import out_of_fold
@@ -84,8 +84,7 @@ def leakage(table: Table, found: Relatives) -> dict[str, Any]:
                 for i in rows[:_EXAMPLES].tolist()
             ]
             result[kind] |= {name: len(rows), f"{name}_examples": examples}
-    homes = {(c, s) for c, s in zip(found.clusters.tolist(), table.splits.tolist(), strict=True)}
-    return result | {"clusters_in_several_splits": len(homes) - len(sizes)}
+    return result | {"clusters_in_several_splits": num_mixed(found.clusters, table.splits)}
 
 
 def _baselines(config: AuditConfig, table: Table, found: Relatives, threads: int, advance: Callable[[float], None]) -> tuple[Any, ...]:
@@ -153,12 +152,11 @@ def replicates(targets: Floats, sequences: NDArray[np.integer], clusters: NDArra
     _, labels, counts = np.unique(sequences, return_inverse=True, return_counts=True)
     rows = np.flatnonzero(counts[labels] > 1)
     own, values = labels[rows], targets[rows]
-    wanted = np.eye(num_classes)[values.astype(int)] if num_classes else values[:, None]
+    wanted = coded(values, num_classes)
     sums = np.stack([np.bincount(own, weights=column, minlength=len(counts)) for column in wanted.T], axis=1)
     others = (sums[own] - wanted) / np.maximum(counts[own] - 1, 1)[:, None]
     repeated = np.unique(own)
-    differs = [len(set(values[own == one].tolist())) > 1 for one in repeated.tolist()]
-    result: dict[str, Any] = {"repeated_sequences": len(repeated), "rows": len(rows), "conflicting": sum(differs)}
+    result: dict[str, Any] = {"repeated_sequences": len(repeated), "rows": len(rows), "conflicting": num_mixed(own, values)}
     if not len(rows):
         return result | {"spread": None, "ceiling": None, "interval": None}
     if num_classes:
@@ -191,7 +189,7 @@ def verdict(result: dict[str, Any]) -> str:
         parts.append(f"{count:,} of {result['rows']:,} rows have relatives, which a split by rows would part")
     if name := best_of(result["baselines"]):
         best, where = result["baselines"][name], "unrelated sequences" if result["folds_of"] == "clusters" else "different sequences"
-        low, high = best["interval"]
+        low, high = best["interval"] or (math.nan, math.nan)
         reach = f"{result['metric']} {best['value']:.2f} [{low:.2f}, {high:.2f}]"
         parts.append(f"composition alone ({name}) reaches {reach} across {where}, which a model must beat")
     elif result["conflicts"] is not None:

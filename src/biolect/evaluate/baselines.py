@@ -17,7 +17,8 @@ _CELLS = 40_000_000
 """Numbers that are held at once: letters times symbols times orders."""
 _FITTED, _STEPS = 40_000, 80
 """Held-out letters that weights are learned from, and steps of it."""
-_STRENGTH = 1.0
+_BACK_OFF, _STRENGTH = 4.0, 1.0
+"""Pseudo-counts given to what shorter contexts say: by a Markov model, and by the experts of a mixture."""
 _BINS = 9
 
 
@@ -25,19 +26,17 @@ class Markov:
     """Order-k Markov model over small codes, interpolated down to order 0.
 
     The probability of a letter blends the counts after its k predecessors with the order-(k-1)
-    estimate, as heavily as `strength` counts weigh (Bayesian back-off), so unseen contexts fall
+    estimate, as heavily as four counts weigh (Bayesian back-off), so unseen contexts fall
     back to shorter ones.
 
     Args:
         order: Letters looked back on.
         num_symbols: Ints are below this.
-        strength: Pseudo-counts given to the shorter context.
     """
 
-    def __init__(self, order: int, num_symbols: int, strength: float = 4.0) -> None:
-        self.order, self.num_symbols, self.strength = order, num_symbols, strength
+    def __init__(self, order: int, num_symbols: int) -> None:
+        self.order, self.num_symbols = order, num_symbols
         self.tables = [np.zeros((num_symbols**k, num_symbols)) for k in range(order + 1)]
-        self._totals = [table.sum(axis=1) for table in self.tables]
 
     def fit(self, sequences: Iterable[NDArray[np.integer]]) -> Markov:
         """Add the counts of training sequences; may be called again."""
@@ -45,19 +44,15 @@ class Markov:
             for k, table in enumerate(self.tables):
                 if len(codes) > k:
                     np.add.at(table, (self._contexts(codes, k), codes[k:]), 1)
-        self._totals = [table.sum(axis=1) for table in self.tables]
         return self
 
     def nats(self, codes: NDArray[np.integer]) -> Floats:
         """Return the negative log-likelihood of every letter; early letters use what context there is."""
-        probabilities = np.full((len(codes), 1), 1 / self.num_symbols)[:, 0]
-        for k, table in enumerate(self.tables):
-            if len(codes) <= k:
-                break
-            contexts = self._contexts(codes, k)
-            seen = table[contexts, codes[k:]]
-            total = self._totals[k][contexts]
-            probabilities[k:] = (seen + self.strength * probabilities[k:]) / (total + self.strength)
+        probabilities = np.full(len(codes), 1 / self.num_symbols)
+        for k, table in enumerate(self.tables[: len(codes)]):
+            counts = table[self._contexts(codes, k)]
+            seen = counts[np.arange(len(counts)), codes[k:]]
+            probabilities[k:] = (seen + _BACK_OFF * probabilities[k:]) / (counts.sum(axis=1) + _BACK_OFF)
         return -np.log(probabilities)
 
     def _contexts(self, codes: NDArray[np.integer], k: int) -> Ints:
@@ -181,18 +176,18 @@ class ContextMixing:
     def _own(self, letters: Ints, owner: Ints, place: Ints, order: int) -> NDArray[np.float32]:
         """Return how often each symbol followed the same letters earlier in the same record, on either strand."""
         asked = np.flatnonzero(place >= order)
-        own = owner[asked]
-        keys, symbols, times = [self._keys(letters, order)[asked]] * 2, [np.zeros(len(asked), np.int64), letters[asked]], [2 * asked]
-        times.append(2 * asked + 1)
+        keys = self._keys(letters, order)[asked]
+        # A place is asked about, at an even time, before it counts as seen.
+        parts = [(keys, np.zeros(len(asked), np.int64), 2 * asked), (keys, letters[asked], 2 * asked + 1)]
         if self.complement is not None:
             # Read from its other end, what stands here is a context whose next letter stood `order` places earlier.
             turned = self.complement[letters].astype(np.int64)
             backward = np.zeros(len(asked), dtype=np.uint64)
             for back in range(order):
                 backward = backward * np.uint64(self.num_symbols) + turned[asked - back].astype(np.uint64)
-            keys, symbols, times = [*keys, backward], [*symbols, turned[asked - order]], [*times, 2 * asked + 1]
-        all_owners, all_keys = np.tile(own, len(keys)), np.concatenate(keys)
-        all_symbols, when = np.concatenate(symbols), np.concatenate(times)
+            parts.append((backward, turned[asked - order], 2 * asked + 1))
+        all_keys, all_symbols, when = (np.concatenate(part) for part in zip(*parts, strict=True))
+        all_owners = np.tile(owner[asked], len(parts))
         sorted_by = np.lexsort((when, all_keys, all_owners))
         is_event = (when % 2)[sorted_by].astype(bool)
         before = np.eye(self.num_symbols, dtype=np.float32)[all_symbols[sorted_by]] * is_event[:, None]

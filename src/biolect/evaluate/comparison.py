@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from biolect import metrics
 from biolect.data.labelled import Labelled
 from biolect.data.shards import SPLITS
 from biolect.evaluate.arms import Runs, fusions
@@ -38,7 +37,7 @@ class Said:
         deviations: Standard deviation of each prediction, of arms that say how sure they are.
         baselines: What composition says of test items, zero elsewhere; shaped like predictions.
         valid: Mean value of every arm over seeds, on validation items.
-        best_single: The single arm that has the largest.
+        best_single: The single arm that validation likes best.
     """
 
     predictions: dict[str, Floats] = field(default_factory=dict)
@@ -48,6 +47,14 @@ class Said:
     valid: dict[str, float] = field(default_factory=dict)
     best_single: str = ""
 
+    def add(self, data: Labelled, name: str, found: Floats) -> None:
+        """Note predictions, and what validation says of them."""
+        self.predictions[name], self.valid[name] = found, valid_value(data, found)
+
+    def best(self, names: Iterable[str]) -> str:
+        """Return the arm that validation likes best; one without a value is liked least."""
+        return max(names, key=lambda name: np.nan_to_num(self.valid[name], nan=-np.inf))
+
 
 def pooled_folds(every: Sequence[tuple[Labelled, Said]], folds: int) -> tuple[Labelled, Said]:
     """Return what was said of all items by models that saw no relative of them, every repeat beside the others; all are test items then.
@@ -55,26 +62,27 @@ def pooled_folds(every: Sequence[tuple[Labelled, Said]], folds: int) -> tuple[La
     Args:
         every: Items and what was said of them, fold by fold and repeat by repeat.
     """
-    (data, first), told = every[0], [said for _, said in every]
+    data, told = every[0][0], [said for _, said in every]
 
-    def joined(kind: Callable[[Said], dict[str, Floats]]) -> dict[str, Floats]:
+    def joined(kinds: list[dict[str, Floats]]) -> dict[str, Floats]:
         found: dict[str, Floats] = {}
-        for name in [name for name in kind(first) if all(name in kind(said) for said in told)]:
-            out = np.zeros((len(every) // folds, *kind(first)[name].shape))
-            for k, (split, said) in enumerate(every):
-                out[k // folds][:, split.of("test")] = kind(said)[name][:, split.of("test")]
+        for name in [name for name in kinds[0] if all(name in kind for kind in kinds)]:
+            out = np.zeros((len(every) // folds, *kinds[0][name].shape))
+            for k, (split, _) in enumerate(every):
+                out[k // folds][:, split.of("test")] = kinds[k][name][:, split.of("test")]
             found[name] = out.reshape(-1, *out.shape[2:])
         return found
 
-    valid = {name: float(np.mean([said.valid.get(name, np.nan) for said in told])) for name in first.valid}
-    best = max({said.best_single for said in told}, key=lambda name: valid[name])
-    parts = joined(lambda said: said.predictions), joined(lambda said: said.weights), {}, joined(lambda said: said.baselines)
-    return replace(data, splits=np.full_like(data.splits, SPLITS.index("test"))), Said(*parts, valid, best)
+    predictions, weights, baselines = (joined([getattr(said, kind) for said in told]) for kind in ("predictions", "weights", "baselines"))
+    valid = {name: float(np.mean([said.valid.get(name, np.nan) for said in told])) for name in told[0].valid}
+    said = Said(predictions, weights, {}, baselines, valid)
+    said.best_single = said.best({said.best_single for said in told})
+    return replace(data, splits=np.full_like(data.splits, SPLITS.index("test"))), said
 
 
-def mean_value(data: Labelled, predictions: Floats, split: str) -> float:
-    """Return the mean value of an arm over seeds, on the records of a split."""
-    chosen = data.of(split)
+def valid_value(data: Labelled, predictions: Floats) -> float:
+    """Return the mean value of an arm over seeds, on validation items."""
+    chosen = data.of("valid")
     return float(_values(_truth(data, chosen), predictions[:, chosen]).mean())
 
 
@@ -93,13 +101,8 @@ def compare(runs: Runs, data: Labelled, said: Said) -> dict[str, Any]:
     Args:
         runs: Of the first split.
     """
-    streams, best_single, num_seeds = (
-        sorted(runs.config.encoders | runs.config.contexts),
-        said.best_single,
-        runs.config.seeds * runs.config.repeats,
-    )
-    test = data.of("test")
-    metric, truth = "accuracy" if data.labels else "spearman", _truth(data, test)
+    config, best_single, test = runs.config, said.best_single, data.of("test")
+    metric, truth, num_seeds = "accuracy" if data.labels else "spearman", _truth(data, test), config.seeds * config.repeats
     drawn, over = data.clusters[test], "clusters"
     if len(np.unique(drawn)) < FEWEST_CLUSTERS:
         drawn, over = runs.owners[test], "records"
@@ -113,27 +116,23 @@ def compare(runs: Runs, data: Labelled, said: Said) -> dict[str, Any]:
     found, base = ({name: one[:, test] for name, one in kind.items()} for kind in (said.predictions, said.baselines))
     ours, known = ({name: judged(name, one) for name, one in kind.items()} for kind in (found, base))
     composed = max((name for name in known if name != "lookup"), key=lambda name: np.nan_to_num(known[name].value, nan=-1))
-    learned = [arm.name for arm in fusions(runs.config, best_single) if not arm.is_control]
-    best = max(learned, key=lambda name: said.valid[name]) if learned else LATE if LATE in ours else None
+    learned = [arm.name for arm in fusions(config, best_single) if not arm.is_control]
+    best = said.best(learned) if learned else LATE if LATE in ours else None
     gains = {}
     if best is not None:
-        gains = {
-            name: _gain(ours[best], ours[name])
-            for name in (best_single, LATE, ENSEMBLE, f"{best} without contexts")
-            if name in ours and name != best
-        }
+        rivals = [name for name in (best_single, LATE, ENSEMBLE, f"{best} without contexts") if name in ours and name != best]
+        gains = {name: _gain(ours[best], ours[name]) for name in rivals}
         gains["composition"] = _gain(ours[best], known[composed]) | {"baseline": composed}
     shares = {}
     if (weights := said.weights.get("mil")) is not None:
-        for k, name in enumerate(streams):
+        for k, name in enumerate(sorted(config.encoders | config.contexts)):
             own = weights[:, test, k]
             arm = panel.add_seeded(name, "model", lambda s, i, own=own: float(own[s][:, i].mean()), "weight")
-            shares[name] = {"mean": arm.value, "interval": _interval(arm.drawn), "by_seed": own.mean(axis=1).tolist()}
+            shares[name] = _facts(arm, "mean") | {"by_seed": own.mean(axis=1).tolist()}
     by_target = {}
-    for k, name in enumerate(runs.config.columns.targets if runs.config.columns.also else ()):
-        rows = [(arm, judged(arm, one, slice(k, k + 1))) for arm, one in (found | base).items()]
-        values = {arm: {"test": one.value, "interval": _interval(one.drawn)} for arm, one in rows}
-        by_target[name] = {"records": {split: int((~np.isnan(data.targets[data.of(split), k])).sum()) for split in SPLITS}, "arms": values}
+    for k, name in enumerate(config.columns.targets if config.columns.also else ()):
+        arms = {arm: _facts(judged(arm, one, slice(k, k + 1)), "test") for arm, one in (found | base).items()}
+        by_target[name] = {"records": {split: int((~np.isnan(data.targets[data.of(split), k])).sum()) for split in SPLITS}, "arms": arms}
     return {
         "metric": metric,
         "intervals_over": over,
@@ -143,14 +142,14 @@ def compare(runs: Runs, data: Labelled, said: Said) -> dict[str, Any]:
         "gain": {"arm": best} | gains.get(best_single, {"difference": None, "interval": None}),
         "gains": gains,
         "with_composition": _gain(ours[COMPOSED], known[composed]) | {"baseline": composed},
-        "baselines": {name: {"value": arm.value, "interval": _interval(arm.drawn)} for name, arm in known.items()},
+        "baselines": {name: _facts(arm) for name, arm in known.items()},
         "composition": composed,
         "modality_weights": shares,
     } | ({"targets": by_target} if by_target else {})
 
 
 def _arm(runs: Runs, arm: Arm, valid: float, by_seed: Floats) -> dict[str, Any]:
-    values = {"valid": valid, "test": arm.value, "interval": _interval(arm.drawn), "seeds": len(by_seed), "by_seed": by_seed.tolist()}
+    values = {"valid": valid} | _facts(arm, "test") | {"seeds": len(by_seed), "by_seed": by_seed.tolist()}
     if trained := runs.fitted.get(arm.name, []):
         values["trained_weights"] = sum(w.numel() for w in trained[0].model.parameters())
         values["best_steps"] = [one.best_step for one in trained]
@@ -159,12 +158,12 @@ def _arm(runs: Runs, arm: Arm, valid: float, by_seed: Floats) -> dict[str, Any]:
 
 def _gain(arm: Arm, other: Arm) -> dict[str, Any]:
     """Return how much better an arm is than another; both on the same drawn records."""
-    return {"difference": arm.value - other.value, "interval": _interval(arm.drawn - other.drawn)}
+    return _facts(arm.over(other), "difference")
 
 
-def _interval(drawn: Floats) -> list[float]:
-    # Equal guesses for all records have no rank correlation.
-    return [math.nan, math.nan] if np.isnan(drawn).all() else list(metrics.central(drawn))
+def _facts(arm: Arm, name: str = "value") -> dict[str, Any]:
+    """Return value and interval, NaN where equal guesses for all records have no rank correlation."""
+    return {name: arm.value, "interval": arm.facts()["interval"] or [math.nan, math.nan]}
 
 
 def frame(runs: Runs, data: Labelled, said: Said) -> Any:
@@ -179,9 +178,7 @@ def frame(runs: Runs, data: Labelled, said: Said) -> Any:
     def shown(found: Floats) -> list[Any]:
         return [data.labels[i] for i in found.argmax(axis=1)] if data.labels else found.ravel().tolist()
 
-    truth = (
-        [data.labels[int(t)] for t in data.targets[:, 0]] if data.labels else [None if t != t else t for t in data.targets.ravel().tolist()]
-    )
+    truth = [data.labels[int(t)] for t in data.targets[:, 0]] if data.labels else polars.Series(data.targets.ravel()).fill_nan(None)
     owned = np.repeat(np.arange(len(data.records)), len(names))
     columns: dict[str, Any] = {"id": [data.records[i].name for i in owned]}
     columns |= {"name": list(names) * len(data.records)} if len(names) > 1 else {}

@@ -29,6 +29,7 @@ _NUCLEOTIDES, _AMINO_ACIDS = 4, 20
 MOST_ROWS = 500
 """Training records up to which a Gaussian process is fitted; its cost grows with their cube."""
 _COMPONENTS = 32
+_PENALTIES = np.logspace(-1, 5, 13)
 _AROUND = 5
 MOST_POSITIONS = 20_000
 """Of targets per position, training positions that baselines are fitted to; more are drawn from."""
@@ -116,7 +117,7 @@ class Baselines:
         """
         from sklearn.pipeline import Pipeline
 
-        wanted = np.eye(self.num_classes)[self.targets.astype(int)] if self.num_classes else self.targets[:, None]
+        wanted = coded(self.targets, self.num_classes)
         arms: list[Floats] = []
         for values in self.features.values():
             fitted: list[Floats] = []
@@ -130,11 +131,9 @@ class Baselines:
     def _models(self) -> Iterator[Any]:
         from sklearn import ensemble
         from sklearn.linear_model import RidgeCV
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
 
         kind = "Classifier" if self.num_classes else "Regressor"
-        yield make_pipeline(StandardScaler(), RidgeCV(alphas=np.logspace(-1, 5, 13)))
+        yield standardised(RidgeCV(alphas=_PENALTIES))
         # A fifth of the features per split is as good as a third on the shipped tables, and faster.
         sizes = {"max_features": 0.2, "min_samples_leaf": 3, "n_jobs": self.threads}
         yield getattr(ensemble, f"RandomForest{kind}")(self.trees, random_state=self.seed, **sizes)
@@ -149,6 +148,19 @@ class Baselines:
         # Ridge regression towards codes of 0 and 1, cut to chances.
         chances = model.predict(asked).clip(1e-6, 1)
         return chances / chances.sum(axis=1, keepdims=True)
+
+
+def coded(targets: Floats, num_classes: int) -> Floats:
+    """Return a row for every record: 1 in the column of its class and 0 in the others, or its number where there are no classes."""
+    return np.eye(num_classes)[targets.astype(int)] if num_classes else targets[:, None]
+
+
+def standardised(model: Any) -> Any:
+    """Return a model that reads features in standard units."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), model)
 
 
 def chances_of(model: Any, asked: NDArray[Any], num_classes: int) -> Floats:
@@ -175,17 +187,14 @@ def ridge(features: Floats, targets: Floats, training: Ints, num_classes: int) -
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression, RidgeCV
     from sklearn.model_selection import GridSearchCV
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
-    penalties = np.logspace(-1, 5, 13)
-    model: Any = RidgeCV(alphas=penalties)
+    model: Any = RidgeCV(alphas=_PENALTIES)
     if num_classes:
-        model = GridSearchCV(LogisticRegression(max_iter=1_000), {"C": 1 / penalties[::3]}, cv=3)
+        model = GridSearchCV(LogisticRegression(max_iter=1_000), {"C": 1 / _PENALTIES[::3]}, cv=3)
     with warnings.catch_warnings():
         # The weakest of the penalties may need more steps than it is worth; cross-validation passes it over.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted: Any = make_pipeline(StandardScaler(), model).fit(features[training], targets[training])
+        fitted = standardised(model).fit(features[training], targets[training])
     if not num_classes:
         return np.asarray(fitted.predict(features), dtype=np.float64)[:, None]
     return chances_of(fitted, features, num_classes)
@@ -200,11 +209,9 @@ def gaussian_process(features: Floats, targets: Floats, training: Ints, seed: in
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     count = min(_COMPONENTS, len(training) - 1, features.shape[1])
-    reduced = make_pipeline(StandardScaler(), PCA(count, random_state=seed)).fit(features[training]).transform(features)
+    reduced = standardised(PCA(count, random_state=seed)).fit(features[training]).transform(features)
     reduced = reduced / (reduced[training].std() or 1.0)
     kernel = ConstantKernel(1.0) * RBF(np.sqrt(count), (1e-1, 1e4)) + WhiteKernel(0.5, (1e-4, 1e2))
     process = GaussianProcessRegressor(kernel, normalize_y=True, n_restarts_optimizer=2, random_state=seed)
@@ -218,7 +225,7 @@ def gaussian_process(features: Floats, targets: Floats, training: Ints, seed: in
 
 def lookup(records: Sequence[Record], targets: Floats, num_classes: int, train: Ints, test: Ints) -> Floats:
     """Return the mean target of training records with the same residues, on either strand; of all where there are none."""
-    wanted = np.eye(num_classes)[targets.astype(int)] if num_classes else targets[:, None]
+    wanted = coded(targets, num_classes)
     known: dict[str, list[Floats]] = defaultdict(list)
     for i in train.tolist():
         known[canonical(records[i])].append(wanted[i])
@@ -239,6 +246,12 @@ def judge(targets: Floats, found: Floats) -> float:
     if found.shape[1] > 1:
         return float((found.argmax(axis=1) == targets).mean())
     return metrics.spearman(targets, found[:, 0])
+
+
+def num_mixed(groups: NDArray[np.integer], marks: NDArray[Any]) -> int:
+    """Return how many groups have records of several marks: clusters in several splits, sequences with several labels."""
+    pairs = np.unique(np.stack([groups, marks], axis=1), axis=0)
+    return int((np.unique(pairs[:, 0], return_counts=True)[1] > 1).sum())
 
 
 def grouped_folds(groups: NDArray[np.integer], count: int, seed: int) -> Ints:

@@ -111,17 +111,13 @@ def central_dogma(question: Question) -> Outcome:
     arms["translation"] = "reference"
     for name, kind in arms.items():
         said = values[name] > threshold(truth[fitted], values[name][fitted])
-        panel.add(name, kind, _shared(said[test] == truth[test]))
+        panel.add_ratio(name, kind, said[test] == truth[test], np.ones(len(test)))
         panel.add(name, kind, _auroc(truth[test], values[name][test]), "auroc")
         for stratum, (low, high) in STRATA.items() if kind == "model" else ():
             kept = truth[test] | ((edits[test] >= low) & (edits[test] <= high))
             panel.add(name, kind, _auroc(truth[test], values[name][test], kept), f"auroc, {stratum}")
-    panel.add("always no", "baseline", _shared(~truth[test]))
+    panel.add_ratio("always no", "baseline", ~truth[test], np.ones(len(test)))
     return Outcome("accuracy", [panel], facts={"codons": most, "threshold_items": int(fitted.sum())})
-
-
-def _shared(right: Bools) -> Callable[[Ints], float]:
-    return lambda items: float(right[items].mean())
 
 
 def _auroc(truth: Bools, values: Floats, kept: Bools | None = None) -> Callable[..., float]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,12 @@ from biolect.embed.encoder import DEFAULT, Choice
 from biolect.embed.fused import codon_encoders, contexts_of, embedded, refusal
 from biolect.errors import InputError
 from biolect.evaluate.arms import Arm, FusionConfig, Runs, check_inputs, facts, fusions, singles
-from biolect.evaluate.comparison import COMPOSED, ENSEMBLE, LATE, STACKING, Said, compare, frame, mean_value, pooled_folds
+from biolect.evaluate.comparison import COMPOSED, ENSEMBLE, LATE, STACKING, Said, compare, frame, pooled_folds, valid_value
 from biolect.evaluate.composition import (
     MOST_POSITIONS,
     MOST_ROWS,
     Baselines,
+    coded,
     composition,
     gaussian_process,
     grouped_folds,
@@ -138,41 +140,41 @@ def _asked(runs: Runs, threads: int) -> Said:
     else:
         _add_pooled(runs.items, streams, said)
         plain = composition(data.records, [translated(record, config.genetic_code) for record in data.records])
-        for column, view in ((stream.partition("-")[2], Modality(stream.partition("-")[0])) for stream in sorted(config.contexts)):
-            around = [r.contexts.get(column, Record("", view)) for r in data.records if isinstance(r, Flanked)]
+        for view, _, column in (stream.partition("-") for stream in sorted(config.contexts)):
+            around = [r.contexts.get(column, Record("", Modality(view))) for r in data.records if isinstance(r, Flanked)]
             plain[column] = composition(around)["everything"]
             plain["everything"] = np.concatenate([plain["everything"], plain[column]], axis=1)
     models = Baselines(plain, runs.items.targets[:, 0], len(data.labels), config.columns.seed, threads=threads)
     _add_composed(runs, said, models)
     _add_baselines(runs.items, said, models)
-    said.valid = {name: mean_value(runs.items, found, "valid") for name, found in said.predictions.items()}
     return said
 
 
 def _train(runs: Runs) -> Said:
     """Train all arms; fuse the single ones late."""
     keep_freed_memory()
-    said, own = Said(), singles(runs.config)
+    said, items, own, late = Said(), runs.items, singles(runs.config), None
     for arm in own:
-        said.predictions[arm.name], _ = runs.run(arm)
-    best = max(own, key=lambda arm: mean_value(runs.items, said.predictions[arm.name], "valid"))
-    joint = fusions(runs.config, best.name)
+        said.add(items, arm.name, runs.run(arm)[0])
+    said.best_single = said.best(arm.name for arm in own)
+    joint = fusions(runs.config, said.best_single)
     for arm in joint:
-        said.predictions[arm.name], weights = runs.run(arm)
+        found, weights = runs.run(arm)
+        said.add(items, arm.name, found)
         said.weights |= {} if weights is None else {arm.name: weights}
-    late = None
+    members = {arm.name: [arm] for arm in [*own, *joint] if not arm.is_control}
     if len(own) > 1:
         parts = np.stack([said.predictions[arm.name] for arm in own])
-        late, said.predictions[LATE] = _late(runs.items, parts)
-        said.predictions[STACKING] = _stacked(runs, own, parts)
+        late, found = _late(items, parts)
+        said.add(items, LATE, found)
+        said.add(items, STACKING, _stacked(runs, own, parts))
         if runs.config.seeds >= len(own):
             # Of every seed and those behind it: an ensemble of equal size without a second encoder.
-            rolled = np.stack([np.roll(said.predictions[best.name], -k, axis=0) for k in range(len(own))])
-            said.predictions[ENSEMBLE] = _late(runs.items, rolled)[1]
-    members = {arm.name: [arm] for arm in [*own, *joint] if not arm.is_control} | ({LATE: own} if len(own) > 1 else {})
-    chosen = max(members, key=lambda name: mean_value(runs.items, said.predictions[name], "valid"))
+            rolled = np.stack([np.roll(said.predictions[said.best_single], -k, axis=0) for k in range(len(own))])
+            said.add(items, ENSEMBLE, _late(items, rolled)[1])
+        members[LATE] = own
+    chosen = said.best(members)
     runs.publish(chosen, members[chosen], late if chosen == LATE else None)
-    said.best_single = best.name
     return said
 
 
@@ -181,17 +183,13 @@ def _add_pooled(data: Labelled, streams: CodonStreams, said: Said) -> None:
     training, everything = data.of("train"), sorted(streams.vectors)
     for label, names in ({name: [name] for name in everything} | ({"all": everything} if len(everything) > 1 else {})).items():
         features, own = pooled(streams.named({name: name for name in names})), f"process on means, {label}"
-
-        def regress(targets: Floats, known: Ints, features: Floats = features) -> Floats:
-            return ridge(features, targets, known, len(data.labels))
-
-        def process(targets: Floats, known: Ints, features: Floats = features) -> Floats:
-            return np.column_stack(gaussian_process(features, targets, known))
-
-        said.predictions[f"ridge on means, {label}"] = _by_target(data, training, regress)[None]
+        linear = _by_target(data, training, partial(ridge, features, num_classes=len(data.labels)))
+        said.add(data, f"ridge on means, {label}", linear[None])
         if not data.labels and len(training) <= MOST_ROWS:
-            found = _by_target(data, training, process)
-            said.predictions[own], said.deviations[own] = found[None, :, ::2], found[:, 1::2].ravel()
+            process = partial(gaussian_process, features)
+            found = _by_target(data, training, lambda targets, known, process=process: np.column_stack(process(targets, known)))
+            said.add(data, own, found[None, :, ::2])
+            said.deviations[own] = found[:, 1::2].ravel()
 
 
 def _late(data: Labelled, parts: Floats) -> tuple[MeanFusion | None, Floats]:
@@ -205,7 +203,7 @@ def _late(data: Labelled, parts: Floats) -> tuple[MeanFusion | None, Floats]:
 def _stacked(runs: Runs, own: list[Arm], parts: Floats) -> Floats:
     data = runs.items
     known = data.targets[data.of("train")]
-    wanted = np.eye(len(data.labels))[known[:, 0].astype(int)] if data.labels else known
+    wanted = coded(known[:, 0], len(data.labels)) if data.labels else known
     stacking = Stacking.fit(np.stack([runs.out_of_fold(arm) for arm in own]), wanted)
     return np.stack([stacking(part) for part in parts.swapaxes(0, 1)])
 
@@ -214,10 +212,10 @@ def _add_composed(runs: Runs, said: Said, models: Baselines) -> None:
     """Add late fusion of the arm and the composition baseline that validation likes best: what encoders add to composition."""
     data = runs.items
     found = _composed(data, models, data.of("train"), np.arange(len(data.records)))
-    composed = max(found, key=lambda one: mean_value(data, one[None], "valid"))
-    arms = [arm.name for arm in fusions(runs.config, said.best_single) if not arm.is_control] or [said.best_single]
-    ours = said.predictions[max(arms, key=lambda name: mean_value(data, said.predictions[name], "valid"))]
-    said.predictions[COMPOSED] = _late(data, np.stack([ours, np.broadcast_to(composed, ours.shape)]))[1]
+    composed = max(found, key=lambda one: np.nan_to_num(valid_value(data, one[None]), nan=-np.inf))
+    arms = [arm.name for arm in fusions(runs.config, said.best_single) if not arm.is_control]
+    ours = said.predictions[said.best(arms or [said.best_single])]
+    said.add(data, COMPOSED, _late(data, np.stack([ours, np.broadcast_to(composed, ours.shape)]))[1])
 
 
 def _add_baselines(data: Labelled, said: Said, models: Baselines) -> None:

@@ -35,7 +35,6 @@ DRAWS = 5
 _FEWER = 10
 """Each gene is asked about in two rules, five conditions, five numbers and five draws."""
 _FEWEST_PAIRS, _MOST_CODONS, _MOST_SHOWN = 12, 60, 16
-SCORES = ("S1", "S2", "S3", "S4")
 _DNA, _PROTEIN = Modality.DNA.alphabet.standard, Modality.PROTEIN.alphabet.standard
 Pairs = Sequence[tuple[str, str]]
 
@@ -113,16 +112,17 @@ def _scores(question: Question, items: Sequence[dogma.Item], condition: str, cho
     reader = question.reader
     prompt = reader.read(_prompt(question, condition, chosen, rng)) if chosen else Prompt()
     found = dogma.judged(question, items, prompt)
+    del found["alone"]
     if condition not in ("matched", "none"):
-        return {name: found[name] for name in ("S1", "S2", "S3")}
+        return found
     foreign = [item._replace(gene=items[(i + 3) % len(items)].gene) for i, item in enumerate(items)]
     found["S4"] = found["S2"] - dogma.judged(question, foreign, prompt)["S2"]
     if chosen:
-        shown = [dogma.members(reader, item) for item in _labelled(chosen, rng)]
-        labels = [bool(i % 2 == 0) for i in range(len(shown))]
-        labelled = Prompt.demonstrations(shown, reader.grammar, labels=labels)
+        shown = _labelled(chosen, rng)
+        pairs = [dogma.members(reader, item) for item in shown]
+        labelled = Prompt.demonstrations(pairs, reader.grammar, labels=[item.is_true for item in shown])
         found["labels"] = np.array(label_log_odds(reader, dogma.queries_of(reader, items), labelled))
-    return {name: found[name] for name in (*SCORES, "labels") if name in found}
+    return found
 
 
 def _labelled(chosen: Pairs, rng: np.random.Generator) -> list[dogma.Item]:
@@ -159,7 +159,7 @@ def _verdicts(outcome: Outcome) -> dict[str, object]:
     for panel in outcome.panels:
         arms = panel.of("auroc")
         ours = next(arm for (kind, _), arm in arms.items() if kind == "model")
-        lows = [metrics.central(ours.drawn - arm.drawn).low for (kind, _), arm in arms.items() if kind == "baseline"]
+        lows = [metrics.central(ours.over(arm).drawn).low for (kind, _), arm in arms.items() if kind == "baseline"]
         beats[panel.part] = min(lows) > 0
     learned = "in-context learning" if beats["genetic code"] else "no in-context learning beyond what is known"
     return {"beats_every_control": beats, "verdict": learned if beats["synthetic code"] else "assay insensitive at this scale"}

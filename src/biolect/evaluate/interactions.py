@@ -63,17 +63,16 @@ def interactions(source: Source, question: Question) -> Outcome:
             f"'{question.file(source.pairs)}' has {len(rows)} pairs whose sequences are known, {int(targets.sum())} of them true; "
             f"at least {_LEAST} of either kind together are needed."
         )
-    names = [sorted({name for name, _, _ in rows}), sorted({name for _, name, _ in rows})]
-    owners = [np.searchsorted(names[0], [name for name, _, _ in rows]), np.searchsorted(names[1], [name for _, name, _ in rows])]
-    records = [[first[name] for name in names[0]], [second[name] for name in names[1]]]
-    clusters = _clusters(records, source.partner)
-    groups = [clusters[k][owners[k]] for k in range(2)]
+    named = [np.unique([row[side] for row in rows], return_inverse=True) for side in range(2)]
+    owners = [own for _, own in named]
+    records = [[known[name] for name in names.tolist()] for (names, _), known in zip(named, (first, second), strict=True)]
+    groups = [clusters[own] for clusters, own in zip(_clusters(records, source.partner), owners, strict=True)]
     joined: dict[str, Floats] = {}
     first_vectors, second_vectors = (embeddings(question, side) for side in records)
     for name, vectors in first_vectors.items():
         one, other = np.concatenate(vectors)[owners[0]], np.concatenate(second_vectors[name])[owners[1]]
         joined[name] = np.concatenate([one, other, one * other], axis=1)
-    plain = np.concatenate([features(records[k])["composition"][owners[k]] for k in range(2)], axis=1)
+    plain = np.concatenate([features(side)["composition"][own] for side, own in zip(records, owners, strict=True)], axis=1)
     composed = Baselines({"composition": plain}, targets, 2, question.config.seed)
     outcome = Outcome("accuracy", [], facts={"pairs": len(rows), "true": int(targets.sum())}, notes=[_NOTE])
     for split in SPLITS:
@@ -94,9 +93,9 @@ def interactions(source: Source, question: Question) -> Outcome:
             continue
         panel = question.panel(split, "accuracy", groups[0][asked])
         for name, values in said.items():
-            kind = "model" if name == "model" else "baseline"
-            panel.add(name, kind, lambda i, own=values[asked], truth=targets[asked]: judge(truth[i], own[i]))
-            panel.add(name, kind, lambda i, own=values[asked], truth=targets[asked]: metrics.auroc(truth[i], own[i, 1]), "auroc")
+            kind, truth, own = "model" if name == "model" else "baseline", targets[asked], values[asked]
+            panel.add(name, kind, lambda i, own=own, truth=truth: judge(truth[i], own[i]))
+            panel.add(name, kind, lambda i, own=own, truth=truth: metrics.auroc(truth[i], own[i, 1]), "auroc")
         outcome.panels.append(panel)
     return outcome
 

@@ -6,7 +6,7 @@ All arms of a panel are judged on the same drawn items, so that a difference of 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -43,7 +43,11 @@ class Arm:
         """Return value and interval; None where there is no number."""
         if np.isnan(self.value):
             return {"value": None, "interval": None}
-        return {"value": self.value, "interval": list(metrics.central(self.drawn))}
+        return {"value": self.value, "interval": None if np.isnan(self.drawn).all() else list(metrics.central(self.drawn))}
+
+    def over(self, other: Arm) -> Arm:
+        """Return how much more this arm reaches than another of its panel, draw by draw."""
+        return replace(self, value=self.value - other.value, drawn=self.drawn - other.drawn)
 
 
 _NOTHING = Arm("", "model", "", np.nan, np.zeros(0))
@@ -97,13 +101,12 @@ class Panel:
     def rows(self, task: str) -> list[dict[str, Any]]:
         """Return the arms as rows of the table."""
         size = {"items": len(self.clusters), "clusters": len(np.unique(self.clusters))}
-        found = [(arm, arm.facts()) for arm in self.arms]
-        return [
-            {"task": task, "part": self.part, "arm": arm.name, "kind": arm.kind, "metric": arm.metric, "value": one["value"]}
-            | dict(zip(("low", "high"), one["interval"] or (None, None), strict=True))
-            | size
-            for arm, one in found
-        ]
+        rows: list[dict[str, Any]] = []
+        for arm in self.arms:
+            value, (low, high) = arm.facts()["value"], arm.facts()["interval"] or (None, None)
+            named = {"task": task, "part": self.part, "arm": arm.name, "kind": arm.kind, "metric": arm.metric}
+            rows.append(named | {"value": value, "low": low, "high": high} | size)
+        return rows
 
 
 @dataclass
@@ -141,11 +144,10 @@ class Outcome:
             some = {arm.name: arm.facts() for (k, _), arm in means.items() if k == kind and arm is not ours}
             report |= {key: some} if some or key == "baselines" else {}
         known = [arm for (kind, _), arm in means.items() if kind == "baseline" and not np.isnan(arm.value)]
-        sign = 1 if self.largest_is_best else -1
         if known and not np.isnan(ours.value):
-            best = max(known, key=lambda arm: sign * arm.value)
-            gain = Arm("", "model", self.metric, sign * (ours.value - best.value), sign * (ours.drawn - best.drawn))
-            report["gain"] = {"over": best.name, "difference": gain.value, "interval": gain.facts()["interval"]}
+            best = (max if self.largest_is_best else min)(known, key=lambda arm: arm.value)
+            gain = (ours.over(best) if self.largest_is_best else best.over(ours)).facts()
+            report["gain"] = {"over": best.name, "difference": gain["value"], "interval": gain["interval"]}
         parts = {panel.part: self._part(panel) for panel in self.panels}
         return report | ({"parts": parts} if len(parts) > 1 else {}) | self.facts | ({"notes": self.notes} if self.notes else {})
 
@@ -157,7 +159,7 @@ class Outcome:
     def _means(self) -> dict[tuple[Kind, str], Arm]:
         tables = [panel.of(self.metric) for panel in self.panels]
         found: dict[tuple[Kind, str], Arm] = {}
-        for key, arm in tables[0].items() if tables else ():
+        for key in tables[0] if tables else ():
             arms = [table[key] for table in tables if key in table]
             if len(arms) < len(tables):
                 continue
@@ -165,5 +167,5 @@ class Outcome:
             if self.draws_parts and len(arms) > 1:
                 # One stream of random numbers for all arms, so that their differences stay paired.
                 drawn = np.take_along_axis(drawn, rng.integers(0, len(arms), size=drawn.shape), axis=0)
-            found[key] = Arm(arm.name, arm.kind, arm.metric, float(np.mean([one.value for one in arms])), drawn.mean(axis=0))
+            found[key] = replace(arms[0], value=float(np.mean([one.value for one in arms])), drawn=drawn.mean(axis=0))
         return found

@@ -149,7 +149,7 @@ def _add_codon_usage(question: Question, pairs: Pairs, panel: Panel) -> None:
         bits.append(-sum(math.log2((of[codon] + 0.1) / (of.total() + 6.4)) for of, codon in counts))
     drawn = panel.add_ratio("codon usage", "baseline", bits, [len(one.gene) for one in pairs.asked], "bits_per_residue")
     alone = next(arm for arm in panel.arms if arm.name == "alone")
-    panel.arms.append(replace(drawn, metric=panel.metric, value=alone.value - drawn.value, drawn=alone.drawn - drawn.drawn))
+    panel.arms.append(replace(alone.over(drawn), name=drawn.name, kind=drawn.kind, metric=panel.metric))
 
 
 def codon_usage(texts: Sequence[tuple[str, str]]) -> dict[str, Counter[str]]:

@@ -23,7 +23,7 @@ from biolect.data.targets import Columns, read_targets
 from biolect.embed.encoder import Choice
 from biolect.embed.native import NativeEncoder
 from biolect.errors import InputError
-from biolect.evaluate.composition import Baselines, composition, grouped_folds, judge, ridge
+from biolect.evaluate.composition import Baselines, coded, composition, grouped_folds, judge, ridge, standardised
 from biolect.evaluate.judging import Outcome
 from biolect.evaluate.molecules import BITS
 from biolect.evaluate.question import Question
@@ -102,7 +102,7 @@ def probe(source: Source, question: Question) -> Outcome:
         own = np.concatenate(vectors)
         add(name, out_of_fold(lambda seen, asked, own=own: ridge(own, targets, seen, len(labels))[asked], folds))
     if labels:
-        codes = np.eye(len(labels))[targets.astype(int)]
+        codes = coded(targets, len(labels))
         add("most frequent class", out_of_fold(lambda seen, asked: np.tile(codes[seen].mean(axis=0), (len(asked), 1)), folds))
     plain = features(records, in_frame=source.sequence == "cds")
     models = Baselines(plain, targets, len(labels), question.config.seed)
@@ -199,8 +199,6 @@ def secondary_structure(question: Question) -> Outcome:
     """Predict three states of every residue, five folds of whole clusters of chains; chains of at most 400 residues."""
     from sklearn.dummy import DummyRegressor
     from sklearn.linear_model import Ridge
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     path = question.file(STRUCTURES)
     frame = read_table(path, ["Sequence", "Secondary_structure"])
@@ -230,7 +228,7 @@ def secondary_structure(question: Question) -> Outcome:
         panel.add_ratio(name, "model" if name == "model" else "baseline", [one.sum() for one in right], lengths)
 
     for name, values in ways.items():
-        add(name, make_pipeline(StandardScaler(), Ridge(_PENALTY)), np.concatenate(values))
+        add(name, standardised(Ridge(_PENALTY)), np.concatenate(values))
     add("most frequent state", DummyRegressor(), np.zeros((len(truth), 1)))
     return Outcome("accuracy", [panel], facts={"residues": sum(lengths)})
 

@@ -139,11 +139,11 @@ class Question:
 
     def records(self, path: str, modality: Modality | None = None, unknown: Literal["refuse", "mask"] = "refuse") -> list[Record]:
         """Read the records of a file; those that cannot be read are noted. Raises InputError if none can."""
-        records: list[Record] = []
-        for one in read_records(path, modality=modality, unknown=unknown):
-            (self.refused if isinstance(one, Refusal) else records).append(one)  # pyright: ignore[reportArgumentType] -- each to its own
+        found = list(read_records(path, modality=modality, unknown=unknown))
+        records, refused = [one for one in found if isinstance(one, Record)], [one for one in found if isinstance(one, Refusal)]
+        self.refused.extend(refused)
         if not records:
-            raise InputError(f"Not one of the {len(self.refused)} records in '{path}' can be read. The first: {self.refused[0].reason}")
+            raise InputError(f"Not one of the {len(refused)} records in '{path}' can be read. The first: {refused[0].reason}")
         return records
 
     def letters(self, files: dict[Modality, str]) -> Iterator[Letters]:
@@ -152,9 +152,9 @@ class Question:
         if self.corpus is not None:
             for modality in filter(words.reads, Modality):
                 found = list(_members_by_modality(self.corpus, modality, self.generator(7)))
-                if any(split == "test" for split, _, _ in found):
-                    splits = np.array([SPLITS.index(split) for split, _, _ in found])
-                    yield self._letters(modality, [one for _, _, one in found], splits, np.array([cluster for _, cluster, _ in found]))
+                splits, clusters = (np.array([one[k] for one in found], dtype=np.int64) for k in range(2))
+                if (splits == SPLITS.index("test")).any():
+                    yield self._letters(modality, [member for _, _, member in found], splits, clusters)
             return
         if self.data.is_file():
             first = next((r for r in read_records(self.data) if isinstance(r, Record)), None)
@@ -194,11 +194,10 @@ class Question:
         others = [found[i] for i in order[count:]] if self.corpus is None else list(self._corpus_pairs("train"))
         if len(asked) < 2:
             raise InputError(f"'{self.data}' has {len(asked)} genes with an exact protein to be asked about; at least two are needed.")
-        words, room = self.reader.model.vocabulary, self.reader.context_tokens
+        room = self.reader.context_tokens
         longest = min(most_codons or 1 << 30, 1 << 30 if room is None else (room - self.reader.grammar.overhead(2)) // 4)
-        clusters = clusters_of([Record(words.decode(one.protein.token_ids, Modality.PROTEIN), Modality.PROTEIN) for one in asked])
-        cropped = [one.cropped(min(longest, len(one.protein))) for one in asked]
-        return Pairs(cropped, clusters, (others or asked)[:_TRAINING_GENES])
+        clusters = clusters_of([self.reader.sequence(one.protein) for one in asked])
+        return Pairs([one.cropped(longest) for one in asked], clusters, (others or asked)[:_TRAINING_GENES])
 
     def _file_pairs(self, path: str) -> Iterator[Pair]:
         if not detect(path).holds_genes:
@@ -226,18 +225,17 @@ def _pair(name: str, gene: Member, protein: Member) -> Iterator[Pair]:
         yield Pair(name, gene.slice(0, 3 * len(protein)), protein)
 
 
-def _members_by_modality(corpus: Corpus, modality: Modality, rng: np.random.Generator) -> Iterator[tuple[str, int, Member]]:
-    """Yield split, cluster and member, of very many groups some; of a gene, one member only, for its views overlap."""
-    for store, split in product(corpus.collections.values(), SPLITS):
+def _members_by_modality(corpus: Corpus, modality: Modality, rng: np.random.Generator) -> Iterator[tuple[int, int, Member]]:
+    """Yield code of the split, cluster and member, of very many groups some; of a gene, one member only, for its views overlap."""
+    for store, (code, split) in product(corpus.collections.values(), enumerate(SPLITS)):
         for group in rng.permutation(store.groups_in(split))[:_MOST_GROUPS].tolist():
             members = [member for member in store.group(group) if member.modality is modality]
             if members and members[0].view is not View.RECORD:
                 members = [max(members, key=len)]
-            yield from ((split, store.cluster_of(group), member) for member in members)
+            yield from ((code, store.cluster_of(group), member) for member in members)
 
 
 def spelled(question: Question, pairs: Sequence[Pair]) -> list[tuple[str, str]]:
     """Return the letters of pairs, genes in those of DNA."""
-    words = question.reader.model.vocabulary
-    genes = [words.decode(one.gene.token_ids, one.gene.modality).replace("U", "T") for one in pairs]
-    return [(gene, words.decode(one.protein.token_ids, Modality.PROTEIN)) for gene, one in zip(genes, pairs, strict=True)]
+    read = question.reader.sequence
+    return [(read(one.gene).residues.replace("U", "T"), read(one.protein).residues) for one in pairs]

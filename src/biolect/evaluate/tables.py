@@ -88,23 +88,25 @@ def read(config: AuditConfig) -> Table:
         raise lacking(frame, "sequence", config.data)
     found = list(read_sequences(config.data, Modality(config.modality) if config.modality else None, column=column))
     reading, faults = _reading(config, found)
-    texts = [None] * len(frame) if config.target is None else frame[config.target].to_list()
-    refused, kept, funnel = [], [], Counter[str]()
+    texts = [""] * len(frame) if config.target is None else frame[config.target].to_list()
+    records, refused, kept, funnel = [], [], [], Counter[str]()
     for row, (one, text) in enumerate(zip(found, texts, strict=True)):
-        reason = "" if isinstance(one, Refusal) else faults.get(row, "")
-        if isinstance(one, Refusal) or reason:
-            funnel["no frame" if reason else "unreadable"] += 1
-            refused.append(one if isinstance(one, Refusal) else Refusal(one.name, f"{config.data}, row {row + 1}", reason))
-        elif config.target is not None and (text is None or text != text):
+        if isinstance(one, Refusal):
+            funnel["unreadable"] += 1
+            refused.append(one)
+        elif row in faults:
+            funnel["no frame"] += 1
+            refused.append(Refusal(one.name, f"{config.data}, row {row + 1}", faults[row]))
+        elif text is None or text != text:
             funnel["no target"] += 1
         else:
+            records.append(one)
             kept.append(row)
     if not kept:
         raise InputError(
             f"Not one of the {len(frame)} rows of '{config.data}' can be used: {dict(funnel)}. "
             + (f"The first: {refused[0].reason}" if refused else f"Fill in column '{config.target}'.")
         )
-    records = [one for row in kept if isinstance(one := found[row], Record)]
     targets, labels = np.zeros(0), ()
     if config.target is not None:
         columns = Columns(target=config.target, kind=config.task)

@@ -137,10 +137,13 @@ def evaluate(
 ) -> Iterator[tuple[Task, Outcome]]:
     """Ask a model one task after the other; see `check` for what is refused."""
     for task in check(config, reader):
-        question = Question(reader, config, advance)
-        outcome = task.ask(question)
-        outcome.refused += question.refused
-        yield task, outcome
+        yield task, _asked(task, Question(reader, config, advance))
+
+
+def _asked(task: Task, question: Question) -> Outcome:
+    outcome = task.ask(question)
+    outcome.refused += question.refused
+    return outcome
 
 
 class Answer(NamedTuple):
@@ -171,10 +174,9 @@ def answers(
             refused = [Refusal(**one) for one in found["refused"]]
             yield Answer(task.name, found["metric"], found["rows"], found["report"], refused)
             continue
-        ((_, outcome),) = evaluate(config.model_copy(update={"tasks": (task.name,)}), reader, advance)
-        answer = Answer(
-            task.name, outcome.metric, [row for one in outcome.panels for row in one.rows(task.name)], outcome.report(), outcome.refused
-        )
+        outcome = _asked(task, Question(reader, config, advance))
+        rows = [row for panel in outcome.panels for row in panel.rows(task.name)]
+        answer = Answer(task.name, outcome.metric, rows, outcome.report(), outcome.refused)
         if folder is not None and path is not None:
             if outcome.figure is not None:
                 save(outcome.figure, folder / task.name)

@@ -30,7 +30,8 @@ def learning_curves(
         phase_ends: Phase name to the tokens seen at its end, in order.
     """
     figure, (left, right) = new_figure(11.0, 4.0, columns=2, shares_y=True)
-    unit, word = _unit(max(phase_ends.values(), default=0.0))
+    most = max(phase_ends.values(), default=0.0)
+    unit, word = next((one for one in _UNITS if most >= one[0]), _UNITS[-1])
     for index, (modality, curve) in enumerate(alone.items()):
         left.plot(*_points(curve, unit), color=_color(modality, index), marker="o", markersize=3, label=modality)
     for index, ((modality, member), curve) in enumerate(by_member.items()):
@@ -63,10 +64,6 @@ def _phases(panel: Axes, ends: Mapping[str, float]) -> None:
 
 def _color(modality: str, index: int) -> str:
     return COLORS.get(modality, OTHERS[index % len(OTHERS)])
-
-
-def _unit(most: float) -> tuple[float, str]:
-    return next(((size, word) for size, word in _UNITS if most >= size), (1.0, ""))
 
 
 def prompt_curves(

@@ -1,6 +1,7 @@
 """The page of a fusion run: does fusion help, by how much, and what was it compared with."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from biolect.bio.io.tables import read_table
 from biolect.figures.panels import bars, cloud, forest, lines
 from biolect.figures.style import COLORS
-from biolect.report.page import Section, judged, said, told, write_page
+from biolect.report.page import Section, judged, number, said, told, write_page
 
 Facts = Mapping[str, Any]
 
@@ -38,7 +39,7 @@ def write_report(output: Path, found: Facts, curves: Mapping[str, list[list[dict
 
 def _findings(found: Facts) -> list[str]:
     arm = found["gain"]["arm"]
-    best = max(found["arms"], key=lambda name: found["arms"][name]["valid"])
+    best = _best(found)
     composed = found["baselines"][found["composition"]]
     findings = [
         said("fusion.best", best=best, found=found, value=told(_estimate(found["arms"][best], "test"), 3)),
@@ -54,22 +55,31 @@ def _findings(found: Facts) -> list[str]:
     return [*findings, f"Fused late with composition, it {words}: difference {told(difference, 3)}."]
 
 
+def _best(found: Facts) -> str:
+    """Return the arm that validation likes best; one without a value is liked least."""
+    values = {name: one["valid"] for name, one in found["arms"].items()}
+    return max(values, key=lambda name: -math.inf if values[name] is None else values[name])
+
+
 def _estimate(one: Facts, name: str) -> tuple[float, float, float]:
     return (one[name], *one["interval"])
 
 
+def _known(some: Mapping[str, Facts], name: str) -> dict[str, tuple[float, float, float]]:
+    """Return estimates that have a value: equal guesses for all records have no rank correlation."""
+    return {label: _estimate(one, name) for label, one in some.items() if one[name] is not None}
+
+
 def _table(found: Facts) -> Section:
-    estimates = {name: _estimate(one, "test") for name, one in found["arms"].items()}
-    known = {name: one for name, one in found["baselines"].items() if one["value"] is not None}
-    best = sorted(known.items(), key=lambda pair: -pair[1]["value"])[:_MOST_BASELINES]
-    estimates |= {f"{name} (baseline)": _estimate(one, "value") for name, one in best}
+    best = sorted(_known(found["baselines"], "value").items(), key=lambda pair: -pair[1][0])[:_MOST_BASELINES]
+    estimates = _known(found["arms"], "test") | {f"{name} (baseline)": one for name, one in best}
     colors = {name: COLORS[name.partition("-")[0]] for name in found["arms"] if name.partition("-")[0] in COLORS}
     figure = forest(estimates, f"{found['metric']} on test rows", colors, found["baselines"][found["composition"]]["value"])
     rows: list[tuple[str, ...]] = [("arm", "valid", "test", "interval", "seeds", "trained weights")]
     for name, one in found["arms"].items():
         interval = told(_estimate(one, "test"), 3).partition(" ")[2]
         weights = f"{one['trained_weights']:,}" if "trained_weights" in one else "-"
-        rows.append((name, f"{one['valid']:.3f}", f"{one['test']:.3f}", interval, str(one["seeds"]), weights))
+        rows.append((name, number(one["valid"], 3), number(one["test"], 3), interval, str(one["seeds"]), weights))
     caption = f"Test values with intervals over {found['intervals_over']}. Dotted: the best composition baseline."
     return Section("arms", "All arms", said("fusion.arms"), figure, caption, rows)
 
@@ -89,10 +99,9 @@ def _targets(found: Facts) -> Section | None:
 def _gains(found: Facts) -> Section | None:
     if not found["gains"]:
         return None
-    estimates = {f"over {name}": _estimate(gain, "difference") for name, gain in found["gains"].items()}
-    arm = found["gain"]["arm"]
+    estimates = {f"over {name}": one for name, one in _known(found["gains"], "difference").items()}
     figure = forest(estimates, f"difference in {found['metric']} on the same test rows", {}, 0.0)
-    text = said("fusion.gains", arm=arm)
+    text = said("fusion.gains", arm=found["gain"]["arm"])
     return Section("gains", "What fusion adds", text, figure, "Right of the dotted line: fusion is better.")
 
 
@@ -118,7 +127,7 @@ def _predictions(output: Path, found: Facts, target: str) -> Section | None:
 
     if found["task"] != "regression":
         return None
-    best = max(found["arms"], key=lambda name: found["arms"][name]["valid"])
+    best = _best(found)
     table = read_table(output / "predictions.csv").filter((polars.col("split") == "test") & polars.col("target").is_not_null())
     # Of a number per position there are too many to draw.
     table = table.gather_every(len(table) // _MOST_POINTS + 1)

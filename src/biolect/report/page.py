@@ -50,15 +50,21 @@ def _words() -> dict[str, str]:
     return yaml.safe_load((resources.files("biolect.report") / "words.yaml").read_text(encoding="utf-8"))
 
 
-def told(estimate: Sequence[float], digits: int = 2) -> str:
+def number(value: float | None, digits: int) -> str:
+    """Return a number with so many digits behind the point; a dash for none."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def told(estimate: Sequence[float | None], digits: int = 2) -> str:
     """Return a value with its interval in brackets."""
-    value, low, high = (f"{number:.{digits}f}" for number in estimate)
+    value, low, high = (number(one, digits) for one in estimate)
     return f"{value} [{low}, {high}]"
 
 
-def judged(estimate: Sequence[float], above: str, below: str, unclear: str) -> str:
+def judged(estimate: Sequence[float | None], above: str, below: str, unclear: str) -> str:
     """Return the words that the interval of a difference allows."""
-    return above if estimate[1] > 0 else below if estimate[2] < 0 else unclear
+    _, low, high = estimate
+    return above if (low or 0) > 0 else below if (high or 0) < 0 else unclear
 
 
 def write_page(path: Path, title: str, intro: str, findings: Sequence[str], sections: Sequence[Section]) -> dict[str, list[str]]:
