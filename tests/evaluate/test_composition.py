@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from biolect.bio.sequence import Modality, Sequence
-from biolect.evaluate.composition import Baselines, composition, grouped_folds, judge, lookup, num_mixed
+from biolect.data.labelled import num_mixed
+from biolect.evaluate.composition import Baselines, composition, grouped_folds, judge, lookup
 
 
 def records(*texts, modality=Modality.DNA):

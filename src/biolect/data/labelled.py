@@ -55,6 +55,11 @@ class Labelled:
         """Letters that were read as others."""
         return sum((record.folds for record in self.records), Folds())
 
+    @property
+    def leakage(self) -> dict[str, int]:
+        """What stands in several splits: identical sequences, and clusters of relatives."""
+        return {"identical": self.shared, "clusters_in_several_splits": num_mixed(self.clusters, self.splits)}
+
     def of(self, name: str) -> NDArray[np.int64]:
         """Return the records of a split."""
         return np.flatnonzero(self.splits == SPLITS.index(name))
@@ -203,3 +208,9 @@ def checked(path: str, columns: Columns, found: Labelled) -> Labelled:
             f"Class '{label}' in column '{columns.target}' of '{path}' has no record to train on. Add some, or split otherwise (--seed 1)."
         )
     return found
+
+
+def num_mixed(groups: NDArray[np.integer], marks: NDArray[Any]) -> int:
+    """Return how many groups have records of several marks: clusters in several splits, sequences with several labels."""
+    pairs = np.unique(np.stack([groups, marks], axis=1), axis=0)
+    return int((np.unique(pairs[:, 0], return_counts=True)[1] > 1).sum())

@@ -20,7 +20,7 @@ from biolect.data.targets import PER_CODON, Columns
 from biolect.embed.codons import CodonEncoder, ContextEncoder
 from biolect.embed.fused import FusedModel, FusedTask, Member, in_units
 from biolect.errors import CheckpointError, ConfigError
-from biolect.evaluate.composition import grouped_folds, num_mixed
+from biolect.evaluate.composition import grouped_folds
 from biolect.files import atomic_path, sha256, write_json
 from biolect.fusion.align import Mode
 from biolect.fusion.fusers import FUSERS, FuserKind
@@ -274,7 +274,7 @@ def facts(config: FusionConfig, data: Labelled, encoders: Mapping[str, CodonEnco
         "internal_stops": [record.name for record in data.records if grid(record).internal_stops],
         "unknown_codons": sum(grid(record).num_unknown for record in data.records),
         "records": {name: len(data.of(name)) for name in SPLITS},
-        "leakage": {"identical": data.shared, "clusters_in_several_splits": num_mixed(data.clusters, data.splits)},
+        "leakage": data.leakage,
         "encoders": {
             name: {"address": address, "width": inner[name].width, "licence": (own := inner[name].licence) and own.name}
             for name, address in (config.encoders | config.contexts).items()

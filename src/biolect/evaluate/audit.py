@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from biolect.data.labelled import num_mixed
 from biolect.data.relatives import KINDS, Relatives, relatives
 from biolect.data.shards import SPLITS
-from biolect.evaluate.composition import Baselines, coded, composition, grouped_folds, judge, lookup, num_mixed
+from biolect.evaluate.composition import Baselines, coded, composition, grouped_folds, judge, lookup
 from biolect.evaluate.judging import Panel
 from biolect.evaluate.tables import AuditConfig, Table, read
 from biolect.fusion.late import out_of_fold

@@ -248,12 +248,6 @@ def judge(targets: Floats, found: Floats) -> float:
     return metrics.spearman(targets, found[:, 0])
 
 
-def num_mixed(groups: NDArray[np.integer], marks: NDArray[Any]) -> int:
-    """Return how many groups have records of several marks: clusters in several splits, sequences with several labels."""
-    pairs = np.unique(np.stack([groups, marks], axis=1), axis=0)
-    return int((np.unique(pairs[:, 0], return_counts=True)[1] > 1).sum())
-
-
 def grouped_folds(groups: NDArray[np.integer], count: int, seed: int) -> Ints:
     """Return a fold for every record: whole groups, the largest first, each into the fold that is emptiest; ties are drawn."""
     _, labels, sizes = np.unique(groups, return_inverse=True, return_counts=True)

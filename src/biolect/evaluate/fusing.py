@@ -142,8 +142,10 @@ def _asked(runs: Runs, threads: int) -> Said:
         plain = composition(data.records, [translated(record, config.genetic_code) for record in data.records])
         for view, _, column in (stream.partition("-") for stream in sorted(config.contexts)):
             around = [r.contexts.get(column, Record("", Modality(view))) for r in data.records if isinstance(r, Flanked)]
-            plain[column] = composition(around)["everything"]
-            plain["everything"] = np.concatenate([plain["everything"], plain[column]], axis=1)
+            # A column may be read as DNA and as RNA.
+            name = column if column not in plain else f"{view}-{column}"
+            plain[name] = composition(around)["everything"]
+            plain["everything"] = np.concatenate([plain["everything"], plain[name]], axis=1)
     models = Baselines(plain, runs.items.targets[:, 0], len(data.labels), config.columns.seed, threads=threads)
     _add_composed(runs, said, models)
     _add_baselines(runs.items, said, models)

@@ -186,7 +186,6 @@ class Tuner:
         values = {"valid": self._judged(*self._predicted("valid")), "test": self._judged(test, found)}
         judge = partial(self._judged, with_auroc=self.metric == "auroc")
         interval = metrics.bootstrap_interval(lambda _, i: judge(test[i], found[i])[self.metric], self.data.clusters[test])
-        homes = {(c, s) for c, s in zip(self.data.clusters.tolist(), self.data.splits.tolist(), strict=True)}
         return {
             "metric": self.metric,
             **{name: values[name][self.metric] for name in values},
@@ -196,7 +195,7 @@ class Tuner:
             "labels": list(self.data.labels),
             "metrics": values,
             "records": {name: len(self.data.of(name)) for name in SPLITS},
-            "leakage": {"identical": self.data.shared, "clusters_in_several_splits": len(homes) - len(set(self.data.clusters.tolist()))},
+            "leakage": self.data.leakage,
             "epochs": self.progress.epoch,
             "best_epoch": self.progress.best_epoch,
         }
