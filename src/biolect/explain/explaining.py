@@ -35,6 +35,7 @@ from biolect.explain.attribution import (
 )
 from biolect.files import write_json
 from biolect.fusion.fusers import Masks, Streams, masked_mean
+from biolect.fusion.streams import CodonStreams
 from biolect.values import Floats
 
 FRACTIONS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
@@ -111,21 +112,8 @@ def explain(
     if target is not None and target not in targets:
         raise ConfigError(f"The model has no target '{target}'. Pass --target with one of {', '.join(targets)}.")
     target = target or targets[0]
-    found: dict[int, tuple[Floats, ...]] = {}
-    generator = torch.Generator().manual_seed(seed)
-    for some in streams.batches(np.arange(len(records)), _BATCH_RECORDS):
-        values, masks = streams.batch(some.tolist())
-        for index, one in zip(some.tolist(), _batch(model, (values, masks, coding), targets.index(target), steps, generator), strict=True):
-            found[index] = one
-        advance(len(some))
-    shapley, occlusion, permutation, shares, *curves = zip(*(found[index] for index in range(len(records))), strict=True)
-    codons = [own[:length] for own, length in zip(shares, streams.lengths, strict=True)]
-    losses = {"by share": np.stack(curves[0]), "at random": np.stack(curves[1])}
-    agreement = [
-        _agreement(model, (*streams.batch([index]), coding), targets.index(target), codons[index])
-        for index in torch.randperm(len(records), generator=generator)[:OCCLUDED].tolist()
-    ]
-    explained = Explained(names, coding, np.stack(shapley), np.stack(occlusion), np.stack(permutation), codons, losses, np.array(agreement))
+    how = steps, torch.Generator().manual_seed(seed)
+    explained = _explained(model, streams, coding, targets.index(target), how, advance)
     grid = next(one for one in model.encoders.values() if isinstance(one, CodonEncoder)).grid
     grids = [grid(record) for record in records]
     letters = [[r.residues[i : i + 3] for i in range(g.start, g.start + 3 * g.num_codons, 3)] for r, g in zip(records, grids, strict=True)]
@@ -133,6 +121,29 @@ def explain(
     result = report(explained, patterns) | {"records": len(records), "arm": model.task.arm, "target": target}
     result["unit"] = "nats" if model.task.labels else f"units of {target}"
     return write_json(output / "results.json", result)
+
+
+def _explained(
+    model: FusedModel,
+    streams: CodonStreams,
+    coding: list[str],
+    column: int,
+    how: tuple[int, torch.Generator],
+    advance: Callable[[float], None],
+) -> Explained:
+    """Ask about all records, batch by batch; `how` is the steps of integrated gradients, and what draws random orders."""
+    found: dict[int, tuple[Floats, ...]] = {}
+    for some in streams.batches(np.arange(len(streams.lengths)), _BATCH_RECORDS):
+        asked = (*streams.batch(some.tolist()), coding)
+        found |= dict(zip(some.tolist(), _batch(model, asked, column, *how), strict=True))
+        advance(len(some))
+    shapley, occlusion, permutation, shares, *curves = zip(*(found[index] for index in range(len(found))), strict=True)
+    codons = [own[:length] for own, length in zip(shares, streams.lengths, strict=True)]
+    losses = {"by share": np.stack(curves[0]), "at random": np.stack(curves[1])}
+    some = torch.randperm(len(found), generator=how[1])[:OCCLUDED].tolist()
+    agreement = np.array([_agreement(model, (*streams.batch([index]), coding), column, codons[index]) for index in some])
+    names = sorted(streams.widths)
+    return Explained(names, coding, np.stack(shapley), np.stack(occlusion), np.stack(permutation), codons, losses, agreement)
 
 
 def _batch(
