@@ -172,7 +172,7 @@ def main() -> None:
     """Do one step of the study."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=("prepare", "train", "report"))
-    parser.add_argument("--output", type=Path, default=Path("families-study"))
+    parser.add_argument("--output", type=Path, default=Path("runs/families"))
     parser.add_argument("--scale", choices=tuple(SCALES), default="full")
     parser.add_argument("--tokens", type=int, help="other than those of the scale")
     parser.add_argument("--seeds", type=int, help="other than those of the scale")

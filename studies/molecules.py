@@ -297,7 +297,7 @@ def main() -> None:
     """Read the command line and do one step."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=("prepare", "train", "report"))
-    parser.add_argument("--output", type=Path, default=Path("molecules_study"))
+    parser.add_argument("--output", type=Path, default=Path("runs/molecules"))
     parser.add_argument("--scale", choices=tuple(SCALES), default="full")
     parser.add_argument("--tokens", type=int, help="other than those of the scale")
     parser.add_argument("--seeds", type=int, help="other than those of the scale")

@@ -252,8 +252,8 @@ def main() -> None:
     """Do one step of the study."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=("probe", "report"))
-    parser.add_argument("--proteins", type=Path, default=Path("families-study"), help="output folder of families.py")
-    parser.add_argument("--molecules", type=Path, default=Path("molecules_study"), help="output folder of molecules.py")
+    parser.add_argument("--proteins", type=Path, default=Path("runs/families"), help="output folder of families.py")
+    parser.add_argument("--molecules", type=Path, default=Path("runs/molecules"), help="output folder of molecules.py")
     parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--scale", choices=tuple(SCALES), default="full")

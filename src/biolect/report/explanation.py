@@ -30,21 +30,22 @@ def write_report(output: Path, found: Mapping[str, Any], shares: Mapping[str, ND
         value = told((agreed["value"], *agreed["interval"]), 2)
         findings.append(said("explanation.agreement", records=f"{agreed['records']:,}", value=value))
     for name, one in found["modalities"].items():
-        swapped = "" if one["permutation"] is None else f", with that of another record {one['permutation']:.3f}"
-        findings.append(f"{name}: mean absolute Shapley value {told(worth[name], 3)}; without it {one['occlusion']:.3f}{swapped}.")
+        swapped = "" if one["permutation"] is None else f", with that of another record by {one['permutation']:.3f}"
+        moved = f"without it the answer moves by {one['occlusion']:.3f}{swapped}"
+        findings.append(f"{name}: mean absolute Shapley value {told(worth[name], 3)}; {moved}.")
     deleted = {name: [(faith["fractions"], faith[name])] for name in ("by share", "at random")}
     streams, coding = list(found["modalities"]), list(found["profile"])
     profile = {name: [(np.linspace(0, 100, len(values)).tolist(), values)] for name, values in found["profile"].items()}
     rows: list[tuple[str, ...]] = [("codon", "residue", "count", "mean share", *coding)]
     for one in found["patterns"][:_SHOWN]:
         rows.append((one["codon"], one["residue"], f"{one['count']:,}", *(f"{one[name]:+.4f}" for name in ("share", *coding))))
-    moved = lines(deleted, ("Share of codons deleted", f"Mean absolute {unit}"))
+    deletion = lines(deleted, ("Share of codons deleted", f"Mean absolute {unit}"))
     added = bars(streams, {"Shapley": list(worth.values())}, f"Mean absolute {unit}", "Stream")
     along = lines(profile, ("Position in the gene (%)", f"Mean absolute {unit} per codon"))
     asked = f"The model is '{found['arm']}', asked about {found['records']:,} records."
     cut = "Every gene is cut into stretches of equal length."
     parts = [
-        Section("faithfulness", "Can it be believed?", said("explanation.faithfulness"), moved, "Mean over records."),
+        Section("faithfulness", "Can it be believed?", said("explanation.faithfulness"), deletion, "Mean over records."),
         Section("modalities", "Modalities", asked, added, "Shapley values with intervals over records."),
         Section("patterns", "Codons of the genetic code", f"The {_SHOWN} with the largest mean shares.", rows=rows),
         Section("profile", "Along the gene", cut, along, "Mean absolute share of a codon, by stream."),
