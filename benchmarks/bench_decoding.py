@@ -1,9 +1,11 @@
 """A recurrent model of 4.2M parameters, asked: token by token, far into a text, after a long prompt, over a million places.
 
+python benchmarks/bench_decoding.py
+    All that follows, each in a process of its own.
 python benchmarks/bench_decoding.py growth [--tokens 131072]
     The state is fed text in pieces; at every power of two the next tokens are read one by one. Neither time per
     token nor bytes of the state may grow.
-python benchmarks/bench_decoding.py peers --xlstm SITE_PACKAGES [--rows 16]
+BENCH_PEERS=FOLDER python benchmarks/bench_decoding.py peers [--rows 16]
     One token more: ours beside the block stack of xlstm 2.0.6 in our shape, and NX-AI's large model of 4M. Bar: 2x.
 python benchmarks/bench_decoding.py llama [--tokens 32768]
     One token more after so many, really read: ours beside transformers' Llama of 4M with its static cache, whose
@@ -20,6 +22,7 @@ import argparse
 import json
 import resource
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -28,7 +31,7 @@ import numpy as np
 import torch
 from bench_training import VOCABULARY
 from bench_xlstm import HEADS, WIDTH, config, large_model
-from common import interleave, report
+from common import interleave, join_peers, report
 
 from biolect.bio.sequence import Modality, Sequence
 from biolect.infer.prompt import Prompt
@@ -82,9 +85,7 @@ def stepper(model: LanguageModel, rows: int, tokens: int) -> Callable[[], None]:
 
 
 def peers(arguments: argparse.Namespace) -> None:
-    import transformers  # noqa: F401
-
-    sys.path.append(arguments.xlstm)
+    join_peers()
     from xlstm.blocks.mlstm.block import mLSTMBlockConfig
     from xlstm.blocks.mlstm.layer import mLSTMLayerConfig
     from xlstm.xlstm_block_stack import xLSTMBlockStack, xLSTMBlockStackConfig
@@ -180,15 +181,21 @@ def streamed(arguments: argparse.Namespace) -> None:
     )
 
 
+def everything(arguments: argparse.Namespace) -> None:
+    """One process each, so that none holds the memory of another."""
+    for what in ("growth", "llama", "variants --rounds 1", "streamed --tokens 65536", "streamed", "peers", "peers --rows 16"):
+        print(f"-- {what}", flush=True)
+        subprocess.run([sys.executable, __file__, *what.split(), "--threads", str(arguments.threads)], check=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    doors = {"growth": growth, "peers": peers, "llama": llama, "variants": variants, "streamed": streamed}
-    parser.add_argument("what", choices=tuple(doors))
+    doors = {"all": everything, "growth": growth, "peers": peers, "llama": llama, "variants": variants, "streamed": streamed}
+    parser.add_argument("what", choices=tuple(doors), nargs="?", default="all")
     parser.add_argument("--tokens", type=int)
     parser.add_argument("--rows", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--xlstm", default="", help="site-packages of an environment with xlstm 2.0.6 and mlstm_kernels")
     arguments = parser.parse_args()
     arguments.tokens = arguments.tokens or {"growth": 131_072, "streamed": 1_048_576}.get(arguments.what, 32_768)
     torch.set_num_threads(arguments.threads)

@@ -1,9 +1,6 @@
 """The mLSTM cell alone, float32, forward and forward with backward: ours beside NX-AI's native chunkwise cell.
 
-The peer may not stand in our environment, so this script is run by the python of an environment that has
-`mlstm_kernels` (installed without its dependencies), torch as pinned, jaxtyping, lazy_loader, numpy, einops and psutil:
-
-    PYTHONPATH=src /path/to/that/bin/python benchmarks/bench_mlstm.py [--rounds 9] [--tokens 2048] [--rows 2] [--cpu-time]
+    BENCH_PEERS=FOLDER python benchmarks/bench_mlstm.py [--rounds 9] [--tokens 2048] [--rows 2] [--cpu-time]
 
 Both get queries, keys and values in the layout they like best, contiguous. Outputs are compared before anything is
 timed. The bars are ours: as fast as the peer in both.
@@ -15,15 +12,13 @@ import argparse
 from collections.abc import Callable
 
 import torch
-from common import interleave, report
+from common import interleave, join_peers, report
 from torch import Tensor
 
 from biolect.ops.mlstm import mlstm_chunkwise
 
-try:
-    from mlstm_kernels.torch import get_mlstm_kernel
-except ImportError:
-    raise SystemExit("Left out: the peer (mlstm_kernels) is not in this environment; the docstring says how to run this.") from None
+join_peers()
+from mlstm_kernels.torch import get_mlstm_kernel  # noqa: E402
 
 HEADS, KEY, VALUE, CHUNK = 4, 32, 64, 64
 CLOSE = 1e-3

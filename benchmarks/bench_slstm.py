@@ -1,9 +1,6 @@
 """The sLSTM recurrence alone, float32, forward and forward with backward: ours beside the plain cell of `xlstm`.
 
-The peer may not stand in our environment, so this script is run by the python of an environment that has
-`xlstm` 2.0.6 (installed without its dependencies), torch as pinned, jaxtyping, lazy_loader, numpy, einops and psutil:
-
-    PYTHONPATH=src /path/to/that/bin/python benchmarks/bench_slstm.py [--rounds 5] [--tokens 512] [--cpu-time]
+    BENCH_PEERS=FOLDER python benchmarks/bench_slstm.py [--rounds 5] [--tokens 512] [--cpu-time]
 
 Both read gate logits of width 256 in 4 heads, one row and sixteen. The peer's backend is "vanilla", the only one on a
 CPU, in float32 throughout. Outputs are compared before anything is timed. Bars: 10x forward, 5x with backward.
@@ -15,17 +12,15 @@ import argparse
 from collections.abc import Callable
 
 import torch
-from common import interleave, report
+from common import interleave, join_peers, report
 from torch import Tensor
 
 from biolect.devices import cache_folder
 from biolect.ops.slstm import slstm_scan
 from biolect.ops.slstm.scan import kernel
 
-try:
-    from xlstm.blocks.slstm.cell import sLSTMCell, sLSTMCellConfig
-except ImportError:
-    raise SystemExit("Left out: the peer (xlstm) is not in this environment; the docstring says how to run this.") from None
+join_peers()
+from xlstm.blocks.slstm.cell import sLSTMCell, sLSTMCellConfig  # noqa: E402
 
 HEADS, SIZE = 4, 64
 CLOSE = 1e-4

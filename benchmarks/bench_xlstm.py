@@ -1,14 +1,13 @@
 """A recurrent model of 4M parameters: a training step, or a forward pass, beside peers.
 
-Arms: ours (mLSTM blocks, or --pattern); transformers' Llama of 4M parameters; and, where a folder of packages with
-xlstm 2.0.6 and mlstm_kernels is given, three of NX-AI's: the block stack of xlstm 2.0.6 with our shape, as it is
-(quadratic in the length), the same stack around NX-AI's native chunkwise cell, and their large model of 4M
-parameters (other blocks: half as many channels in a cell), around the same cell. A step is forward, loss, backward
-and fused AdamW on full rows of --length tokens. `--memory ARM` takes three steps of one arm and prints what they
-added to the process at its peak.
+Arms: ours (mLSTM blocks, or --pattern); transformers' Llama of 4M parameters; and, with BENCH_PEERS, three of
+NX-AI's: the block stack of xlstm 2.0.6 with our shape, as it is (quadratic in the length), the same stack around
+NX-AI's native chunkwise cell, and their large model of 4M parameters (other blocks: half as many channels in a
+cell), around the same cell. A step is forward, loss, backward and fused AdamW on full rows of --length tokens.
+`--memory ARM` takes three steps of one arm and prints what they added to the process at its peak.
 
     python benchmarks/bench_xlstm.py [--length 2048] [--rows 1] [--rounds 5] [--threads 2] [--dtype bfloat16] [--forward]
-        [--xlstm SITE_PACKAGES] [--only ARM;ARM] [--memory ARM] [--cpu-time]
+        [--only ARM;ARM] [--memory ARM] [--cpu-time]
 """
 
 from __future__ import annotations
@@ -16,12 +15,11 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import sys
 from collections.abc import Callable
 
 import torch
 from bench_training import VOCABULARY, llama, step_of
-from common import interleave, report
+from common import PEERS, interleave, join_peers, report
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -138,7 +136,7 @@ def arms_of(arguments: argparse.Namespace, token_ids: Tensor) -> dict[str, Calla
     }
     if not arguments.forward:
         arms["Llama"] = lambda: llama(token_ids, autocast_of(arguments))
-    if arguments.xlstm:
+    if PEERS:
         arms |= {
             "NX-AI stack, quadratic cell": lambda: outside(arguments, token_ids, chunkwise=False),
             "NX-AI stack, chunkwise cell": lambda: outside(arguments, token_ids, chunkwise=True),
@@ -151,11 +149,8 @@ def arms_of(arguments: argparse.Namespace, token_ids: Tensor) -> dict[str, Calla
 def training(arguments: argparse.Namespace) -> None:
     token_ids = torch.randint(10, 43, (arguments.rows, arguments.length + 1), generator=torch.Generator().manual_seed(0))
     chosen = arms_of(arguments, token_ids)
-    if arguments.xlstm:
-        # Behind our own packages, and after transformers, which would look for parts of it that are not there.
-        import transformers  # noqa: F401
-
-        sys.path.append(arguments.xlstm)
+    if PEERS:
+        join_peers()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     arms = {name: make() for name, make in chosen.items()}
     for name, (_, parameters) in arms.items():
@@ -194,7 +189,6 @@ def main() -> None:
     parser.add_argument("--only", default="", help="names of arms, ; between them")
     parser.add_argument("--memory", default="", help="peak memory of this arm")
     parser.add_argument("--cpu-time", action="store_true", help="compare CPU time: for one thread on a busy machine")
-    parser.add_argument("--xlstm", default="", help="site-packages of an environment with xlstm 2.0.6")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     training(arguments)

@@ -7,8 +7,10 @@ its rounds did. Ratios are taken inside a round, and their median is what counts
 from __future__ import annotations
 
 import json
+import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,8 +19,21 @@ from typing import Any
 
 import psutil
 
+PEERS = os.environ.get("BENCH_PEERS", "")
+"""A folder of packages that may not stand in our environment: xlstm and mlstm_kernels. README.md says how to fill it."""
 QUIET_CORES = 0.3
 RESULTS = Path(__file__).resolve().parents[1] / "runs" / "benchmarks.jsonl"
+
+
+def join_peers() -> None:
+    """Put the folder of peers behind our own packages, or end with one line where there is none."""
+    if not PEERS:
+        print("left out: the peers of this one are not here (BENCH_PEERS, see benchmarks/README.md)")
+        sys.exit(0)
+    # transformers is first, for it would look for parts of xlstm that are not there.
+    import transformers  # noqa: F401
+
+    sys.path.append(PEERS)
 
 
 @dataclass
