@@ -15,13 +15,14 @@ from biolect.errors import ConfigError, InputError
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 DtypeName = Literal["auto", "float32", "bfloat16"]
+Precision = Literal["float32", "bfloat16"]
 TrainingDtype = Literal["auto", "float32", "bfloat16", "float64"]
 
 _PAYS = 1.3
 """Speed in bfloat16 over that in float32 from which a CPU trains in bfloat16: products are half to two thirds of a step."""
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
 """Numbers of settings of the GNU C library, from its malloc.h."""
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def choose(device: DeviceName = "auto", dtype: DtypeName = "auto", threads: int 
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device != "auto" and device not in there:
         raise ConfigError(f"device = {device!r} is not known. Choose auto, cpu, cuda or mps.")
-    if dtype != "auto" and dtype not in _DTYPES:
+    if dtype != "auto" and dtype not in DTYPES:
         raise ConfigError(f"dtype = {dtype!r} is not known. Choose auto, float32 or bfloat16.")
     if threads is not None and threads < 1:
         raise ConfigError(f"threads = {threads} is not a positive number. Leave it out to use every core.")
@@ -61,7 +62,7 @@ def choose(device: DeviceName = "auto", dtype: DtypeName = "auto", threads: int 
     if threads is not None:
         torch.set_num_threads(threads)
     usual = torch.bfloat16 if chosen == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
-    precision = _DTYPES.get(dtype, usual)
+    precision = DTYPES.get(dtype, usual)
     name = torch.cuda.get_device_name() if chosen == "cuda" else chosen
     num_threads = torch.get_num_threads()
     notice = f"Computing on {name} in {str(precision).removeprefix('torch.')}, {num_threads} thread{'s' if num_threads != 1 else ''}."

@@ -133,3 +133,15 @@ SQ   Sequence 9 BP; 3 A; 1 C; 2 G; 3 T; 0 other;
 def test_a_file_without_records_is_an_error():
     with pytest.raises(InputError, match="holds no GenBank record: no line begins with LOCUS"):
         list(read_genbank(io.BytesIO(b">x\nACGT\n")))
+
+
+def test_odd_letters_are_masked_or_refused_as_asked():
+    text, refused = flat_file("ATGG!TTAAR", PLAIN), "Symbol '!' at index 4"
+    (one,) = refusals(text)
+    record, gene = read_genbank(io.BytesIO(text), unknown="mask")
+    (strict,) = read_genbank(io.BytesIO(flat_file("ATGGCTTAAR", PLAIN)), strict=True)
+
+    assert refused in one.reason
+    assert isinstance(record, Sequence) and (record.residues, record.folds.unknown, record.folds.ambiguity) == ("ATGGNTTAAN", 1, 1)
+    assert isinstance(gene, Gene) and (gene.coding_sequence.residues, gene.contig.letters) == ("ATGGNTTAA", b"ATGGNTTAAR")
+    assert isinstance(strict, Refusal) and "Symbol 'R' at index 9" in strict.reason

@@ -103,6 +103,12 @@ def test_the_stop_codon_of_gtf_lies_outside_the_coding_rows(tmp_path):
     assert (found.name, found.gene_id, found.is_partial_start) == ("toyA", "g1", True)
 
 
+def test_names_without_quotes_are_read_as_gtf(tmp_path):
+    (found,) = only_genes(tmp_path, rows("CDS 2 7 0 gene_id g1; transcript_id t1;", "CDS 17 22 0 gene_id g1; transcript_id t1;"))
+
+    assert (found.gene_id, found.coding_sequence.residues) == ("g1", "ATGGCTTGTTAA")
+
+
 def test_the_phase_of_the_first_piece_sets_the_frame(tmp_path):
     (found,) = only_genes(tmp_path, rows("CDS 1 7 1 ID=p1;partial=true;start_range=.,1", "CDS 17 22 0 ID=p1"))
 

@@ -84,10 +84,11 @@ def test_an_output_that_exists_is_not_replaced_unasked(tmp_path):
 
 def test_a_file_never_takes_the_place_of_a_folder_nor_the_other_way_round(tmp_path):
     (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "inside").touch()
     (tmp_path / "genes.fa").touch()
 
     with pytest.raises(ConfigError, match="is a folder; this verb writes a file"):
-        Common(output=tmp_path / "model", overwrite=True).need_file()
+        Common(output=tmp_path / "model").need_file()
     with pytest.raises(ConfigError, match="is a file; this verb writes a folder"):
         Common(output=tmp_path / "genes.fa", overwrite=True).need_folder()
     with pytest.raises(ConfigError, match="writes a folder"):

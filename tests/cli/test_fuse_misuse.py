@@ -144,3 +144,17 @@ def test_rows_that_cannot_be_used_are_named_by_their_place(biolect_command, run:
 
     assert outcome.code == 1 and [one["where"] for one in outcome.result["refused"]] == [f"{table}, row 1", f"{table}, row 2"]
     assert "4 nucleotides, which is not a whole number of codons" in outcome.result["refused"][0]["reason"]
+
+
+def test_a_table_on_standard_input_is_refused(biolect_command, tmp_path: Path):
+    outcome = biolect_command("fuse", "-", "-o", tmp_path / "run", "--target", "late", *ENCODERS, *QUICK)
+
+    assert outcome.code == 2 and "it cannot be standard input" in outcome.err
+
+
+def test_a_fused_model_is_asked_in_the_precision_that_it_was_fused_in(biolect_command, run: Path, tmp_path: Path):
+    words = (run / "table.csv", "-m", run / "run", "-o", tmp_path / "said.csv", "--json")
+    outcome = biolect_command("predict", *words, "--dtype", "bfloat16")
+
+    assert outcome.code == 2 and "was fused in float32. Leave out --dtype" in outcome.err
+    assert biolect_command("predict", *words, "--dtype", "float32").code == 0

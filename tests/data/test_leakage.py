@@ -79,6 +79,7 @@ def test_training_on_leakage_is_refused_unless_allowed(tmp_path: Path) -> None:
     rows = [("train", "a", DNA[0], []), ("test", "b", DNA[0], [])]
     report = leakage_report({"sequences": store_of(tmp_path / "s", rows)})
 
-    with pytest.raises(LeakageError, match=r"1 identical, 1 near duplicates; for example .*train: a.*--allow-leakage"):
+    shown = r"1 identical, .*; for example train: a \(sequences\) and test: b \(sequences\)\. .*--allow-leakage"
+    with pytest.raises(LeakageError, match=shown):
         refuse(report)
     refuse(report, allow=True)

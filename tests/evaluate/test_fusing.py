@@ -10,7 +10,8 @@ import pytest
 from biolect.bio.sequence import Modality, Sequence
 from biolect.data.labelled import Columns
 from biolect.embed.codons import CodonEncoder
-from biolect.embed.fused import FusedModel, embedded
+from biolect.embed.fused import FusedModel
+from biolect.embed.fused_task import embedded
 from biolect.errors import ConfigError
 from biolect.evaluate.arms import FusionConfig
 from biolect.evaluate.comparison import COMPOSED, LATE

@@ -16,6 +16,12 @@ def test_every_bar_carries_its_value_and_its_interval():
     assert len(panel.containers) == 4
 
 
+def test_bars_and_intervals_below_zero_are_not_cut_off():
+    (panel,) = bars(["one", "two"], {"a": [(-1.0, -1.5, -0.5), (2.0, 1.9, 2.1)]}, "Bits", "Set").axes
+
+    assert panel.get_ylim()[0] < -1.5 and panel.get_ylim()[1] > 2.1
+
+
 @pytest.mark.parametrize(("values", "limits"), [([[0.0, 0.5]], (0, 0.5)), ([[-3.0, 1.0]], (-3, 3)), ([[np.nan, 2.0]], (0, 2))])
 def test_a_scale_is_centred_only_where_values_lie_on_both_sides(values, limits):
     figure = heat_maps({"map": np.array(values)}, ["A"], ["1", ""], LABELS, np.array([[True, False]]), (4, 2))

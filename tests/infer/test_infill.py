@@ -146,6 +146,11 @@ def test_a_filled_sample_does_not_depend_on_those_beside_it(reader: Reader):
             "'[...]' in the template 'MK[...]YI' is no gap. Write a gap as its number of residues in brackets, as in MKT[7]AYI.",
         ),
         (
+            "MK[9000000]YI",
+            ConfigError,
+            "'[9000000]' in the template 'MK[9000000]YI' is no gap. Write a gap as its number of residues in brackets, as in MKT[7]AYI.",
+        ),
+        (
             "MK[0]YI",
             ConfigError,
             "'[0]' in the template 'MK[0]YI' is no gap. Write a gap as its number of residues in brackets, as in MKT[7]AYI.",

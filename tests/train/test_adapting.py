@@ -9,7 +9,7 @@ import torch
 from biolect.bio.sequence import Modality, Sequence
 from biolect.embed.codons import CodonEncoder
 from biolect.embed.door import load_encoder
-from biolect.embed.fused import embedded
+from biolect.embed.fused_task import embedded
 from biolect.embed.native import NativeEncoder
 from biolect.embed.plain import OneHotEncoder
 from biolect.errors import ConfigError

@@ -21,6 +21,9 @@ ILLEGAL = 255
 _PIECE = 1 << 20
 
 
+Unknown = Literal["refuse", "mask"]
+
+
 @dataclass(frozen=True)
 class Folds:
     """How many letters were read as another one, by reason. Counts of residues."""
@@ -101,9 +104,7 @@ class Alphabet:
             raise AlphabetError(f"The {self.name} alphabet has no complement. Only DNA and RNA have one.")
         return np.array([self.symbols.index(self.pairs[s]) for s in self.symbols], dtype=np.uint8)
 
-    def canonical(
-        self, text: str, *, unknown: Literal["refuse", "mask"] = "refuse", strict: bool = False, name: str = ""
-    ) -> tuple[str, Folds]:
+    def canonical(self, text: str, *, unknown: Unknown = "refuse", strict: bool = False, name: str = "") -> tuple[str, Folds]:
         """Read letters as canonical symbols and count what was folded.
 
         Args:

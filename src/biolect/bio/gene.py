@@ -1,5 +1,7 @@
 """Genes: one locus seen as DNA, transcript, coding sequence and protein, on one set of coordinates."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -8,6 +10,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
+from biolect.bio.alphabet import ILLEGAL, Unknown
 from biolect.bio.coordinates import CoordinateMap, Run, Span, compress, expand
 from biolect.bio.genetic_code import GeneticCode
 from biolect.bio.sequence import Modality, Sequence
@@ -36,9 +39,22 @@ class Contig:
     @cached_property
     def sequence(self) -> Sequence:
         """The whole record in canonical letters."""
-        text = self.letters.decode("latin-1")
+        return self.read_as()[1]
+
+    def read_as(self, unknown: Unknown = "refuse", strict: bool = False) -> tuple[Contig, Sequence]:
+        """Return the contig that genes are read from, and the whole record in canonical letters.
+
+        Raises:
+            AlphabetError: See `Alphabet.canonical`.
+        """
+        text, alphabet = self.letters.decode("latin-1"), self.modality.alphabet
         spelled = text.replace("T", "U") if self.modality is Modality.RNA else text
-        return Sequence(spelled, self.modality, self.name, self.description)
+        canonical, folds = alphabet.canonical(spelled, unknown=unknown, strict=strict, name=self.name)
+        whole = Sequence(canonical, self.modality, self.name, self.description, folds)
+        if not folds.unknown:
+            return self, whole
+        masks = bytes(ord(alphabet.unknown) if code == ILLEGAL else byte for byte, code in enumerate(alphabet.canonical_bytes))
+        return replace(self, letters=self.letters.translate(masks)), whole
 
     def read(self, spans: Iterable[Span]) -> bytes:
         """Return the spans one after another, each from its own strand."""

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from biolect.bio import alphabet
-from biolect.bio.alphabet import Alphabet, Folds
+from biolect.bio.alphabet import Alphabet, Folds, Unknown
 from biolect.bio.smiles import SMILES, SmilesAlphabet
 from biolect.errors import AlphabetError
 
@@ -75,9 +74,7 @@ class Sequence:
             object.__setattr__(self, "folds", self.folds + folds)
 
     @classmethod
-    def read(
-        cls, text: str, modality: Modality | str, *, name: str = "", unknown: Literal["refuse", "mask"] = "refuse", strict: bool = False
-    ) -> Sequence:
+    def read(cls, text: str, modality: Modality | str, *, name: str = "", unknown: Unknown = "refuse", strict: bool = False) -> Sequence:
         """Build from raw letters with a choice about letters that are not canonical.
 
         Raises:

@@ -11,9 +11,8 @@ Source: OpenSMILES 1.0, with the bonds `~`, `->` and `<-` that toolkits add to i
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
-from biolect.bio.alphabet import Folds
+from biolect.bio.alphabet import Folds, Unknown
 from biolect.errors import AlphabetError
 
 _ELEMENTS = (
@@ -72,9 +71,7 @@ class SmilesAlphabet:
             found += _PATTERNS[place % 2].findall(part)
         return found
 
-    def canonical(
-        self, text: str, *, unknown: Literal["refuse", "mask"] = "refuse", strict: bool = False, name: str = ""
-    ) -> tuple[str, Folds]:
+    def canonical(self, text: str, *, unknown: Unknown = "refuse", strict: bool = False, name: str = "") -> tuple[str, Folds]:
         """Return the text itself, checked; nothing but unknown letters is ever folded.
 
         Args:

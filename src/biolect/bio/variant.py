@@ -32,6 +32,8 @@ class Variant:
     substitutions: tuple[Substitution, ...]
 
     def __post_init__(self) -> None:
+        if not self.substitutions:
+            raise VariantError("A variant needs at least one substitution. Write one that changes nothing as A42A.")
         positions = [change.position for change in self.substitutions]
         twice = next((p for p in positions if positions.count(p) > 1), None)
         if twice is not None:

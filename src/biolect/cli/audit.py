@@ -32,7 +32,7 @@ def audit(
         check_ending(output)
     if common.dry_run:
         check_inputs([table])
-        return finish({"would_read": table, "options": config.to_dict()}, common=common)
+        return finish({"would_read": [table], "options": config.to_dict()}, common=common)
     with common.progress("audit") as advance:
         result, rows = run(config, threads=common.threads or 1, advance=advance)
     if output is not None:

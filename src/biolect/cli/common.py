@@ -20,8 +20,9 @@ from biolect.cli.showing import show
 from biolect.errors import ConfigError
 
 if TYPE_CHECKING:
-    from biolect.devices import Placement
+    from biolect.devices import Placement, Precision
     from biolect.embed.encoder import Encoder
+    from biolect.embed.fused import FusedModel
     from biolect.infer.reader import Reader
 
 _ASSIGNMENT = re.compile(r"^[A-Za-z_][\w.]*=")
@@ -113,9 +114,9 @@ class Common:
         Raises:
             ConfigError: Like `need_output`; also if a folder is there, or --resume meets a whole file.
         """
+        if self.output is not None and self.output.is_dir():
+            raise ConfigError(f"'{self.output}' is a folder; this verb writes a file. Choose another --output.")
         output = self.need_output()
-        if output.is_dir():
-            raise ConfigError(f"'{output}' is a folder; this verb writes a file. Choose another --output.")
         return self._from_the_beginning(output)
 
     def need_folder(self, *, resumes: bool = False) -> Path:
@@ -153,16 +154,32 @@ class Common:
         """Load the model, to be asked in float32 unless another precision was given."""
         from biolect.infer.reader import Reader
 
-        return Reader.load(self.need_model(), **self._place("float32"))
+        return Reader.load(self.need_model(), **self.placed("float32"))
+
+    def fused(self) -> FusedModel:
+        """Load a fused model, its encoders to be asked in the precision that they were fused in.
+
+        Raises:
+            ConfigError: If another precision was given.
+        """
+        from biolect.embed.encoder import Choice
+        from biolect.embed.fused import FusedModel
+
+        own = FusedModel.task_in(self.need_model()).dtype
+        if self.dtype not in ("auto", own):
+            raise ConfigError(f"'{self.model}' was fused in {own}. Leave out --dtype, or fuse again with --dtype {self.dtype}.")
+        # Whose licences are not free was said when it was fused.
+        return FusedModel.load(self.need_model(), Choice(accepts_licence=True, **self.placed(own)))
 
     def encoder(self, address: str, **chosen: Any) -> Encoder:
         """Load an encoder in the precision that is usual for it, unless another was given; `chosen` are fields of its `Choice`."""
         from biolect.embed.door import load_encoder, usual_dtype
         from biolect.embed.encoder import Choice
 
-        return load_encoder(address, Choice(**self._place(usual_dtype(address, self.device)), **chosen), say)
+        return load_encoder(address, Choice(**self.placed(usual_dtype(address, self.device)), **chosen), say)
 
-    def _place(self, usual: Literal["float32", "bfloat16"]) -> dict[str, Any]:
+    def placed(self, usual: Precision) -> dict[str, Any]:
+        """Return device, precision and tokens per batch as keywords; `usual` is taken where no precision was given."""
         placement = (replace(self, dtype=usual) if self.dtype == "auto" else self).placement()
         return {"device": placement.device, "dtype": placement.dtype} | self.given("batch_tokens")
 

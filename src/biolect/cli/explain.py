@@ -27,8 +27,8 @@ def explain(
     """
     from biolect.bio.io.tables import read_usable
     from biolect.bio.sequence import Modality
-    from biolect.embed.encoder import Choice
-    from biolect.embed.fused import FusedModel, contexts_of
+    from biolect.embed.fused import FusedModel
+    from biolect.embed.fused_task import contexts_of
     from biolect.explain.explaining import explain as run, largest
     from biolect.files import write_run_json
     from biolect.report.explanation import write_report
@@ -39,8 +39,7 @@ def explain(
     if common.dry_run:
         check_inputs([table])
         return finish({"would_read": [table], "would_write": output, "model": common.need_model()}, common=common)
-    placement = common.placement()
-    model = FusedModel.load(common.need_model(), Choice(device=placement.device, accepts_licence=True))
+    model = common.fused()
     around = contexts_of(model.encoders)
     records, refused, _ = read_usable(table, sequence, model.refusal, modality and Modality(modality), model.modalities, contexts=around)
     with common.progress("explain", len(records)) as advance:

@@ -1,6 +1,6 @@
 """`biolect fuse`: DNA, RNA and protein encoders on the codon axis, and whether fusing them helps."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -86,13 +86,14 @@ def fuse(
     named = {name: _parted(text, name) for name, text in texts.items() if text is not None}
     target, *also = stands.pop("target")
     asked = stands | {"kind": stands.pop("task"), "target": target, "also": also} | common.given("seed")
+    named |= common.given("dtype")
     config = (mrna_fusion if recipe == "paper" else mrna_fusion_tiny)(
         table, target, columns=asked, fuser=fuser, seeds=seeds, **named
     ).override(assignments)
     if common.dry_run:
         return finish({"would_run": config.to_dict(), "would_write": output}, common=common)
-    placement = common.placement()
-    choice = Choice(device=placement.device, accepts_licence=allow.accept_licence)
+    placement = replace(common, dtype=config.dtype).placement()
+    choice = Choice(device=placement.device, accepts_licence=allow.accept_licence, **common.given("batch_tokens"))
     where = common.given("resume", "overwrite") | {"allow_leakage": allow.allow_leakage, "threads": placement.threads}
     with common.progress("embed") as embedded, common.progress("steps") as steps:
         result = run(config, output, choice=choice, **where, advance={"embedded": embedded, "steps": steps})

@@ -35,10 +35,12 @@ def info(thing: str | None = None, *, common: Common = DEFAULTS) -> int:
 
 def _catalogue() -> dict[str, Any]:
     from biolect import recipes
+    from biolect.models import checkpoint
     from biolect.models.resolve import shipped
 
-    described = {name: _model(folder) for name, folder in shipped().items()}
-    weights = [{"name": name, **{key: it[key] for key in ("kind", "parameters", "licence")}} for name, it in described.items()]
+    counts = {name: checkpoint.empty(folder).num_parameters for name, folder in shipped().items()}
+    licences = {name: checkpoint.read_facts(folder)["licence"] for name, folder in shipped().items()}
+    weights = [{"name": name, "kind": "model", "parameters": counts[name], "licence": licences[name]} for name in counts]
     return {"kind": "catalogue", "weights": weights, "recipes": recipes.names()}
 
 

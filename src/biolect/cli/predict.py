@@ -21,23 +21,17 @@ def predict(
     from biolect.bio.alphabet import Folds
     from biolect.bio.io.tables import check_ending, read_usable, write_table
     from biolect.bio.sequence import Modality
-    from biolect.embed.encoder import Choice
-    from biolect.embed.fused import FusedModel, contexts_of
+    from biolect.embed.fused import FusedModel
+    from biolect.embed.fused_task import contexts_of
     from biolect.infer.predict import Finetuned
-    from biolect.infer.reader import BATCH_TOKENS
 
     output = common.need_file()
     check_ending(output)
     if common.dry_run:
         check_inputs([table])
         return finish({"would_read": [table], "would_write": output, "model": common.need_model()}, common=common)
-    placement = common.placement()
-    address, batch_tokens = common.need_model(), common.batch_tokens or BATCH_TOKENS
-    if FusedModel.is_in(address):
-        # Whose licences are not free was said when it was fused.
-        tuned = FusedModel.load(address, Choice(device=placement.device, batch_tokens=batch_tokens, accepts_licence=True))
-    else:
-        tuned = Finetuned.load(address, device=placement.device, batch_tokens=batch_tokens)
+    address = common.need_model()
+    tuned = common.fused() if FusedModel.is_in(address) else Finetuned.load(address, **common.placed("float32"))
     around = contexts_of(tuned.encoders) if isinstance(tuned, FusedModel) else {}
     records, refused, _ = read_usable(table, sequence, tuned.refusal, modality and Modality(modality), tuned.modalities, contexts=around)
     write_table(output, polars.DataFrame({"id": [record.name for record in records]} | tuned.answers(records)))

@@ -26,6 +26,7 @@ from typing import Any, Literal
 
 import pydantic
 
+from biolect.bio.alphabet import Unknown
 from biolect.bio.io import detect
 from biolect.bio.sequence import Modality
 from biolect.config import Config
@@ -75,7 +76,7 @@ class PrepareOptions(Config):
     valid: float = pydantic.Field(default=0.05, ge=0, lt=1)
     test: float = pydantic.Field(default=0.05, ge=0, lt=1)
     seed: int = 0
-    unknown: Literal["refuse", "mask"] = "refuse"
+    unknown: Unknown = "refuse"
     strict: bool = False
     skip_bad: bool = False
     allow_overlaps: bool = False

@@ -109,7 +109,7 @@ class Gatherer:
         elif self.options.kind == "interleaved" or (found is Format.TEXT and self.options.kind == "auto"):
             self._texts.append(path)
         elif found.holds_genes and self.options.kind != "sequences":
-            self._items(read_genes(path, partner))
+            self._items(read_genes(path, partner, **self._letters))
         elif found is Format.FASTA:
             self._fasta(path)
         elif found.is_table:

@@ -104,6 +104,8 @@ def read_labelled(
             class has one record only or none to train on, a split is unknown or empty.
         LeakageError: If a sequence stands in several splits and that is not allowed.
     """
+    if path == "-":
+        raise InputError("A run remembers its table to go on with it, so it cannot be standard input. Write it to a file first.")
     frame = read_table(path, [columns.sequence, *columns.targets, *([columns.split] if columns.split else [])])
     texts = {n: [None if value is None or value != value else str(value) for value in frame[n].to_list()] for n in columns.targets}
     is_empty = [all(cell is None for cell in cells) for cells in zip(*texts.values(), strict=True)]

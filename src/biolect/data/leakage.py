@@ -5,7 +5,7 @@ that is trained on, with other words, so a mistake there shows here.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import combinations, product
 from typing import Any
@@ -61,9 +61,15 @@ def refuse(report: Mapping[str, Any], *, allow: bool = False) -> None:
     kind = next(iter(found))
     counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in found.items())
     raise LeakageError(
-        f"Training and evaluation share sequences: {counts}; for example {report[kind]['examples'][0]}. "
+        f"Training and evaluation share sequences: {counts}; for example {_told(report[kind]['examples'][0])}. "
         "Prepare the corpus again, or pass --allow-leakage to train on it all the same."
     )
+
+
+def _told(example: str | Sequence[str] | Mapping[str, Any]) -> str:
+    if isinstance(example, Mapping):
+        return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in example.items())
+    return example if isinstance(example, str) else " and ".join(example)
 
 
 def _shared(

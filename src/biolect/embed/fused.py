@@ -7,29 +7,24 @@ members/0/seed-0.safetensors   its weights, and the scale of the vectors that it
 
 from __future__ import annotations
 
-import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
-from scipy.special import softmax
 from torch import Tensor
 
-from biolect.bio.genetic_code import GeneticCode
 from biolect.bio.sequence import Modality, Sequence as Record
-from biolect.config import Config
 from biolect.embed.codons import CodonEncoder, ContextEncoder
-from biolect.embed.door import load_encoder
 from biolect.embed.encoder import DEFAULT, Choice
-from biolect.embed.store import EmbeddingStore, fill, sequence_digest
-from biolect.errors import CheckpointError, ConfigError
+from biolect.embed.fused_task import FusedTask, codon_encoders, embedded, refusal
+from biolect.errors import CheckpointError
 from biolect.files import atomic_path
-from biolect.fusion.align import Mode
 from biolect.fusion.fusers import Masks, Streams
 from biolect.fusion.heads import FusionModel
 from biolect.fusion.streams import CodonStreams, Vectors
@@ -37,105 +32,6 @@ from biolect.models import checkpoint
 from biolect.values import Floats
 
 TASK = "fused.yaml"
-
-
-class FusedTask(Config):
-    """What is predicted, and from what.
-
-    Attributes:
-        encoders: Address of every stream's encoder; a stream is named by its modality, `dna`, or `dna-NAME` where there are several.
-        contexts: Address of the encoder of everything that stands around a coding sequence; a stream is named `dna-COLUMN` or
-            `rna-COLUMN` after its column of the table.
-        genetic_code: NCBI number.
-        labels: Classes in the order of the outputs; empty where a number is predicted.
-        also: Names of more targets, numbers like the first.
-        per_codon: Targets per position: how many positions a codon has; 0 for one answer per sequence.
-        mean, deviation: Of the target in training; of several targets one each.
-        digests: Of every stream's encoder when it was asked for training.
-        members: Streams that each member reads, under its own names for them.
-        centers, scales: Mean and deviation of each member's predictions, where there are several; of every target in turn.
-    """
-
-    target: str
-    also: tuple[str, ...] = ()
-    per_codon: int = 0
-    encoders: dict[str, str]
-    contexts: dict[str, str] = {}
-    alignment: Mode = "coverage"
-    genetic_code: int = 1
-    labels: tuple[str, ...] = ()
-    mean: float | tuple[float, ...] = 0.0
-    deviation: float | tuple[float, ...] = 1.0
-    arm: str = ""
-    digests: dict[str, str] = {}
-    members: tuple[dict[str, str], ...] = ()
-    centers: tuple[float, ...] = ()
-    scales: tuple[float, ...] = ()
-
-
-def view_of(stream: str) -> Modality:
-    """Return what a stream's encoder reads. Raises ConfigError for a stream that names no modality."""
-    view = re.fullmatch(r"(dna|rna|protein)(-\w+)?", stream)
-    if view is None:
-        raise ConfigError(
-            f"encoders.{stream} names no modality. Name it dna, rna or protein, or where there are several dna-NAME, of letters and digits."
-        )
-    return Modality(view[1])
-
-
-def codon_encoders(task: FusedTask, choice: Choice = DEFAULT) -> dict[str, CodonEncoder | ContextEncoder]:
-    """Load the encoder of every stream, those of contexts last.
-
-    Raises:
-        ConfigError: If a stream names no modality, or an address no encoder.
-        AlphabetError: If an encoder does not read its stream's modality.
-        CheckpointError: If weights cannot be read.
-    """
-    code = GeneticCode.by_id(task.genetic_code)
-    found: dict[str, CodonEncoder | ContextEncoder] = {
-        stream: CodonEncoder(load_encoder(address, choice), view_of(stream), mode=task.alignment, code=code)
-        for stream, address in sorted(task.encoders.items())
-    }
-    for stream, address in sorted(task.contexts.items()):
-        inner, named = load_encoder(address, replace(choice, axis="nucleotide")), re.fullmatch(r"(dna|rna)-(\w+)", stream)
-        if named is None or stream in found:
-            raise ConfigError(
-                f"contexts.{stream} names no column of its own. Name it dna-COLUMN or rna-COLUMN, of letters and digits, unlike encoders."
-            )
-        inner.check_modality(Modality(named[1]))
-        found[stream] = ContextEncoder(inner, Modality(named[1]), named[2])
-    return found
-
-
-def contexts_of(encoders: Mapping[str, CodonEncoder | ContextEncoder]) -> dict[str, Modality]:
-    """Return the columns that are read beside the coding sequences, and what they hold."""
-    return {one.column: one.view for one in encoders.values() if isinstance(one, ContextEncoder)}
-
-
-def embedded(
-    encoders: Mapping[str, CodonEncoder | ContextEncoder],
-    records: Sequence[Record],
-    cache: Path,
-    advance: Callable[[float], None] = lambda records: None,
-) -> dict[str, Vectors]:
-    """Return vectors of all records by stream; what lies in the cache already is read, not computed.
-
-    Args:
-        cache: Folder with a store for every encoder that was ever asked; it can be shared by many tables.
-    """
-    found: dict[str, Vectors] = {}
-    for stream, encoder in encoders.items():
-        own, read = (encoder.inner, [*map(encoder.seen, records)]) if isinstance(encoder, ContextEncoder) else (encoder, records)
-        store = EmbeddingStore(cache / f"{encoder.view}-{encoder.digest[:16]}", own)
-        fill(store, own, filter(None, read), advance)
-        nothing = np.zeros((0, own.width), np.float32)
-        found[stream] = [store[sequence_digest(one)] if one else nothing for one in read]
-    return found
-
-
-def refusal(encoders: Mapping[str, CodonEncoder | ContextEncoder], record: Record) -> str:
-    """Return why a record cannot be fused, as a sentence; empty if it can."""
-    return next(filter(None, (encoder.refusal(record) for encoder in encoders.values())), "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,15 +68,9 @@ class FusedModel:
         Raises:
             CheckpointError: If the folder holds no finished fusion, a part of it is missing, or an encoder is not the one it was.
         """
-        folder = Path(folder)
-        if not (folder / TASK).is_file():
-            raise CheckpointError(f"'{folder}' holds no fused model: it has no {TASK}. Pass the folder that biolect fuse wrote.")
-        try:
-            task = FusedTask.from_yaml((folder / TASK).read_text())
+        folder, task = Path(folder), cls.task_in(folder)
+        with _whole(folder):
             members = tuple(_read_member(folder / "members" / str(i), streams) for i, streams in enumerate(task.members))
-        except (OSError, KeyError, ValueError, RuntimeError) as error:
-            why = " ".join(str(error).split()).rstrip(".")
-            raise CheckpointError(f"The fused model in '{folder}' is damaged ({why}). Copy the folder again, whole.") from None
         encoders = codon_encoders(task, choice)
         if not members or not {*task.digests, *(source for streams in task.members for source in streams.values())} <= set(encoders):
             raise CheckpointError(f"'{folder / TASK}' names no members, or streams without an encoder. Copy the folder again, whole.")
@@ -190,6 +80,15 @@ class FusedModel:
                 "its sha256 differs. Put back the weights that it had, or fuse again."
             )
         return cls(task, encoders, members)
+
+    @staticmethod
+    def task_in(folder: Path | str) -> FusedTask:
+        """Read what a folder's model predicts, and from what. Raises CheckpointError like `load`."""
+        folder = Path(folder)
+        if not FusedModel.is_in(folder):
+            raise CheckpointError(f"'{folder}' holds no fused model: it has no {TASK}. Pass the folder that biolect fuse wrote.")
+        with _whole(folder):
+            return FusedTask.from_yaml((folder / TASK).read_text())
 
     def save(self, folder: Path) -> None:
         """Write members and task; the task comes last, so that what has it is whole."""
@@ -206,7 +105,7 @@ class FusedModel:
             temporary.write_text(self.task.to_yaml())
 
     @staticmethod
-    def is_in(folder: str) -> bool:
+    def is_in(folder: Path | str) -> bool:
         """Whether a folder is one that `biolect fuse` wrote."""
         return (Path(folder) / TASK).is_file()
 
@@ -275,11 +174,14 @@ class FusedModel:
         return [found[i] for i in range(len(found))]
 
 
-def in_units(outputs: Floats, task: FusedTask) -> Floats:
-    """Return a head's outputs as probabilities of classes, or in the unit of the target."""
-    if not task.labels:
-        return outputs * np.asarray(task.deviation) + np.asarray(task.mean)
-    return softmax(outputs, axis=-1)
+@contextmanager
+def _whole(folder: Path) -> Iterator[None]:
+    """Raise CheckpointError for what reading a folder trips over."""
+    try:
+        yield
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        why = " ".join(str(error).split()).rstrip(".")
+        raise CheckpointError(f"The fused model in '{folder}' is damaged ({why}). Copy the folder again, whole.") from None
 
 
 def _read_member(folder: Path, streams: Mapping[str, str]) -> Member:

@@ -74,6 +74,10 @@ class EmbeddingStore:
     def __getitem__(self, digest: str) -> Float[np.ndarray, "P D"]:
         return self._open(self.shards[digest]).get_tensor(digest)
 
+    def length(self, digest: str) -> int:
+        """Return how many vectors a sequence has, without reading them."""
+        return self._open(self.shards[digest]).get_slice(digest).get_shape()[0]
+
     def add(self, vectors: Mapping[str, Float[np.ndarray, "P D"]]) -> None:
         """Write one more shard, vectors by sequence digest."""
         name = next(n for i in count(len(self._opened)) if not (self.folder / (n := f"shard-{i:05d}.safetensors")).exists())
@@ -203,7 +207,7 @@ def write_index(store: EmbeddingStore, rows: Sequence[tuple[str, str]]) -> None:
     import polars
 
     names, digests = [name for name, _ in rows], [digest for _, digest in rows]
-    lengths, shards = [len(store[digest]) for digest in digests], [store.shards[digest] for digest in digests]
+    lengths, shards = [store.length(digest) for digest in digests], [store.shards[digest] for digest in digests]
     index = polars.DataFrame({"id": names, "sequence_sha256": digests, "length": lengths, "shard": shards})
     with atomic_path(store.folder / _INDEX) as temporary:
         index.write_parquet(temporary)

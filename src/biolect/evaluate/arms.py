@@ -17,8 +17,10 @@ from biolect.config import Config
 from biolect.data.labelled import Labelled
 from biolect.data.shards import SPLITS
 from biolect.data.targets import PER_CODON, Columns
+from biolect.devices import Precision
 from biolect.embed.codons import CodonEncoder, ContextEncoder
-from biolect.embed.fused import FusedModel, FusedTask, Member, in_units
+from biolect.embed.fused import FusedModel, Member
+from biolect.embed.fused_task import FusedTask, in_units
 from biolect.errors import CheckpointError, ConfigError
 from biolect.evaluate.composition import grouped_folds
 from biolect.files import atomic_path, sha256, write_json
@@ -48,6 +50,7 @@ class FusionConfig(Config):
         fuser: One learned fuser, late fusion alone, or all of them with their controls.
         alignment: How tokens become codons.
         genetic_code: NCBI number.
+        dtype: Precision in which encoders are asked.
         folds: Of cross-validation, whole clusters each: every record is predicted once by models that saw no relative of it. 0
             judges on the table's own split, or on one that is drawn.
         repeats: How often folds are drawn anew.
@@ -61,6 +64,7 @@ class FusionConfig(Config):
     fuser: FuserKind | Literal["late", "all"] = "all"
     alignment: Mode = "coverage"
     genetic_code: int = 1
+    dtype: Precision = "float32"
     fit: Fit = Fit()
     seeds: int = pydantic.Field(default=5, gt=0)
     folds: int = pydantic.Field(default=0, ge=0)
@@ -81,7 +85,7 @@ class FusionConfig(Config):
 
     def task(self, **facts: Any) -> FusedTask:
         """Return what is predicted from what, with what is known of it."""
-        same = {name: getattr(self, name) for name in ("encoders", "contexts", "alignment", "genetic_code")}
+        same = {name: getattr(self, name) for name in ("encoders", "contexts", "alignment", "genetic_code", "dtype")}
         columns = self.columns
         return FusedTask(target=columns.target, also=columns.also, per_codon=PER_CODON.get(columns.kind, 0), **same, **facts)
 

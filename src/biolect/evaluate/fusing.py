@@ -26,7 +26,7 @@ from biolect.data.relatives import relatives
 from biolect.data.shards import SPLITS
 from biolect.devices import keep_freed_memory
 from biolect.embed.encoder import DEFAULT, Choice
-from biolect.embed.fused import codon_encoders, contexts_of, embedded, refusal
+from biolect.embed.fused_task import codon_encoders, contexts_of, embedded, refusal
 from biolect.errors import InputError
 from biolect.evaluate.arms import Arm, FusionConfig, Runs, check_inputs, facts, fusions, singles
 from biolect.evaluate.comparison import COMPOSED, ENSEMBLE, LATE, STACKING, Said, compare, frame, pooled_folds, valid_value

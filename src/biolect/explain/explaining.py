@@ -22,7 +22,8 @@ from biolect import metrics
 from biolect.bio.io.tables import read_table, write_table
 from biolect.bio.sequence import Sequence as Record
 from biolect.embed.codons import CodonEncoder
-from biolect.embed.fused import FusedModel, embedded
+from biolect.embed.fused import FusedModel
+from biolect.embed.fused_task import embedded
 from biolect.errors import ConfigError
 from biolect.explain.attribution import (
     Predict,

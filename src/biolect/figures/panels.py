@@ -39,7 +39,7 @@ def bars(groups: Sequence[str], series: Mapping[str, Sequence[Estimate]], quanti
             text = f"{number:.2f}" if abs(number) >= 0.1 else f"{number:.2g}"
             panel.annotate(text, (place, top), (0, 2), textcoords="offset points", ha="center", fontsize=8)
     panel.set_xticks(np.arange(len(groups)), list(groups))
-    panel.set(xlabel=grouping, ylabel=quantity, ylim=(0, 1.1 * panel.get_ylim()[1]))
+    panel.set(xlabel=grouping, ylabel=quantity, ylim=tuple(1.1 * limit for limit in panel.get_ylim()))
     figure.legend(loc="outside upper center", ncols=len(series), frameon=False, fontsize=8)
     return figure
 

@@ -28,6 +28,8 @@ ONE_HOLE = 3
 
 _GAP = re.compile(r"\[([^\]]*)\]")
 _FORM = "Write a gap as its number of residues in brackets, as in MKT[7]AYI."
+_DIGITS = 6
+"""Of the longest gap."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ class Template:
             if index % 2 == 0:
                 residues += BioSequence(part, modality, text).residues
                 continue
-            if not (part.isdecimal() and int(part)):
-                raise ConfigError(f"'[{part}]' in the template '{text}' is no gap. {_FORM}")
+            if not (part.isdecimal() and len(part) <= _DIGITS and int(part)):
+                raise ConfigError(f"'[{part[:20]}]' in the template '{text[:80]}' is no gap. {_FORM}")
             gaps.append((len(residues), len(residues) + int(part)))
             residues += modality.alphabet.unknown * int(part)
         if not gaps:

@@ -92,7 +92,8 @@ class Predictor(nn.Module):
             is_pooled: Which places count.
             owners: Record that each row belongs to, 0-based; long records have several rows.
         """
-        hidden = self.model.hidden(token_ids, positions, segment_ids)
+        # Sums over places are exact enough in the head's precision only.
+        hidden = self.model.hidden(token_ids, positions, segment_ids).to(self.head.weight.dtype)
         kept = is_pooled.unsqueeze(-1).to(hidden.dtype)
         num_records = int(owners.max()) + 1
         sums = hidden.new_zeros(num_records, hidden.shape[-1]).index_add(0, owners, (hidden * kept).sum(1))
@@ -119,7 +120,14 @@ class Finetuned:
     reader: Reader
 
     @classmethod
-    def load(cls, folder: Path | str, *, device: torch.device | str = "cpu", batch_tokens: int = BATCH_TOKENS) -> Finetuned:
+    def load(
+        cls,
+        folder: Path | str,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        batch_tokens: int = BATCH_TOKENS,
+    ) -> Finetuned:
         """Load what `biolect finetune` wrote.
 
         Raises:
@@ -135,7 +143,7 @@ class Finetuned:
             raise CheckpointError(
                 f"'{folder / TASK}' is not as biolect finetune wrote it, perhaps cut short. Copy the folder again, whole."
             )
-        reader = Reader.load(folder, device=device, batch_tokens=batch_tokens)
+        reader = Reader.load(folder, device=device, dtype=dtype, batch_tokens=batch_tokens)
         predictor = Predictor(reader.model, task.outputs)
         weights = checkpoint.read_tensors(folder / HEAD, checkpoint.read_facts(folder / "model").get(DIGEST))
         if {name: t.shape for name, t in weights.items()} != {name: t.shape for name, t in predictor.head.state_dict().items()}:

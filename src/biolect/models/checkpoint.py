@@ -48,6 +48,13 @@ def save(
         (temporary / "README.md").write_text(card or _plain_card(model, facts or {}))
 
 
+def empty(folder: Path) -> LanguageModel:
+    """Return the model of a folder without its weights. Raises like `load` for a config.yaml that is missing or cannot be."""
+    if not (folder / "config.yaml").is_file():
+        raise CheckpointError(f"'{folder}' is no model folder: it has no config.yaml. Pass the folder that pretrain wrote.")
+    return LanguageModel.Config.from_yaml((folder / "config.yaml").read_text()).build(seed=None)
+
+
 def load(folder: Path | str, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> LanguageModel:
     """Rebuild the model of a folder.
 
@@ -56,11 +63,7 @@ def load(folder: Path | str, *, device: torch.device | str = "cpu", dtype: torch
             those that were saved.
         ConfigError: If its config.yaml was changed to something that cannot be.
     """
-    folder = Path(folder)
-    if not (folder / "config.yaml").is_file():
-        raise CheckpointError(f"'{folder}' is no model folder: it has no config.yaml. Pass the folder that pretrain wrote.")
-    config = LanguageModel.Config.from_yaml((folder / "config.yaml").read_text())
-    model = config.build(seed=None)
+    folder, model = Path(folder), empty(Path(folder))
     check_vocabulary(folder, model.vocabulary)
     tensors = read_tensors(folder / WEIGHTS, read_facts(folder).get(DIGEST))
     wanted = model.state_dict()

@@ -129,6 +129,10 @@ def _predictions(output: Path, found: Facts, target: str) -> Section | None:
         return None
     best = _best(found)
     table = read_table(output / "predictions.csv").filter((polars.col("split") == "test") & polars.col("target").is_not_null())
+    if "name" in table.columns:
+        # Several targets have several units; the first one's is drawn.
+        target = table["name"][0]
+        table = table.filter(polars.col("name") == target)
     # Of a number per position there are too many to draw.
     table = table.gather_every(len(table) // _MOST_POINTS + 1)
     figure = cloud(table["target"].to_numpy(), table[best].to_numpy(), (f"Measured {target}", f"Predicted {target}"), best)

@@ -18,7 +18,7 @@ from biolect.objectives.masked import Masked
 from biolect.tokens.vocabulary import Vocabulary
 from biolect.train.optimizer import AdamW, Decay, rate_at
 
-Rate = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
 
 
 class Phase(Config):
@@ -36,7 +36,7 @@ class Phase(Config):
     name: str
     mixture: dict[str, float] = pydantic.Field(min_length=1)
     tokens: int = pydantic.Field(gt=0)
-    learning_rate: tuple[Rate, Rate]
+    learning_rate: tuple[NotNegative, NotNegative]
     warmup_tokens: int = pydantic.Field(default=0, ge=0)
     decay: Decay = "linear"
     context_tokens: int | None = pydantic.Field(default=None, gt=1)
@@ -109,8 +109,8 @@ class RunConfig(Config):
     model: LanguageModel.Config
     corpora: Folders | Simulated = pydantic.Field(discriminator="kind")
     phases: tuple[Phase, ...] = pydantic.Field(min_length=1)
-    unique_tokens: dict[str, int] = {}
-    single_shares: dict[str, float] = {"dna": 0.35, "rna": 0.15, "protein": 0.5}
+    unique_tokens: dict[str, pydantic.PositiveInt] = {}
+    single_shares: dict[str, NotNegative] = {"dna": 0.35, "rna": 0.15, "protein": 0.5}
     grammar: Grammar = Grammar()
     pairing: Pairing = Pairing()
     objective: Causal.Config | Masked.Config | Infill.Config = pydantic.Field(default=Causal.Config(), discriminator="kind")

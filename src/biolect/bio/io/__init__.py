@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from biolect.bio.io import fasta, smiles
 from biolect.bio.io.detect import detect, detect_stream
@@ -73,19 +73,18 @@ def read_records(
 
             yield from read_sequences(stream, modality, where=where, **letters)
         else:
-            for record in _annotation(source, stream, found, None):
-                if strict and isinstance(record, Sequence) and (count := record.folds.total):
-                    yield Refusal(record.name, where, f"{count} of its letters are not canonical. Leave out strict to fold them.")
-                elif isinstance(record, Sequence | Refusal):
-                    yield record
+            yield from (item for item in _annotation(source, stream, found, None, **letters) if isinstance(item, Sequence | Refusal))
 
 
-def read_genes(source: str | Path | BufferedReader, fasta: str | Path | None = None) -> Iterator[Gene | Sequence | Refusal]:
+def read_genes(
+    source: str | Path | BufferedReader, fasta: str | Path | None = None, *, unknown: Unknown = "refuse", strict: bool = False
+) -> Iterator[Gene | Sequence | Refusal]:
     """Read annotation: each record's own sequence, followed by its genes.
 
     Args:
         source: GenBank, EMBL, GFF3 or GTF.
         fasta: Sequences of a GFF3 or GTF; None if they stand in the same file.
+        unknown, strict: See `read_records`; lower case is always read.
 
     Raises:
         InputError: Like `read_records`; also if the input has no annotation.
@@ -95,7 +94,7 @@ def read_genes(source: str | Path | BufferedReader, fasta: str | Path | None = N
         if not found.holds_genes:
             kind = _NOT_READ.get(found, f"{found.upper()}, which holds no genes")
             raise InputError(f"'{stream.name}' is {kind}. Give GenBank, EMBL, or GFF with its FASTA.")
-        yield from _annotation(source, stream, found, fasta)
+        yield from _annotation(source, stream, found, fasta, unknown=unknown, strict=strict)
 
 
 def _opened(source: str | Path | BufferedReader) -> AbstractContextManager[BufferedReader]:
@@ -103,15 +102,15 @@ def _opened(source: str | Path | BufferedReader) -> AbstractContextManager[Buffe
 
 
 def _annotation(
-    source: str | Path | BufferedReader, stream: BufferedReader, found: Format, fasta: str | Path | None
+    source: str | Path | BufferedReader, stream: BufferedReader, found: Format, fasta: str | Path | None, **letters: Unpack[Letters]
 ) -> Iterator[Gene | Sequence | Refusal]:
     if found not in (Format.GFF3, Format.GTF):
         from biolect.bio.io.genbank import read_genbank
 
-        yield from read_genbank(stream)
+        yield from read_genbank(stream, **letters)
     elif isinstance(source, BufferedReader) or str(source) == "-":
         raise InputError(f"{found.upper()} cannot be read from a stream, because it stands on sequences beside it. Give its path.")
     else:
         from biolect.bio.io.gff import read_gff
 
-        yield from read_gff(source, fasta)
+        yield from read_gff(source, fasta, **letters)

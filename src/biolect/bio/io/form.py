@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
+from biolect.bio.alphabet import Unknown
 from biolect.bio.sequence import Modality, Sequence
 from biolect.errors import AlphabetError
-
-Unknown = Literal["refuse", "mask"]
 
 
 class Letters(TypedDict, total=False):

@@ -7,11 +7,11 @@ import io
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Unpack, cast
 
 from biolect.bio.gene import Contig, Gene
 from biolect.bio.io.features import QUALIFIERS, Feature, Located, locate, locate_biopython, make_gene, refusal
-from biolect.bio.io.form import Refusal
+from biolect.bio.io.form import Letters, Refusal
 from biolect.bio.sequence import Modality, Sequence
 from biolect.bio.splicing import holds
 from biolect.errors import AlphabetError, CoordinateError, InputError
@@ -21,13 +21,14 @@ _LOCUS, _EMBL = b"\nLOCUS", b"\nID   "
 _ANNOUNCED = re.compile(rb"(?:LOCUS|ID) [^\n]*?(\d+) (?:bp|aa|BP|AA)\b")
 
 
-def read_genbank(stream: BinaryIO) -> Iterator[Sequence | Gene | Refusal]:
+def read_genbank(stream: BinaryIO, **rules: Unpack[Letters]) -> Iterator[Sequence | Gene | Refusal]:
     """Yield each record's own sequence and then its genes, one per CDS feature.
 
     Features of protein records (GenPept) are not genes; of those only the sequence is given.
 
     Args:
         stream: GenBank or EMBL, unpacked.
+        rules: See `Letters`; lower case is how these formats are written, and always read.
 
     Raises:
         InputError: If the file holds no record at all.
@@ -49,7 +50,8 @@ def read_genbank(stream: BinaryIO) -> Iterator[Sequence | Gene | Refusal]:
             yield Refusal(contig.name, where, reason)
             continue
         try:
-            yield contig.sequence
+            contig, whole = contig.read_as(**rules)
+            yield whole
         except AlphabetError as error:
             yield Refusal(contig.name, where, str(error))
             continue

@@ -12,14 +12,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple, Unpack, cast
 from urllib.parse import unquote
 
 from biolect.bio.coordinates import Span
 from biolect.bio.gene import Contig, Gene
 from biolect.bio.io.blocks import WHITE, raw_records
 from biolect.bio.io.features import Feature, make_gene, place, refusal
-from biolect.bio.io.form import Refusal
+from biolect.bio.io.form import Letters, Refusal
 from biolect.bio.sequence import Modality, Sequence
 from biolect.errors import AlphabetError, CoordinateError, InputError
 from biolect.files import open_input
@@ -110,7 +110,7 @@ class _Annotation:
 
 def _attributes(text: str) -> dict[str, str]:
     """Read column 9 of either format; percent signs of GFF3 are decoded, tags of GTF become flags."""
-    if re.match(r'\s*\w+ "', text):
+    if re.match(r"\s*\w+ ", text):
         pairs = _GTF.findall(text)
         return dict(reversed(pairs)) | {value: "" for key, value in pairs if key == "tag"}
     parts = (part.split("=", 1) for part in text.split(";") if "=" in part)
@@ -118,7 +118,7 @@ def _attributes(text: str) -> dict[str, str]:
 
 
 def read_gff(
-    path: str | Path, fasta: str | Path | None = None, proteins: Mapping[str, str] | None = None
+    path: str | Path, fasta: str | Path | None = None, proteins: Mapping[str, str] | None = None, **rules: Unpack[Letters]
 ) -> Iterator[Sequence | Gene | Refusal]:
     """Yield each contig's own sequence and then its genes, one per transcript.
 
@@ -126,6 +126,7 @@ def read_gff(
         path: GFF3 or GTF, gzip or not.
         fasta: Its sequences; None reads those embedded after `##FASTA`.
         proteins: Annotated proteins by protein or transcript id, to compare with; GFF carries none itself.
+        rules: See `Letters`; lower case marks repeats, and is always read.
 
     Raises:
         InputError: If there is no FASTA, or it shares no contig with the annotation.
@@ -139,11 +140,11 @@ def read_gff(
             raise InputError(
                 f"'{path}' has annotation but no sequence. Put its FASTA beside it under the same name, ending in .fa, or give both."
             )
-        yield from _all(annotation, letters, str(path), str(fasta or path), proteins or {})
+        yield from _all(annotation, letters, str(path), str(fasta or path), proteins or {}, rules)
 
 
 def _all(
-    annotation: _Annotation, stream: BinaryIO, where: str, fasta: str, proteins: Mapping[str, str]
+    annotation: _Annotation, stream: BinaryIO, where: str, fasta: str, proteins: Mapping[str, str], rules: Letters
 ) -> Iterator[Sequence | Gene | Refusal]:
     lengths: dict[str, int] = {}
     for header, text, _ in raw_records(cast(io.BufferedReader, stream), fasta):
@@ -156,7 +157,8 @@ def _all(
         is_circular = says.region.get("Is_circular", "").lower() == "true"
         contig = Contig(name, letters, is_circular, modality, description.strip(), is_messenger=molecule == "mRNA")
         try:
-            yield contig.sequence
+            contig, whole = contig.read_as(**rules)
+            yield whole
         except AlphabetError as error:
             yield Refusal(name, fasta, str(error))
             continue
