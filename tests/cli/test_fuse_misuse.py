@@ -74,7 +74,11 @@ def other_weights(folder: Path) -> None:
         (other_weights, "seed-0.safetensors' is damaged, or belongs to another arm. Remove that file"),
         (lambda folder: (folder / "arms" / "mil" / "seed-0.safetensors").write_bytes(b"x"), "seed-0.safetensors' is damaged"),
         (lambda folder: written(folder.parent / "table.csv"), "table.csv' is not what the run in .* was started with"),
-        (lambda folder: next(folder.glob("embeddings/rna-*/encoder.json")).write_text("{"), "encoder.json' is damaged. Remove the folder"),
+        (
+            lambda folder: next(folder.glob("embeddings/rna-*/encoder.json")).write_text("{"),
+            "encoder.json' is damaged .* Remove the folder",
+        ),
+        (lambda folder: (folder / "inputs.json").write_text("{"), "inputs.json' is damaged .* Pass --overwrite"),
     ],
 )
 def test_a_run_is_not_resumed_on_something_else(biolect_command, run: Path, tmp_path: Path, harm: Callable[[Path], object], message):

@@ -11,7 +11,6 @@ twice are computed and stored once.
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,7 +28,7 @@ from biolect.bio.io.form import Refusal
 from biolect.bio.sequence import Sequence as BioSequence
 from biolect.embed.encoder import Encoder
 from biolect.errors import CheckpointError, InputError
-from biolect.files import atomic_path
+from biolect.files import atomic_path, read_json, write_json
 
 SHARD_RESIDUES = 65_536
 _ENCODER, _INDEX = "encoder.json", "index.parquet"
@@ -50,10 +49,7 @@ class EmbeddingStore:
     def __init__(self, folder: Path, encoder: Encoder) -> None:
         self.folder, described, path = folder, encoder.description, folder / _ENCODER
         if path.is_file():
-            try:
-                held = json.loads(path.read_text())
-            except ValueError:
-                raise CheckpointError(f"'{path}' is damaged. Remove the folder it is in, and run the command again.") from None
+            held = read_json(path, "Remove the folder it is in, and run the command again.")
             what = next((k for k in ("axis", "pool", "width", "digest") if held.get(k) != described[k]), "")
             if what:
                 raise CheckpointError(
@@ -61,8 +57,7 @@ class EmbeddingStore:
                     "Pass --overwrite to replace them, or another --output."
                 )
         else:
-            with atomic_path(path) as temporary:
-                temporary.write_text(json.dumps(described, indent=1))
+            write_json(path, described)
         self.shards: dict[str, str] = {}
         self._opened: dict[str, Any] = {}
         for shard in sorted(folder.glob("shard-*.safetensors")):

@@ -23,7 +23,7 @@ from biolect.embed.fused import FusedModel, Member
 from biolect.embed.fused_task import FusedTask, in_units
 from biolect.errors import CheckpointError, ConfigError
 from biolect.evaluate.composition import grouped_folds
-from biolect.files import atomic_path, sha256, write_json
+from biolect.files import atomic_path, read_json, sha256, write_json
 from biolect.fusion.align import Mode
 from biolect.fusion.fusers import FUSERS, FuserKind
 from biolect.fusion.heads import FusionModel
@@ -245,7 +245,7 @@ def check_inputs(folder: Path, table: str, encoders: Mapping[str, CodonEncoder |
     own = {name: encoder.digest for name, encoder in encoders.items()}
     digests = {table: sha256(Path(table))} | own
     path = folder / "inputs.json"
-    before = json.loads(path.read_text()) if path.is_file() else digests
+    before = read_json(path, "Pass --overwrite to begin anew.") if path.is_file() else digests
     if changed := next((name for name in digests if before.get(name) != digests[name]), None):
         raise ConfigError(
             f"'{changed}' is not what the run in '{folder}' was started with: its sha256 differs. Put it back, or pass --overwrite."

@@ -115,12 +115,12 @@ def open_input(path: str | Path, *, text: bool = True) -> io.BufferedReader:
     return stream
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Return plain data by name, as it was written. Raises CheckpointError if the file is damaged or missing."""
+def read_json(path: Path, advice: str = "Copy the folder again, whole.") -> dict[str, Any]:
+    """Return plain data by name, as it was written. Raises CheckpointError if the file is damaged or missing, with advice."""
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        raise CheckpointError(f"'{path}' is damaged or missing: {error}. Copy the folder again, whole.") from None
+        raise CheckpointError(f"'{path}' is damaged or missing: {error}. {advice}") from None
 
 
 def check_text(head: bytes, name: str) -> None:

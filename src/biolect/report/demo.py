@@ -1,6 +1,5 @@
 """The page of the demo: figures of its numbers, and sentences that are computed from them."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 from biolect.figures.curves import learning_curves
 from biolect.figures.panels import bars, heat_maps
 from biolect.figures.style import COLORS
+from biolect.files import read_json
 from biolect.report.page import Section, judged, said, told, write_page
 from biolect.train.log import MetricsLog
 from biolect.train.pretrain import METRICS, curves
@@ -147,7 +147,7 @@ def _samples(found: Facts) -> Section:
 
 
 def _provenance(output: Path) -> Section:
-    run = json.loads((output / "run.json").read_text())
+    run = read_json(output / "run.json")
     shown = {k: run[k] for k in ("version", "git_commit", "command", "seed", "config_sha256", "wall_seconds", "peak_memory_bytes")}
     shown["command"] = " ".join(run["command"])
     shown |= {f"host, {key}": value for key, value in run["host"].items()}
