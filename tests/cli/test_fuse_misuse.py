@@ -76,7 +76,7 @@ def other_weights(folder: Path) -> None:
         (lambda folder: written(folder.parent / "table.csv"), "table.csv' is not what the run in .* was started with"),
         (
             lambda folder: next(folder.glob("embeddings/rna-*/encoder.json")).write_text("{"),
-            "encoder.json' is damaged .* Remove the folder",
+            "encoder.json' is damaged .* Remove",
         ),
         (lambda folder: (folder / "inputs.json").write_text("{"), "inputs.json' is damaged .* Pass --overwrite"),
     ],
