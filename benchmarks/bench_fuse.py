@@ -29,7 +29,7 @@ def fused(table: Path, folder: Path, name: str, seeds: int, threads: int, *more:
     options = ["--target", "log10_abundance", "--sequence", "cds", "--split", "split", "--fuser", "all", "--seeds", str(seeds)]
     others = ["genetic_code=11", f"cache={folder / 'cache'}", "--allow-leakage", "--threads", str(threads), "--output", str(folder / name)]
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "biolect", "fuse", str(table), *options, *others, *more], check=True)
+    subprocess.run([Path(sys.executable).with_name("biolect"), "fuse", table, *options, *others, *more], check=True)
     return time.perf_counter() - started
 
 

@@ -42,7 +42,6 @@ from biolect.data.pairing import Pairing
 from biolect.data.relatives import KINDS, relatives
 from biolect.data.shards import SPLITS
 from biolect.devices import training_dtype
-from biolect.embed.encoder import Choice
 from biolect.embed.fused import FusedModel
 from biolect.evaluate.arms import STAND_INS, FusionConfig
 from biolect.evaluate.fusing import RESULTS, fuse
@@ -65,7 +64,7 @@ MIXTURES = {
 }
 CONTEXT = 1_024
 SHARES = {"test": 0.2, "valid": 0.1}
-CHOICE = Choice(dtype=torch.bfloat16 if training_dtype("auto", "cpu") == "bfloat16" else torch.float32)
+DTYPE = training_dtype("auto", "cpu")
 DIFFERENCES = ("over composition", "over single", "over late", "with composition")
 WHOLE = {"shipped": (0, 3), "folds": (5, 1)}
 """How letters are asked about all rows: folds, and seeds."""
@@ -107,7 +106,7 @@ class Scale(NamedTuple):
 SMALL = Transformer.Config(layers=4, width=128, heads=4, inner=384)
 SCALES = {
     "pilot": Scale(200, 100_000, 1, Fit(steps=30, width=8, channels=8), 8, 1, SMALL),
-    "hour": Scale(1_500, 3_000_000, 1, Fit(head="mlp", steps=200, learning_rate=3e-3), 64, 1, SMALL),
+    "hour": Scale(1_500, 3_000_000, 3, Fit(head="mlp", steps=200, learning_rate=3e-3), 64, 1, SMALL),
     "full": Scale(1_000_000, 30_000_000, 5, Fit(), 200, 3, Transformer.Config(layers=5, width=256, heads=4, inner=704)),
 }
 
@@ -231,11 +230,12 @@ def fuse_all(folder: Path, scale: Scale, names: list[str], threads: int) -> None
                 columns=Columns(target=table.target, sequence=table.sequence, split="clean"),
                 encoders=encoders,
                 genetic_code=table.code,
+                dtype=DTYPE,
                 fit=scale.fit,
                 seeds=scale.seeds,
                 cache=str(folder / "embeddings"),
             )
-            found = fuse(config, output, choice=CHOICE, resume=True, threads=threads)
+            found = fuse(config, output, resume=True, threads=threads)
             print(name, label, {arm: round(one["test"], 3) for arm, one in found["arms"].items()}, flush=True)
 
 
@@ -274,7 +274,7 @@ def explain_all(folder: Path, scale: Scale) -> None:
         output = folder / "explained" / label
         if (output / "agreement.json").is_file():
             continue
-        model = FusedModel.load(folder / "fused" / f"openvaccine-{label}", CHOICE)
+        model = FusedModel.load(folder / "fused" / f"openvaccine-{label}")
         found = explain(model, [record for record in records if not model.refusal(record)], output)
         shares = polars.read_csv(output / "codons.csv")
         streams = shares.columns[4:]

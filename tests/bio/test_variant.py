@@ -72,8 +72,3 @@ def test_any_text_is_a_variant_or_a_sentence(text):
         assert str(error).endswith((".", "once."))
     else:
         assert Variant.parse(str(variant)) == variant
-
-
-def test_a_variant_changes_at_least_one_place():
-    with pytest.raises(VariantError, match="at least one substitution"):
-        Variant(())

@@ -1,6 +1,8 @@
 """`biolect audit`: the keys that scripts read, what it finds, and refusals in a sentence."""
 
+import io
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -128,3 +130,11 @@ def test_sequences_shorter_than_any_word_are_audited(biolect_command, tmp_path: 
     outcome = biolect_command("audit", tmp_path / "t.csv", "--target", "level", "--json", *QUICK)
 
     assert outcome.code == 0 and outcome.result["reading"] == "plain" and outcome.result["leakage"]["identical"]["rows"] == 24
+
+
+def test_a_table_is_read_from_standard_input(biolect_command, table: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(table.read_bytes())))
+
+    outcome = biolect_command("audit", "-", "--target", "level", "--json", *QUICK)
+
+    assert outcome.code == 1 and outcome.result["rows"] == 120, outcome.err

@@ -162,3 +162,20 @@ def test_a_fused_model_is_asked_in_the_precision_that_it_was_fused_in(biolect_co
 
     assert outcome.code == 2 and "was fused in float32. Leave out --dtype" in outcome.err
     assert biolect_command("predict", *words, "--dtype", "float32").code == 0
+
+
+def test_a_run_that_broke_off_while_embedding_goes_on(biolect_command, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from biolect.evaluate import fusing
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    words = ("fuse", run / "table.csv", "-o", tmp_path / "run", "--target", "late", *ENCODERS, *QUICK)
+    with monkeypatch.context() as patch:
+        patch.setattr(fusing, "embedded", killed)
+        assert biolect_command(*words).code == 130
+    assert biolect_command("info", tmp_path / "run", "--json").result["finished"] is False
+
+    assert biolect_command(*words, "--resume").code == 0
+    said = biolect_command("info", tmp_path / "run", "--json").result
+    assert (said["kind"], said["finished"], said["target"]) == ("fusion", True, "late")

@@ -5,7 +5,7 @@ import pytest
 
 from biolect.bio.sequence import Modality, Sequence
 from biolect.data.labelled import num_mixed
-from biolect.evaluate.composition import Baselines, composition, grouped_folds, judge, lookup
+from biolect.evaluate.composition import Baselines, composition, grouped_folds, judge, lookup, ridge
 
 
 def records(*texts, modality=Modality.DNA):
@@ -72,6 +72,15 @@ def test_classes_come_as_chances_though_training_lacks_one(planted):
 
     np.testing.assert_allclose(predicted.sum(axis=2), 1)
     assert judge(codes[test], predicted[:, models.names.index("nucleotides_mean")]) > 0.85
+
+
+@pytest.mark.parametrize("codes", [[0, 0, 1, 1], [0, 0, 0, 1], [0, 0, 0, 0, 1, 1, 1, 2]])
+def test_few_of_a_class_are_enough_for_a_baseline(codes):
+    rng, targets = np.random.default_rng(0), np.array(codes, dtype=np.float64)
+
+    chances = ridge(rng.normal(size=(len(codes), 3)), targets, np.arange(len(codes)), num_classes=max(codes) + 1)
+
+    assert chances.shape == (len(codes), max(codes) + 1) and np.allclose(chances.sum(1), 1)
 
 
 def test_a_lookup_knows_both_strands_and_falls_back_to_the_mean():

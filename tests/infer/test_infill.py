@@ -148,7 +148,7 @@ def test_a_filled_sample_does_not_depend_on_those_beside_it(reader: Reader):
         (
             "MK[9000000]YI",
             ConfigError,
-            "'[9000000]' in the template 'MK[9000000]YI' is no gap. Write a gap as its number of residues in brackets, as in MKT[7]AYI.",
+            "A gap in the template 'MK[9000000]YI' is longer than 999,999 residues. Shorten it.",
         ),
         (
             "MK[0]YI",

@@ -117,6 +117,15 @@ def test_stopping_and_going_on_equals_never_having_stopped(folder: Path, tmp_pat
         assert (parts / name).read_bytes() == (tuned / name).read_bytes()
 
 
+def test_a_run_goes_on_with_the_model_that_it_began_with(folder: Path, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(folder, tmp_path / "own"))
+    finetune(config(own), tmp_path / "run", device="cpu", stop_after_epochs=1)
+    checkpoint.save(checkpoint.load(folder / "model").config.build(1), own / "model", {"context_tokens": 64, "grammar": PLAIN})
+
+    with pytest.raises(CheckpointError, match="model' has changed since the run"):
+        finetune(config(own), tmp_path / "run", device="cpu", resume=True)
+
+
 def test_training_ends_when_nothing_gets_better(folder: Path, tmp_path: Path) -> None:
     # A step of this size changes no answer.
     result = finetune(config(folder, learning_rate=1e-12, patience=2), tmp_path / "run", device="cpu")

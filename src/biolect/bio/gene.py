@@ -39,22 +39,26 @@ class Contig:
     @cached_property
     def sequence(self) -> Sequence:
         """The whole record in canonical letters."""
-        return self.read_as()[1]
+        return self._whole()
 
-    def read_as(self, unknown: Unknown = "refuse", strict: bool = False) -> tuple[Contig, Sequence]:
-        """Return the contig that genes are read from, and the whole record in canonical letters.
+    def read_as(self, unknown: Unknown = "refuse", strict: bool = False) -> Contig:
+        """Return the contig with letters outside the alphabet masked, or refused; its `sequence` is read already.
 
         Raises:
             AlphabetError: See `Alphabet.canonical`.
         """
-        text, alphabet = self.letters.decode("latin-1"), self.modality.alphabet
+        whole, alphabet, kept = self._whole(unknown, strict), self.modality.alphabet, self
+        if whole.folds.unknown:
+            masks = bytes(ord(alphabet.unknown) if code == ILLEGAL else byte for byte, code in enumerate(alphabet.canonical_bytes))
+            kept = replace(self, letters=self.letters.translate(masks))
+        kept.__dict__["sequence"] = whole
+        return kept
+
+    def _whole(self, unknown: Unknown = "refuse", strict: bool = False) -> Sequence:
+        text = self.letters.decode("latin-1")
         spelled = text.replace("T", "U") if self.modality is Modality.RNA else text
-        canonical, folds = alphabet.canonical(spelled, unknown=unknown, strict=strict, name=self.name)
-        whole = Sequence(canonical, self.modality, self.name, self.description, folds)
-        if not folds.unknown:
-            return self, whole
-        masks = bytes(ord(alphabet.unknown) if code == ILLEGAL else byte for byte, code in enumerate(alphabet.canonical_bytes))
-        return replace(self, letters=self.letters.translate(masks)), whole
+        canonical, folds = self.modality.alphabet.canonical(spelled, unknown=unknown, strict=strict, name=self.name)
+        return Sequence(canonical, self.modality, self.name, self.description, folds)
 
     def read(self, spans: Iterable[Span]) -> bytes:
         """Return the spans one after another, each from its own strand."""

@@ -23,7 +23,7 @@ class Substitution(NamedTuple):
 
 @dataclass(frozen=True)
 class Variant:
-    """Substitutions that happen together. Invariant: at least one, no position twice, in the order given.
+    """Substitutions that happen together. Invariant: no position twice, in the order given.
 
     Attributes:
         substitutions: May be silent (`A42A`): a variant that changes nothing is a valid one.
@@ -32,8 +32,6 @@ class Variant:
     substitutions: tuple[Substitution, ...]
 
     def __post_init__(self) -> None:
-        if not self.substitutions:
-            raise VariantError("A variant needs at least one substitution. Write one that changes nothing as A42A.")
         positions = [change.position for change in self.substitutions]
         twice = next((p for p in positions if positions.count(p) > 1), None)
         if twice is not None:

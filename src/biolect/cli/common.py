@@ -20,7 +20,7 @@ from biolect.cli.showing import show
 from biolect.errors import ConfigError
 
 if TYPE_CHECKING:
-    from biolect.devices import Placement, Precision
+    from biolect.devices import Placement, Precision, TrainingDtype
     from biolect.embed.encoder import Encoder
     from biolect.embed.fused import FusedModel
     from biolect.infer.reader import Reader
@@ -149,6 +149,13 @@ class Common:
         if placement.notice and not self.quiet:
             say(placement.notice)
         return placement
+
+    def announce(self, dtype: TrainingDtype) -> None:
+        """Choose device and threads for training, and say which precision `dtype` comes to there."""
+        from biolect.devices import choose, training_dtype
+
+        comes_to = training_dtype(dtype, choose(self.device).device)
+        replace(self, dtype="bfloat16" if comes_to == "bfloat16" else "float32").placement()
 
     def reader(self) -> Reader:
         """Load the model, to be asked in float32 unless another precision was given."""

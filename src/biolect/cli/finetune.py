@@ -53,7 +53,7 @@ def finetune(
     config = FinetuneConfig.from_dict(asked | common.given("seed", "batch_tokens", "dtype")).override(assignments)
     if common.dry_run:
         return finish({"would_run": config.to_dict(), "would_write": output}, common=common)
-    common.placement()
+    common.announce(config.dtype)
     how = common.given("resume", "overwrite", "device")
     with common.progress("finetune") as advance:
         result = run(config, output, **how, allow_leakage=allow_leakage, advance=advance)

@@ -59,7 +59,8 @@ def _named(name: str) -> dict[str, Any]:
 
 
 def _folder(folder: Path) -> dict[str, Any]:
-    kinds = {"model.safetensors": _model, "head.yaml": _finetuned, "metrics.jsonl": _run, "corpus.json": _corpus, "run.json": _output}
+    kinds = {"model.safetensors": _model, "head.yaml": _finetuned, "inputs.json": _fusion, "metrics.jsonl": _run}
+    kinds |= {"corpus.json": _corpus, "run.json": _output}
     for name, describe in kinds.items():
         if (folder / name).is_file():
             return describe(folder)
@@ -104,13 +105,31 @@ def _shape(config: LanguageModel.Config, context_tokens: int | None) -> dict[str
 
 
 def _run(folder: Path) -> dict[str, Any]:
-    from biolect.recipes import resolve
+    import yaml
 
+    from biolect.recipes import resolve
+    from biolect.train.tuner import FinetuneConfig
+
+    text = (folder / "config.yaml").read_text()
+    if "columns" in yaml.safe_load(text):
+        tuned = FinetuneConfig.from_yaml(text)
+        return {"kind": "run", "recipe": "finetune", "model": tuned.model, "target": tuned.columns.target, "finished": False}
     config = resolve(str(folder))
-    record = folder / "run.json"
-    done = read_json(record) if record.is_file() else {}
-    state = {"finished": True, **done.get("report", {})} if done else {"finished": False}
-    return {"kind": "run", "recipe": config.name, **_shape(config.model, config.context_tokens), **state}
+    return {"kind": "run", "recipe": config.name, **_shape(config.model, config.context_tokens), **_state(folder)}
+
+
+def _fusion(folder: Path) -> dict[str, Any]:
+    from biolect.evaluate.arms import FusionConfig
+
+    config, state = FusionConfig.from_yaml((folder / "config.yaml").read_text()), _state(folder)
+    known = {name: state[name] for name in ("finished", "metric", "published", "records", "gains") if name in state}
+    return {"kind": "fusion", "target": config.columns.target, "fuser": config.fuser, "encoders": config.encoders, **known}
+
+
+def _state(folder: Path) -> dict[str, Any]:
+    """Return whether a run is finished, and what it came to."""
+    done = read_json(folder / "run.json") if (folder / "run.json").is_file() else {}
+    return {"finished": bool(done), **done.get("report", {})}
 
 
 def _finetuned(folder: Path) -> dict[str, Any]:

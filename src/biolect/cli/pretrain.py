@@ -1,6 +1,5 @@
 """`biolect pretrain`: a recipe or a YAML file in, a run folder with a model out."""
 
-from dataclasses import replace
 from typing import Annotated
 
 from biolect.cli.common import DEFAULTS, POSITIVE, Common, finish
@@ -17,7 +16,6 @@ def pretrain(
         tokens: Budget over all phases; their shares stay.
         allow_leakage: Train although training and validation share sequences.
     """
-    from biolect.devices import choose, training_dtype
     from biolect.recipes import resolve
     from biolect.train.pretrain import pretrain as run
 
@@ -28,8 +26,7 @@ def pretrain(
     config = config.override([*(f"{key}={value}" for key, value in flags.items()), *assignments])
     if common.dry_run:
         return finish({"would_run": config.to_dict(), "parameters": config.model.build(seed=None).num_parameters}, common=common)
-    precision = training_dtype(config.dtype, choose(common.device).device)
-    replace(common, dtype="bfloat16" if precision == "bfloat16" else "float32").placement()
+    common.announce(config.dtype)
     how = common.given("resume", "overwrite", "device")
     with common.progress(f"pretrain {config.name}", config.total_tokens) as advance:
         result = run(config, output, **how, allow_leakage=allow_leakage, advance=advance)

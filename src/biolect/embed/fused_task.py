@@ -71,7 +71,7 @@ def view_of(stream: str) -> Modality:
 
 
 def codon_encoders(task: FusedTask, choice: Choice = DEFAULT) -> dict[str, CodonEncoder | ContextEncoder]:
-    """Load the encoder of every stream, those of contexts last.
+    """Load the encoder of every stream, those of contexts last, in the task's precision.
 
     Raises:
         ConfigError: If a stream names no modality, or an address no encoder.

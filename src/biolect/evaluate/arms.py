@@ -148,7 +148,7 @@ class Runs:
         self.config, self.folder, self.data, self.streams, self.advance = config, folder, data, streams, advance
         folder.mkdir(parents=True, exist_ok=True)
         self.log = MetricsLog(folder / METRICS)
-        if not self.log.path.is_file():
+        if not self.log.read("table"):
             self.log.write("table", step=0, records={name: len(data.of(name)) for name in SPLITS})
         self.items, self.owners = data.judged(streams.lengths)
         # 0-based.

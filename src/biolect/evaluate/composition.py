@@ -190,10 +190,14 @@ def ridge(features: Floats, targets: Floats, training: Ints, num_classes: int) -
 
     model: Any = RidgeCV(alphas=_PENALTIES)
     if num_classes:
-        model = GridSearchCV(LogisticRegression(max_iter=1_000), {"C": 1 / _PENALTIES[::3]}, cv=3)
+        model = LogisticRegression(max_iter=1_000)
+        # Every fold needs two classes to train on.
+        folds = min(3, int(np.sort(np.bincount(targets[training].astype(np.int64), minlength=num_classes))[-2]))
+        model = GridSearchCV(model, {"C": 1 / _PENALTIES[::3]}, cv=folds) if folds > 1 else model
     with warnings.catch_warnings():
         # The weakest of the penalties may need more steps than it is worth; cross-validation passes it over.
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         fitted = standardised(model).fit(features[training], targets[training])
     if not num_classes:
         return np.asarray(fitted.predict(features), dtype=np.float64)[:, None]

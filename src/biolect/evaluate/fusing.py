@@ -69,7 +69,7 @@ def fuse(
 
     Args:
         output: Run folder.
-        choice: How encoders are read.
+        choice: How encoders are read; their precision is the config's.
         resume: Go on with what is there; arms that were trained are not trained again.
         overwrite: Remove a run that is there.
         allow_leakage: Go on although splits share sequences.

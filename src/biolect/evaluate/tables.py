@@ -86,7 +86,7 @@ def read(config: AuditConfig) -> Table:
     column = config.sequence or next((name for name in _COLUMNS if name in frame.columns), None)
     if column is None:
         raise lacking(frame, "sequence", config.data)
-    found = list(read_sequences(config.data, Modality(config.modality) if config.modality else None, column=column))
+    found = list(read_sequences(frame, config.modality and Modality(config.modality), column=column, where=config.data))
     reading, faults = _reading(config, found)
     texts = [""] * len(frame) if config.target is None else frame[config.target].to_list()
     records, refused, kept, funnel = [], [], [], Counter[str]()

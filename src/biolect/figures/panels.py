@@ -55,7 +55,7 @@ def heat_maps(
     """Draw matrices one under the other on one scale of color; NaN is left white.
 
     Args:
-        panels: Matrices by title. A scale that has values on both sides of 0 is centred there.
+        panels: Matrices by title. A scale that has values below 0 is centred there.
         columns: Those without a name have no tick.
         labels: What columns are, what rows are, and what the color means, with its unit.
         marks: Cells that carry a dot.
@@ -64,7 +64,7 @@ def heat_maps(
     figure, axes = new_figure(size[0], size[1] * len(panels), rows=len(panels))
     low, high = min(np.nanmin(v) for v in panels.values()), max(np.nanmax(v) for v in panels.values())
     most = max(-low, high)
-    scale = {"cmap": "RdBu", "vmin": -most, "vmax": most} if low < 0 < high else {"cmap": "Blues", "vmin": 0, "vmax": most}
+    scale = {"cmap": "RdBu", "vmin": -most, "vmax": most} if low < 0 else {"cmap": "Blues", "vmin": 0, "vmax": most}
     for panel, (title, values) in zip(axes, panels.items(), strict=True):
         image = panel.imshow(values, aspect="auto", interpolation="nearest", **scale)
         y, x = np.nonzero(marks)

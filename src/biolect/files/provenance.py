@@ -1,7 +1,6 @@
 """Provenance: `run.json`, which every output folder holds."""
 
 import hashlib
-import json
 import os
 import platform
 import subprocess
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from biolect.files.writing import sha256, write_pieces
+from biolect.files.writing import sha256, write_json
 
 
 def write_run_json(
@@ -50,7 +49,7 @@ def write_run_json(
         **facts,
     }
     path = Path(folder) / "run.json"
-    write_pieces(path, [(json.dumps(run, indent=2) + "\n").encode()])
+    write_json(path, run)
     return path
 
 

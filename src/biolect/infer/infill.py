@@ -61,8 +61,10 @@ class Template:
             if index % 2 == 0:
                 residues += BioSequence(part, modality, text).residues
                 continue
-            if not (part.isdecimal() and len(part) <= _DIGITS and int(part)):
-                raise ConfigError(f"'[{part[:20]}]' in the template '{text[:80]}' is no gap. {_FORM}")
+            if part.isdecimal() and len(part) > _DIGITS:
+                raise ConfigError(f"A gap in the template '{text[:80]}' is longer than {10**_DIGITS - 1:,} residues. Shorten it.")
+            if not (part.isdecimal() and int(part)):
+                raise ConfigError(f"'[{part}]' in the template '{text}' is no gap. {_FORM}")
             gaps.append((len(residues), len(residues) + int(part)))
             residues += modality.alphabet.unknown * int(part)
         if not gaps:

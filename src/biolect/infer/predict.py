@@ -211,7 +211,7 @@ class Finetuned:
         for chosen in length_batches([len(member) for member in members], self.reader.batch_tokens):
             some = [members[i] for i in chosen.tolist()]
             strands = [some, *([[member.other_strand(vocabulary) for member in some]] if self.task.strands == "both" else [])]
-            found[chosen] = np.mean([self.predictor(*self.rows(strand)).double().cpu().numpy() for strand in strands], axis=0)
+            found[chosen] = np.mean([self.predictor(*self.rows(strand)).cpu().double().numpy() for strand in strands], axis=0)
         return found
 
     def predict(self, members: Sequence[Member]) -> NDArray[np.float64]:

@@ -131,7 +131,7 @@ def _predictions(output: Path, found: Facts, target: str) -> Section | None:
     table = read_table(output / "predictions.csv").filter((polars.col("split") == "test") & polars.col("target").is_not_null())
     if "name" in table.columns:
         # Several targets have several units; the first one's is drawn.
-        target = table["name"][0]
+        target = next(iter(found["targets"]))
         table = table.filter(polars.col("name") == target)
     # Of a number per position there are too many to draw.
     table = table.gather_every(len(table) // _MOST_POINTS + 1)

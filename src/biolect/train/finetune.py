@@ -81,7 +81,7 @@ def finetune(
     if metric not in known:
         raise ConfigError(f"metric = {metric} is not for {'classes' if data.labels else 'numbers'}. Choose {', '.join(known)}.")
     claim(config, output, resume=resume, overwrite=overwrite)
-    tuner = Tuner(config, runtime, tuned, data, metric, output, Progress(sha256(Path(config.data))), advance)
+    tuner = Tuner(config, runtime, tuned, data, metric, output, Progress(sha256(Path(config.data)), reader.model.digest()), advance)
     with stop_signals(runtime) as caught:
         tuner.run(lambda epoch: bool(caught) or epoch == stop_after_epochs)
     if caught:

@@ -120,9 +120,10 @@ def make_room(config: Config, output: Path, *, resume: bool, overwrite: bool) ->
 
 
 def claim(config: Config, output: Path, *, resume: bool, overwrite: bool) -> None:
-    """Make the run folder ours: see `make_room`, and write the config into it."""
+    """Make the run folder ours: see `make_room`, and write the config into it; from now on it can be resumed."""
     make_room(config, output, resume=resume, overwrite=overwrite)
     write_pieces(output / CONFIG, [config.to_yaml().encode()])
+    (output / METRICS).touch()
 
 
 def _assemble(config: RunConfig, output: Path, runtime: Runtime, *, allow_leakage: bool) -> tuple[Trainer, Mapping[str, components.Pool]]:

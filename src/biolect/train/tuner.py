@@ -86,6 +86,7 @@ class Progress:
     """Where a run is. Invariant: with the weights and the optimizer state, it decides what happens next."""
 
     data_sha256: str
+    model_sha256: str
     epoch: int = 0
     best_epoch: int = 0
     best: float = -math.inf
@@ -164,11 +165,12 @@ class Tuner:
         with self.runtime.autocast():
             outputs = self.model(*self.tuned.rows(members))
         outputs = outputs if outputs.dtype == torch.float64 else outputs.float()
-        targets = torch.from_numpy(self.data.targets[chosen]).to(outputs.device)
+        targets, task = torch.from_numpy(self.data.targets[chosen]), self.tuned.task
         if self.data.labels:
-            return functional.cross_entropy(outputs, targets.long())
-        task = self.tuned.task
-        return functional.mse_loss(outputs[:, 0], ((targets - task.mean) / task.deviation).to(outputs.dtype))
+            return functional.cross_entropy(outputs, targets.long().to(outputs.device))
+        # Before they go where there may be no float64.
+        wanted = ((targets - task.mean) / task.deviation).to(outputs.dtype)
+        return functional.mse_loss(outputs[:, 0], wanted.to(outputs.device))
 
     def _predicted(self, name: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return the records of a split, and what is predicted for each."""
@@ -217,8 +219,9 @@ class Tuner:
         found = sorted((self.folder / "checkpoints").glob("step-*"))
         if found:
             state = Progress(**json.loads((found[-1] / "state.json").read_text()))
-            if state.data_sha256 != self.progress.data_sha256:
-                raise CheckpointError(f"'{self.config.data}' has changed since the run in '{self.folder}' was begun. Start a new run.")
+            for source, name in ((self.config.data, "data_sha256"), (self.config.model, "model_sha256")):
+                if getattr(state, name) != getattr(self.progress, name):
+                    raise CheckpointError(f"'{source}' has changed since the run in '{self.folder}' was begun. Start a new run.")
             self.progress = state
             weights, self.best, optimizer = (
                 checkpoint.read_tensors(found[-1] / f"{name}.safetensors") for name in ("weights", "best", "optimizer")

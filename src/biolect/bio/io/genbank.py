@@ -50,8 +50,8 @@ def read_genbank(stream: BinaryIO, **rules: Unpack[Letters]) -> Iterator[Sequenc
             yield Refusal(contig.name, where, reason)
             continue
         try:
-            contig, whole = contig.read_as(**rules)
-            yield whole
+            contig = contig.read_as(**rules)
+            yield contig.sequence
         except AlphabetError as error:
             yield Refusal(contig.name, where, str(error))
             continue

@@ -110,7 +110,7 @@ class _Annotation:
 
 def _attributes(text: str) -> dict[str, str]:
     """Read column 9 of either format; percent signs of GFF3 are decoded, tags of GTF become flags."""
-    if re.match(r"\s*\w+ ", text):
+    if re.match(r"\s*\w+ +[^=\s]", text):
         pairs = _GTF.findall(text)
         return dict(reversed(pairs)) | {value: "" for key, value in pairs if key == "tag"}
     parts = (part.split("=", 1) for part in text.split(";") if "=" in part)
@@ -157,8 +157,8 @@ def _all(
         is_circular = says.region.get("Is_circular", "").lower() == "true"
         contig = Contig(name, letters, is_circular, modality, description.strip(), is_messenger=molecule == "mRNA")
         try:
-            contig, whole = contig.read_as(**rules)
-            yield whole
+            contig = contig.read_as(**rules)
+            yield contig.sequence
         except AlphabetError as error:
             yield Refusal(name, fasta, str(error))
             continue
