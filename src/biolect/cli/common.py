@@ -20,9 +20,12 @@ from biolect.cli.showing import show
 from biolect.errors import ConfigError
 
 if TYPE_CHECKING:
+    from biolect.bio.io import Refusal
+    from biolect.bio.sequence import Sequence as BioSequence
     from biolect.devices import Placement, Precision, TrainingDtype
     from biolect.embed.encoder import Encoder
     from biolect.embed.fused import FusedModel
+    from biolect.infer.predict import Finetuned
     from biolect.infer.reader import Reader
 
 _ASSIGNMENT = re.compile(r"^[A-Za-z_][\w.]*=")
@@ -229,6 +232,15 @@ def check_inputs(paths: Sequence[str]) -> None:
     for path in paths:
         if path != "-":
             open_input(path, text=False).close()
+
+
+def usable_rows(table: str, column: str, modality: str | None, model: FusedModel | Finetuned) -> tuple[list[BioSequence], list[Refusal]]:
+    """Read the sequences of a table that a model can be asked about, and why it cannot be asked about the others."""
+    from biolect.bio.io.tables import read_usable
+    from biolect.bio.sequence import Modality
+
+    given = modality and Modality(modality)
+    return read_usable(table, column, model.refusal, given, model.modalities, contexts=model.contexts)[:2]
 
 
 def split_assignments(words: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from biolect.cli.common import DEFAULTS, POSITIVE, Common, check_inputs, finish
+from biolect.cli.common import DEFAULTS, POSITIVE, Common, check_inputs, finish, usable_rows
 from biolect.errors import ConfigError
 
 
@@ -25,10 +25,7 @@ def explain(
         target: Which answer, of a model that has several; the first without it.
         steps: Of integrated gradients; more are more exact.
     """
-    from biolect.bio.io.tables import read_usable
-    from biolect.bio.sequence import Modality
     from biolect.embed.fused import FusedModel
-    from biolect.embed.fused_task import contexts_of
     from biolect.explain.explaining import explain as run, largest
     from biolect.files import write_run_json
     from biolect.report.explanation import write_report
@@ -40,8 +37,7 @@ def explain(
         check_inputs([table])
         return finish({"would_read": [table], "would_write": output, "model": common.need_model()}, common=common)
     model = common.fused()
-    around = contexts_of(model.encoders)
-    records, refused, _ = read_usable(table, sequence, model.refusal, modality and Modality(modality), model.modalities, contexts=around)
+    records, refused = usable_rows(table, sequence, modality, model)
     with common.progress("explain", len(records)) as advance:
         result = run(model, records, output, target=target, steps=steps, seed=common.seed or 0, advance=advance)
     write_report(output, result, largest(output, 4))

@@ -60,15 +60,11 @@ def _named(name: str) -> dict[str, Any]:
 
 def _folder(folder: Path) -> dict[str, Any]:
     kinds = {"model.safetensors": _model, "head.yaml": _finetuned, "inputs.json": _fusion, "metrics.jsonl": _run}
-    kinds |= {"corpus.json": _corpus, "run.json": _output}
+    kinds |= {"corpus.json": _corpus, "run.json": lambda folder: {"kind": "output", **read_json(folder / "run.json")}}
     for name, describe in kinds.items():
         if (folder / name).is_file():
             return describe(folder)
     raise InputError(f"'{folder}' is no model, run or corpus. Pass a folder that biolect wrote, or a file inside it.")
-
-
-def _output(folder: Path) -> dict[str, Any]:
-    return {"kind": "output", **read_json(folder / "run.json")}
 
 
 def _model(folder: Path) -> dict[str, Any]:
@@ -105,15 +101,10 @@ def _shape(config: LanguageModel.Config, context_tokens: int | None) -> dict[str
 
 
 def _run(folder: Path) -> dict[str, Any]:
-    import yaml
-
     from biolect.recipes import resolve
-    from biolect.train.tuner import FinetuneConfig
 
-    text = (folder / "config.yaml").read_text()
-    if "columns" in yaml.safe_load(text):
-        tuned = FinetuneConfig.from_yaml(text)
-        return {"kind": "run", "recipe": "finetune", "model": tuned.model, "target": tuned.columns.target, "finished": False}
+    if "\ncolumns:" in (folder / "config.yaml").read_text():
+        return {"kind": "run", "recipe": "finetune", "finished": False}
     config = resolve(str(folder))
     return {"kind": "run", "recipe": config.name, **_shape(config.model, config.context_tokens), **_state(folder)}
 

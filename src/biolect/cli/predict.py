@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Literal
 
-from biolect.cli.common import DEFAULTS, Common, check_inputs, finish
+from biolect.cli.common import DEFAULTS, Common, check_inputs, finish, usable_rows
 
 
 def predict(
@@ -19,10 +19,8 @@ def predict(
     import polars
 
     from biolect.bio.alphabet import Folds
-    from biolect.bio.io.tables import check_ending, read_usable, write_table
-    from biolect.bio.sequence import Modality
+    from biolect.bio.io.tables import check_ending, write_table
     from biolect.embed.fused import FusedModel
-    from biolect.embed.fused_task import contexts_of
     from biolect.infer.predict import Finetuned
 
     output = common.need_file()
@@ -32,8 +30,7 @@ def predict(
         return finish({"would_read": [table], "would_write": output, "model": common.need_model()}, common=common)
     address = common.need_model()
     tuned = common.fused() if FusedModel.is_in(address) else Finetuned.load(address, **common.placed("float32"))
-    around = contexts_of(tuned.encoders) if isinstance(tuned, FusedModel) else {}
-    records, refused, _ = read_usable(table, sequence, tuned.refusal, modality and Modality(modality), tuned.modalities, contexts=around)
+    records, refused = usable_rows(table, sequence, modality, tuned)
     write_table(output, polars.DataFrame({"id": [record.name for record in records]} | tuned.answers(records)))
     folded = asdict(sum((record.folds for record in records), Folds()))
     return finish({"records": len(records), "target": tuned.task.target, "folded": folded}, refused, common)

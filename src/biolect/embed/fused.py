@@ -22,7 +22,7 @@ from torch import Tensor
 from biolect.bio.sequence import Modality, Sequence as Record
 from biolect.embed.codons import CodonEncoder, ContextEncoder
 from biolect.embed.encoder import DEFAULT, Choice
-from biolect.embed.fused_task import FusedTask, codon_encoders, embedded, refusal
+from biolect.embed.fused_task import FusedTask, codon_encoders, contexts_of, embedded, refusal
 from biolect.errors import CheckpointError
 from biolect.files import atomic_path
 from biolect.fusion.fusers import Masks, Streams
@@ -103,6 +103,11 @@ class FusedModel:
                     checkpoint.write_tensors(place / f"seed-{seed}.safetensors", tensors)
         with atomic_path(folder / TASK) as temporary:
             temporary.write_text(self.task.to_yaml())
+
+    @property
+    def contexts(self) -> dict[str, Modality]:
+        """Columns that are read beside the coding sequences, and what they hold."""
+        return contexts_of(self.encoders)
 
     @staticmethod
     def is_in(folder: Path | str) -> bool:

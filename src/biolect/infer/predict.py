@@ -115,6 +115,7 @@ class Rows(NamedTuple):
 class Finetuned:
     """A predictor together with its task, and with the reader that writes its documents."""
 
+    contexts = dict[str, Modality]()
     predictor: Predictor
     task: Task
     reader: Reader
