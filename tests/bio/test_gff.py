@@ -104,7 +104,9 @@ def test_the_stop_codon_of_gtf_lies_outside_the_coding_rows(tmp_path):
 
 
 def test_names_without_quotes_are_read_as_gtf(tmp_path):
-    (found,) = only_genes(tmp_path, rows("CDS 2 7 0 gene_id g1; transcript_id t1;", "CDS 17 22 0 gene_id g1; transcript_id t1;"))
+    says = "gene_id g1; transcript_id t1;"
+
+    (found,) = only_genes(tmp_path, rows(f"transcript 1 24 . {says}", f"CDS 2 7 0 {says}", f"CDS 17 22 0 {says}"))
 
     assert (found.gene_id, found.coding_sequence.residues) == ("g1", "ATGGCTTGTTAA")
 

@@ -63,6 +63,8 @@ def fuse(
 ) -> int:
     """Predict a property of coding sequences from several encoders; beside it everything that fusion must beat.
 
+    Encoders compute on `--device`; what is trained on top of them is small, and is trained on the CPU.
+
     Args:
         table: CSV, TSV or Parquet with one coding sequence a row.
         assignments: Changes as `key.path=value`, for example `fit.steps=500`, `alignment=repeat`, `cache=FOLDER`, or `folds=5`
