@@ -5,7 +5,7 @@ length into batches under the same budget of tokens, at the same precision. All 
 memory; where they differ by more than a bound, the run stops. Lengths are log-normal: proteins of 50 to 1,000 residues
 around 300, coding sequences of 100 to 1,020 nucleotides (the limit of RNA-FM) around 1,000.
 
-    python benchmarks/bench_embed.py [--shapes esm2-8M esm2-35M rna-fm] [--sequences 40] [--rounds 3] [--dtype bfloat16]
+    python benchmarks/bench_embed.py [--shapes esm2-8M esm2-35M rna-fm] [--sequences 16] [--rounds 3] [--dtype bfloat16]
         [--threads 2] [--clock wall] [--batch-tokens 4096]
 """
 
@@ -128,7 +128,7 @@ def compare(name: str, arguments: argparse.Namespace, dtype: torch.dtype) -> Non
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
-    for option, value in (("sequences", 40), ("rounds", 3), ("threads", 2), ("batch-tokens", 4_096)):
+    for option, value in (("sequences", 16), ("rounds", 3), ("threads", 2), ("batch-tokens", 4_096)):
         parser.add_argument(f"--{option}", type=int, default=value)
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="without it both, where the processor is faster in bfloat16")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu for one thread of a busy machine")

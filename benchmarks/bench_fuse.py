@@ -1,7 +1,7 @@
 """The whole of `fuse --fuser all` on the abundance of 3,627 genes of E. coli: every arm, control and baseline, with stand-ins as encoders.
 
-There is no peer: the bar is 15 minutes on two cores. The verb runs twice on one store of embeddings: once with a
-single seed and ten steps, which fills it, and then as it comes, which is timed.
+There is no peer: the bar is 15 minutes on two cores for five seeds. The verb runs twice on one store of embeddings: once
+with ten steps, which fills it, and then as it comes, which is timed; with one seed, unless more are asked for.
 
     python benchmarks/bench_fuse.py [--seeds 5] [--threads 2]
 
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from biolect.devices import data_folder
 
-BAR = 900
+BAR, SEEDS = 900, 5
 TABLE = "mrna/ecoli_protein_abundance_3627.csv.gz"
 
 
@@ -36,7 +36,7 @@ def fused(table: Path, folder: Path, name: str, seeds: int, threads: int, *more:
 def main() -> None:
     """Time it, and print a line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     real = data_folder() or Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -47,8 +47,10 @@ def main() -> None:
         folder = Path(name)
         fused(real / TABLE, folder, "filled", 1, arguments.threads, "fit.steps=10")
         seconds = fused(real / TABLE, folder, "whole", arguments.seeds, arguments.threads)
-    verdict = "met" if seconds <= BAR else "MISSED"
-    print(json.dumps({"seeds": arguments.seeds, "threads": arguments.threads, "seconds": round(seconds), "bar": BAR, "verdict": verdict}))
+    facts = {"seeds": arguments.seeds, "threads": arguments.threads, "seconds": round(seconds)}
+    if arguments.seeds == SEEDS:
+        facts |= {"bar": BAR, "verdict": "met" if seconds <= BAR else "MISSED"}
+    print(json.dumps(facts))
 
 
 if __name__ == "__main__":
