@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -26,12 +26,14 @@ class Case(NamedTuple):
         positions_matter: It does something with the positions it is given.
         only_distances_matter: Adding a number to all of them changes nothing.
         is_causal: No token changes anything before it, and a state can be read on from.
+        scale: By which weights are larger here than drawn, so that every place depends on every other.
     """
 
-    config: Transformer.Config | XLSTM.Config
+    config: Any
     positions_matter: bool = True
     only_distances_matter: bool = True
     is_causal: bool = True
+    scale: float = 8
 
 
 def xlstm(pattern: str, layers: int = 2, **settings: object) -> XLSTM.Config:
@@ -44,14 +46,14 @@ CASES = {
     "transformer": Case(Transformer.Config(layers=3, width=30, heads=3, inner=37)),
     "transformer-masked": Case(Transformer.Config(layers=2, width=28, heads=7, inner=41, packed=False)),
     "transformer-both-ways": Case(Transformer.Config(layers=2, width=30, heads=3, inner=37, direction="bidirectional"), is_causal=False),
-    "xlstm-m": Case(xlstm("m", heads=2), positions_matter=False),
-    "xlstm-s": Case(xlstm("s"), positions_matter=False),
-    "xlstm-mixed": Case(xlstm("msm", layers=3, conv_width=3), positions_matter=False),
-    "xlstm-rotary-full": Case(xlstm("m", rotary="full"), only_distances_matter=False),
-    "xlstm-rotary-full-plain-gates": Case(xlstm("ms", rotary="full", plain_gates=True)),
-    "xlstm-rotary-per-head": Case(xlstm("m", rotary="per_head", conv_width=1)),
-    "xlstm-both-ways": Case(xlstm("ms", rotary="per_head", direction="bidirectional"), is_causal=False),
-    "xlstm-two-sided": Case(xlstm("m", direction="two_sided"), positions_matter=False, is_causal=False),
+    "xlstm-m": Case(xlstm("m", heads=2), positions_matter=False, scale=3),
+    "xlstm-s": Case(xlstm("s"), positions_matter=False, scale=3),
+    "xlstm-mixed": Case(xlstm("msm", layers=3, conv_width=3), positions_matter=False, scale=3),
+    "xlstm-rotary-full": Case(xlstm("m", rotary="full"), only_distances_matter=False, scale=3),
+    "xlstm-rotary-full-plain-gates": Case(xlstm("ms", rotary="full", plain_gates=True), scale=3),
+    "xlstm-rotary-per-head": Case(xlstm("m", rotary="per_head", conv_width=1), scale=3),
+    "xlstm-both-ways": Case(xlstm("ms", rotary="per_head", direction="bidirectional"), is_causal=False, scale=3),
+    "xlstm-two-sided": Case(xlstm("m", direction="two_sided"), positions_matter=False, is_causal=False, scale=3),
 }
 BACKBONES = {name: case.config for name, case in CASES.items()}
 CAUSAL = [name for name, case in CASES.items() if case.is_causal]
@@ -70,7 +72,7 @@ def build(name: str) -> LanguageModel:
             if not weight.any():
                 weight.normal_(std=0.1, generator=generator)
             if weight.dim() > 1:
-                weight.mul_(8 if CASES[name].config.kind == "transformer" else 3)
+                weight.mul_(CASES[name].scale)
     return model
 
 
@@ -322,11 +324,11 @@ def test_reading_both_ways_every_token_matters_everywhere_and_nothing_can_be_con
     for ask in (lambda: model.prefill(read, at), model.backbone.new_state):
         with pytest.raises(ConfigError, match="reads both sides of every residue, so no text can be read in advance"):
             ask()
-    assert not model.backbone.is_causal
+    assert not model.backbone.is_causal and not model.config.is_causal
 
 
 def test_causal_backbones_say_so(causal: LanguageModel) -> None:
-    assert causal.backbone.is_causal
+    assert causal.backbone.is_causal and causal.config.is_causal and causal.config.backbone.direction == "causal"
 
 
 def test_a_state_survives_the_disk(causal: LanguageModel, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from biolect.errors import ConfigError
 from biolect.evaluate.arms import FusionConfig
 from biolect.evaluate.comparison import COMPOSED, LATE
 from biolect.evaluate.fusing import fuse
+from biolect.fusion.fusers import FUSERS
 from biolect.train.fusing import Fit
 
 SMALL = Fit(width=8, gate_width=4, head="mlp", steps=100, check_steps=20, learning_rate=1e-2)
@@ -54,11 +55,11 @@ def run(table: Path, tmp_path_factory: pytest.TempPathFactory):
 def test_every_arm_control_and_baseline_stands_in_one_table(run):
     _, found = run
 
-    assert {"dna", "rna", "protein", "concatenation", "mil", "attention", LATE, "late, stacked"} <= set(found["arms"])
+    assert {"dna", "rna", "protein", *FUSERS, LATE, "late, stacked"} <= set(found["arms"])
     assert {"mil without entropy", "one encoder several times", "shuffled partners"} <= set(found["arms"])
     assert {"ridge on means, rna", "ridge on means, all", "process on means, all"} <= set(found["arms"])
     assert {"length_ridge", "codons_ridge", "amino_acids_forest", "everything_mean", "lookup"} <= set(found["baselines"])
-    assert found["metric"] == "spearman" and found["gain"]["arm"] in ("concatenation", "mil", "attention")
+    assert found["metric"] == "spearman" and found["gain"]["arm"] in FUSERS
     assert all(one["interval"][0] <= one["test"] <= one["interval"][1] for one in found["arms"].values())
     assert sum(one["mean"] for one in found["modality_weights"].values()) == pytest.approx(1)
     together, low, high = found["with_composition"]["difference"], *found["with_composition"]["interval"]
@@ -95,7 +96,7 @@ def test_the_published_model_says_what_the_table_says(run, table: Path, tmp_path
     records = [Sequence(genes[name], Modality.DNA, name) for name in data["id"]]
     said = np.stack(model.rows(embedded(model.encoders, records, tmp_path)))
 
-    known = (*model.task.encoders, "concatenation", "mil", "attention", LATE)
+    known = (*model.task.encoders, *FUSERS, LATE)
     best = max((n for n in found["arms"] if n in known), key=lambda n: found["arms"][n]["valid"])
     assert model.task.arm == best
     assert np.allclose(said[:, 0], data[best].to_numpy(), atol=1e-4)

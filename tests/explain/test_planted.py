@@ -14,8 +14,9 @@ from biolect.explain.attribution import (
     modality_shapley,
     without,
 )
-from biolect.fusion.fusers import Concatenation, GatedAttention, drop_streams, masked_mean
+from biolect.fusion.fusers import Concatenation, GatedAttention, masked_mean
 from biolect.fusion.heads import FusionModel, Perceptron, TextCNN
+from biolect.fusion.streams import drop_streams
 
 NAMES: tuple[str, ...] = ("dna", "protein", "rna")
 ALPHABET = 6

@@ -4,17 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from biolect.fusion.fusers import Concatenation, CrossAttention, GatedAttention, drop_streams
+from biolect.fusion.fusers import FUSERS as KNOWN
 from biolect.fusion.heads import FusionModel, Perceptron
-from biolect.fusion.streams import CodonStreams, outputs_of
+from biolect.fusion.streams import CodonStreams, drop_streams, outputs_of
+from biolect.train.fusing import Fit
 
 INPUTS = {"dna-promoter": 4, "protein": 3, "rna": 5}
 AROUND = ("dna-promoter",)
-FUSERS = [
-    Concatenation.Config(inputs=INPUTS, contexts=AROUND, projected=tuple(INPUTS), projected_width=6),
-    GatedAttention.Config(inputs=INPUTS, contexts=AROUND, width=8, gate_width=4),
-    CrossAttention.Config(inputs=INPUTS, contexts=AROUND, width=8, heads=2, dropout=0.0),
-]
+SMALL = Fit(width=8, gate_width=4, key_codons=1)
+FUSERS = {kind: SMALL.model(kind, INPUTS, 1, contexts=AROUND).fuser for kind in KNOWN}
 LENGTHS, NUCLEOTIDES = (7, 2, 4), (9, 30, 0)
 EXACT = 1e-6
 
@@ -26,7 +24,7 @@ def streams(seed: int = 0) -> CodonStreams:
     return CodonStreams.fit(vectors, np.arange(3), AROUND)
 
 
-every_fuser = pytest.mark.parametrize("fuser", FUSERS, ids=lambda fuser: fuser.kind)
+every_fuser = pytest.mark.parametrize("fuser", FUSERS.values(), ids=FUSERS)
 
 
 @every_fuser
@@ -70,13 +68,13 @@ def test_attention_reads_nucleotides_one_by_one_where_a_mean_cannot():
         "dna-promoter": torch.ones(1, 6, dtype=torch.bool),
     }
     values = {"rna": torch.randn(1, 3, 5), "protein": torch.randn(1, 3, 3)}
-    differences = []
-    for fuser in FUSERS:
+    differences = {}
+    for kind, fuser in FUSERS.items():
         model = FusionModel.Config(fuser=fuser).build(seed=0).eval()
         both = [model(values | {"dna-promoter": context}, masks)[0] for context in (moved, other)]
-        differences.append(float((both[0] - both[1]).detach().abs().max()))
+        differences[kind] = float((both[0] - both[1]).detach().abs().max())
 
-    assert differences[0] < EXACT and differences[1] < EXACT and differences[2] > 1e-4
+    assert differences["attention"] > 1e-4 and max(differences["concatenation"], differences["mil"]) < EXACT
 
 
 def test_a_context_is_dropped_like_any_stream_and_a_codon_stream_always_stays():

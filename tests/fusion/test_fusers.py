@@ -1,23 +1,33 @@
 """Fusers keep what must not change: padding, order of names, absent streams; and have the paper's number of weights."""
 
 import math
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import torch
 
+from biolect.cli.fuse import fuse
 from biolect.errors import ShapeError
-from biolect.fusion.fusers import Concatenation, CrossAttention, GatedAttention, _averaged, drop_streams, mean_entropy
+from biolect.fusion.fusers import FUSERS as KNOWN, Concatenation, CrossAttention, FuserKind, GatedAttention, _averaged, mean_entropy
 from biolect.fusion.heads import AttentionPool, FusionModel, Linear, Perceptron, TextCNN
+from biolect.fusion.streams import drop_streams
+from biolect.train.fusing import Fit
 
 INPUTS = {"dna": 7, "rna": 5, "protein": 3}
+SMALL = Fit(width=8, gate_width=4, key_codons=1)
 FUSERS = [
     Concatenation.Config(inputs=INPUTS, projected_width=6),
-    GatedAttention.Config(inputs=INPUTS, width=8, gate_width=4),
     CrossAttention.Config(inputs=INPUTS, width=8, heads=2, marks_streams=True),
+    *(SMALL.model(kind, INPUTS, 1).fuser for kind in KNOWN),
 ]
 HEADS = [TextCNN.Config(channels=4), AttentionPool.Config(inner=4), Linear.Config(), Perceptron.Config(inner=4)]
 EXACT = 1e-6
+
+
+def test_every_fuser_can_be_named_on_the_command_line():
+    words = get_args(get_type_hints(fuse)["fuser"])
+
+    assert set(words) == {*KNOWN, "late", "all"} and get_args(FuserKind) == tuple(KNOWN)
 
 
 def batch(lengths=(11, 2, 6), seed=0, inputs=INPUTS):

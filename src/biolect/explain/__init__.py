@@ -2,7 +2,7 @@
 
 Everything here is a pure function of a callable that answers for streams and masks, as `fusion` has them, with one number
 per record. A stream is taken away by masking it, so a model should have been trained with streams dropped now and then
-(`fusion.fusers.drop_streams`); otherwise it is asked about inputs that it never saw, and its answers mean little.
+(`fusion.streams.drop_streams`); otherwise it is asked about inputs that it never saw, and its answers mean little.
 
 Example:
     def predict(streams, masks):

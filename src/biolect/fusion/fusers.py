@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, get_args
 
 import pydantic
 import torch
@@ -254,11 +254,7 @@ def _averaged(values: Float[Tensor, "B P D"], mask: Bool[Tensor, "B P"], size: i
 
 AnyFuser = Concatenation.Config | GatedAttention.Config | CrossAttention.Config
 FuserKind = Literal["concatenation", "mil", "attention"]
-FUSERS: dict[FuserKind, type[AnyFuser]] = {
-    "concatenation": Concatenation.Config,
-    "mil": GatedAttention.Config,
-    "attention": CrossAttention.Config,
-}
+FUSERS: dict[FuserKind, type[AnyFuser]] = {made.model_fields["kind"].default: made for made in get_args(AnyFuser)}
 """All fusers, in the order in which they are compared."""
 
 
@@ -268,16 +264,3 @@ def mean_entropy(weights: Float[Tensor, "B E"]) -> Float[Tensor, ""]:
     Training adds it to the loss with a positive factor, so that it becomes small and the weights peaked.
     """
     return -(weights * weights.clamp_min(_LEAST_WEIGHT).log()).sum(1).mean()
-
-
-def drop_streams(masks: Masks, rate: float, generator: torch.Generator, contexts: Collection[str] = ()) -> dict[str, Bool[Tensor, "B _"]]:
-    """Return masks in which each stream of each row is absent at a rate; one that is there, and no context, always stays.
-
-    A model that was trained so can be asked about every subset of its streams.
-    """
-    names = sorted(masks)
-    present = torch.stack([masks[name].any(1) for name in names], dim=1)
-    draws = torch.rand(present.shape, generator=generator).to(present.device).masked_fill(~present, -1)
-    most = draws[:, [name not in contexts for name in names]].max(1, keepdim=True).values
-    stays = draws >= torch.minimum(torch.full_like(draws[:, :1], rate), most)
-    return {name: masks[name] & stays[:, i, None] for i, name in enumerate(names)}

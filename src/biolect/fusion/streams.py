@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from biolect.fusion.fusers import Masks
 from biolect.fusion.heads import FusionModel
 from biolect.values import Floats, Ints
 
@@ -146,3 +147,16 @@ def outputs_of(model: FusionModel, streams: CodonStreams, chosen: Ints | None = 
         weights |= {} if fused.weights is None else dict(zip(some.tolist(), fused.weights, strict=True))
     said = torch.stack([weights[int(i)] for i in chosen]).double().numpy() if weights else None
     return Outputs(torch.cat([outputs[int(i)].view(-1, outputs[int(i)].shape[-1]) for i in chosen]).double().numpy(), said)
+
+
+def drop_streams(masks: Masks, rate: float, generator: torch.Generator, contexts: Collection[str] = ()) -> dict[str, Bool[Tensor, "B _"]]:
+    """Return masks in which each stream of each row is absent at a rate; one that is there, and no context, always stays.
+
+    A model that was trained so can be asked about every subset of its streams.
+    """
+    names = sorted(masks)
+    present = torch.stack([masks[name].any(1) for name in names], dim=1)
+    draws = torch.rand(present.shape, generator=generator).to(present.device).masked_fill(~present, -1)
+    most = draws[:, [name not in contexts for name in names]].max(1, keepdim=True).values
+    stays = draws >= torch.minimum(torch.full_like(draws[:, :1], rate), most)
+    return {name: masks[name] & stays[:, i, None] for i, name in enumerate(names)}

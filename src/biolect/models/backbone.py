@@ -54,6 +54,8 @@ class State(ABC):
 class Backbone(nn.Module, ABC):
     """Stack of blocks, closed by a norm. Reads positions as given: where they come from is the data's affair.
 
+    Its `Config` has a `kind`, a `direction`, which is "causal" or a way to read both sides, and `build()`.
+
     Attributes:
         embedding_std: Spread of initial embeddings and heads that suits it.
         is_causal: Whether hidden states depend on nothing that follows. Where they do, there are no states.

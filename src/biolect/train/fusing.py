@@ -15,9 +15,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from biolect.config import Config
 from biolect.errors import ConfigError
-from biolect.fusion.fusers import FUSERS, FuserKind, drop_streams
+from biolect.fusion.fusers import FUSERS, FuserKind
 from biolect.fusion.heads import AnyHead, AttentionPool, FusionModel, Linear, Perceptron, TextCNN, task_loss
-from biolect.fusion.streams import CodonStreams, outputs_of
+from biolect.fusion.streams import CodonStreams, drop_streams, outputs_of
 
 Rows = Sequence[NDArray[np.float64]]
 
