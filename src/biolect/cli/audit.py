@@ -1,10 +1,12 @@
 """`biolect audit`: what can be said about a labelled table before any model is trained."""
 
-from biolect.cli.common import DEFAULTS, Common, check_inputs, finish
+from typing import Annotated
+
+from biolect.cli.common import DEFAULTS, TABLE, Common, check_inputs, finish
 
 
 def audit(
-    table: str,
+    table: Annotated[str, TABLE],
     *assignments: str,
     sequence: str | None = None,
     target: str | None = None,

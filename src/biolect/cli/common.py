@@ -45,6 +45,9 @@ WHOLE = Parameter(converter=whole_number)
 POSITIVE = Parameter(converter=whole_number, validator=Number(gte=1))
 """For options that count from 1."""
 
+TABLE = Parameter(name="TABLE", allow_leading_hyphen=True)
+"""For a table that may be standard input."""
+
 SEED = Parameter(converter=whole_number, validator=Number(gte=0, lt=1 << 63))
 
 

@@ -2,12 +2,12 @@
 
 from typing import Annotated, Literal
 
-from biolect.cli.common import DEFAULTS, POSITIVE, Common, check_inputs, finish, usable_rows
+from biolect.cli.common import DEFAULTS, POSITIVE, TABLE, Common, check_inputs, finish, usable_rows
 from biolect.errors import ConfigError
 
 
 def explain(
-    table: str,
+    table: Annotated[str, TABLE],
     /,
     *,
     sequence: str = "sequence",

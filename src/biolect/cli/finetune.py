@@ -27,7 +27,7 @@ class Table:
 
 
 def finetune(
-    data: str,
+    data: Annotated[str, Parameter(allow_leading_hyphen=True)],
     *assignments: str,
     table: Table,
     strands: Literal["one", "both"] = "one",

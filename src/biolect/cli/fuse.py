@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from biolect.cli.common import DEFAULTS, POSITIVE, Common, finish
+from biolect.cli.common import DEFAULTS, POSITIVE, TABLE, Common, finish
 from biolect.errors import ConfigError
 
 
@@ -50,7 +50,7 @@ NOTHING = Allowed()
 
 
 def fuse(
-    table: Annotated[str, Parameter(name="TABLE")],
+    table: Annotated[str, TABLE],
     /,
     *assignments: str,
     columns: Coding,

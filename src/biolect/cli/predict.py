@@ -1,13 +1,18 @@
 """`biolect predict`: what a finetuned or a fused model says of every row of a table."""
 
 from dataclasses import asdict
-from typing import Literal
+from typing import Annotated, Literal
 
-from biolect.cli.common import DEFAULTS, Common, check_inputs, finish, usable_rows
+from biolect.cli.common import DEFAULTS, TABLE, Common, check_inputs, finish, usable_rows
 
 
 def predict(
-    table: str, /, *, sequence: str = "sequence", modality: Literal["dna", "rna", "protein"] | None = None, common: Common = DEFAULTS
+    table: Annotated[str, TABLE],
+    /,
+    *,
+    sequence: str = "sequence",
+    modality: Literal["dna", "rna", "protein"] | None = None,
+    common: Common = DEFAULTS,
 ) -> int:
     """Predict a class or a number for every sequence. Columns: `id`, `prediction`, and for classes the probability of each.
 
