@@ -91,6 +91,15 @@ def test_a_location_that_ends_openly_is_read():
     assert (found.is_partial_start, found.is_partial_stop) == (False, True)
 
 
+@pytest.mark.parametrize(("location", "opens"), [("<1..9", (True, False)), ("1..>9", (False, True)), ("complement(<1..9)", (False, True))])
+def test_both_parsers_see_which_end_is_open(location, opens):
+    text = flat_file("ATGGCTTAA", feature("CDS", location))
+
+    for one in (text, text.replace(b"9 bp", b"999 bp")):
+        (found,) = (item for item in read(one) if isinstance(item, Gene))
+        assert (found.is_partial_start, found.is_partial_stop) == opens
+
+
 def test_proteins_are_records_without_genes():
     text = flat_file("MACD", feature("CDS", "1..4", gene="x")).replace(b"4 bp    DNA    ", b"4 aa           ")
 

@@ -2,7 +2,9 @@
 
 import pytest
 
-from biolect.bio.coordinates import Run, expand
+from biolect.bio.coordinates import Run, Span, expand
+from biolect.bio.gene import Contig
+from biolect.bio.io.features import _around, _Piece
 from biolect.bio.sequence import Modality
 from tests.bio.small import feature, gene, genes
 
@@ -98,6 +100,15 @@ def test_a_gene_around_the_origin_on_the_other_strand():
 
     assert found.coding_sequence.residues == found.locus.residues == "ATGGCTTGTTAA"
     assert [tuple(span) for span in found.spans] == [(0, 6, -1), (12, 18, -1)]
+
+
+def test_a_piece_written_around_the_origin_on_the_other_strand():
+    # As gb-io writes locations that lead around: high..low.
+    contig = Contig("c", b"AGCCATCCCCCCTTAACA", is_circular=True)
+    pieces = [_Piece(Span(12, 6, -1), True, False)]
+
+    assert [tuple(piece.span) for piece in _around(pieces, contig)] == [(0, 6, -1), (12, 18, -1)]
+    assert [(piece.before, piece.after) for piece in _around(pieces, contig)] == [(False, False), (True, False)]
 
 
 def test_an_intron_around_the_origin():

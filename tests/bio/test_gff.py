@@ -111,6 +111,22 @@ def test_names_without_quotes_are_read_as_gtf(tmp_path):
     assert (found.gene_id, found.coding_sequence.residues) == ("g1", "ATGGCTTGTTAA")
 
 
+def test_a_stop_codon_that_the_coding_rows_hold_already_is_not_read_twice(tmp_path):
+    says = 'gene_id "g1"; transcript_id "t1";'
+
+    (found,) = only_genes(tmp_path, rows(f"CDS 2 7 0 {says}", f"CDS 17 22 0 {says}", f"stop_codon 20 22 0 {says}"))
+
+    assert [tuple(span) for span in found.coding_spans] == [(1, 7, 1), (16, 22, 1)]
+
+
+def test_untranslated_ends_by_number_are_no_part_of_the_coding_sequence(tmp_path):
+    lines = rows("5UTR 1 1 . Parent=t1", "CDS 2 7 0 Parent=t1", "CDS 17 22 0 Parent=t1", "3UTR 23 24 . Parent=t1")
+
+    (found,) = only_genes(tmp_path, lines)
+
+    assert found.coding_sequence.residues == "ATGGCTTGTTAA"
+
+
 def test_the_phase_of_the_first_piece_sets_the_frame(tmp_path):
     (found,) = only_genes(tmp_path, rows("CDS 1 7 1 ID=p1;partial=true;start_range=.,1", "CDS 17 22 0 ID=p1"))
 

@@ -117,3 +117,15 @@ def test_every_real_molecule_is_read_without_loss(data_folder: Path) -> None:
 
     assert len(molecules) > 240_000
     assert [text for text in molecules if "".join(SMILES.split(text)) != text] == []
+
+
+def test_counts_of_letters_that_were_read_otherwise_add_up():
+    assert Folds(lower_case=2, unknown=3) + Folds(lower_case=5, ambiguity=1) == Folds(lower_case=7, ambiguity=1, unknown=3)
+
+
+def test_symbols_behind_brackets_are_found_in_their_places():
+    text = "CC[C@H](N)C(=O)[O-]!CCl[NH3+]"
+
+    masked, folds = SMILES.canonical(text, unknown="mask")
+
+    assert masked == text.replace("!", "?") and folds == Folds(unknown=1)

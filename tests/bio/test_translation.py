@@ -28,6 +28,7 @@ def reading(letters: str, **says) -> Reading:
         (reading("ATGTGAGCTTAA", exceptions=((4, "U"),)), "MUA", Reason.SELENOCYSTEINE),
         (reading("ATGTAGGCTTAA", exceptions=((4, "O"),)), "MOA", Reason.PYRROLYSINE),
         (reading("ATGCTGGCTTAA", exceptions=((4, "S"),)), "MSA", Reason.TRANSLATION_EXCEPTION),
+        (reading("CATGCTGGCTTAA", exceptions=((5, "S"),), codon_start=2), "MSA", Reason.TRANSLATION_EXCEPTION),
         (reading("GCTGCTTAA", is_partial_start=True), "MA", Reason.PARTIAL_START),
         (PARTIAL, "MACDEFGHIKL", Reason.PART_OF_PROTEIN),
         (reading("ATGGCRTAA"), "MX", Reason.AMBIGUOUS_LETTERS),
@@ -57,6 +58,7 @@ def test_each_reason_is_found_where_it_holds(found, annotated, reason):
     ("found", "annotated", "detail"),
     [
         (reading("ATGGCTTAA"), "MG", "1 of 2 residues agree"),
+        (reading("ATGGCTTAA"), "AA", "1 of 2 residues agree"),
         (reading("ATGGCTTAA"), "MAG", "2 of 3 residues agree .2 derived, 3 annotated"),
         (reading("ATGGCTTAA", exception="RNA editing"), "MW", "1 of 2"),
         (reading("ATGGCTTAA", exception="annotated by transcript or proteomic data"), "WW", "0 of 2"),
@@ -70,6 +72,12 @@ def test_a_reason_that_cannot_be_verified_is_no_reason(found, annotated, detail)
 
     assert verdict.status == "unexplained"
     assert re.search(detail, verdict.detail)
+
+
+def test_a_forgotten_code_is_named_that_of_bacteria_first():
+    asked = reading("ATGCTGGCTTAA", code=GeneticCode.by_id(12))
+
+    assert check(asked, "MLA").detail.endswith("code 11, not 12")
 
 
 def test_the_plain_translation_needs_no_reason():

@@ -35,6 +35,14 @@ def test_standard_input_is_read_once_whatever_is_asked_of_it(monkeypatch: pytest
     assert [one.id for one in refused] == ["c"] and rows == [0, 1]
 
 
+def test_a_row_that_cannot_be_used_is_named_by_its_place(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("id,cds\na,ATG\nb,ATG\nc,ATGA\n")
+
+    _, refused, _ = read_usable(str(tmp_path / "x.csv"), "cds", lambda record: "odd" * (len(record) % 3), Modality.DNA)
+
+    assert [(one.id, one.where, one.reason) for one in refused] == [("c", f"{tmp_path / 'x.csv'}, row 3", "odd")]
+
+
 def test_a_number_far_down_changes_no_type_before_it(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("value\n" + "1\n" * 20_000 + "1.5\n")

@@ -136,6 +136,12 @@ def test_a_small_convolution_begins_as_the_fixed_alignment(mode, kind):
     np.testing.assert_allclose(found[0].detach().numpy(), codon_weights(grid, spans, mode) @ vectors, atol=1e-6)
 
 
+def test_a_full_convolution_is_drawn_within_the_bound_of_its_inputs():
+    drawn = CodonConvolution(32, 3, "full").weight.detach().abs().max()
+
+    assert 0.9 < float(drawn) * (3 * 32) ** 0.5 <= 1
+
+
 def test_weights_of_convolutions_are_as_many_as_the_paper_has():
     with torch.device("meta"):
         sizes = [sum(p.numel() for p in CodonConvolution(width, 3, "full").parameters()) for width in (4_107, 512)]

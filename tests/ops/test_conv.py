@@ -93,3 +93,16 @@ def test_the_largest_answer_is_that_of_a_library_gradients_included(window: int)
     grads = [torch.autograd.grad((one**3).sum(), [values, weight, bias]) for one in (found, expected)]
     for one, other in zip(*grads, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e3 * FLOAT64)
+
+
+def test_a_gradient_is_had_of_values_alone_and_of_weights_alone() -> None:
+    generator = torch.Generator().manual_seed(0)
+    values, weight, bias = (torch.randn(shape, generator=generator, dtype=torch.float64) for shape in ((2, 9, 3), (4, 3, 3), (4,)))
+    lengths, leaves = torch.tensor([9, 5]), [values, weight, bias]
+    for asked in range(3):
+        own = [one.clone().requires_grad_(place == asked) for place, one in enumerate(leaves)]
+        every = [one.clone().requires_grad_() for one in leaves]
+
+        (found,) = torch.autograd.grad(largest_answer(*own, lengths).sum(), [own[asked]])
+
+        assert torch.equal(found, torch.autograd.grad(largest_answer(*every, lengths).sum(), every)[asked])
