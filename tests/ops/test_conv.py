@@ -103,6 +103,6 @@ def test_a_gradient_is_had_of_values_alone_and_of_weights_alone() -> None:
         own = [one.clone().requires_grad_(place == asked) for place, one in enumerate(leaves)]
         every = [one.clone().requires_grad_() for one in leaves]
 
-        (found,) = torch.autograd.grad(largest_answer(*own, lengths).sum(), [own[asked]])
+        (found,) = torch.autograd.grad(largest_answer(own[0], own[1], own[2], lengths).sum(), [own[asked]])
 
-        assert torch.equal(found, torch.autograd.grad(largest_answer(*every, lengths).sum(), every)[asked])
+        assert torch.equal(found, torch.autograd.grad(largest_answer(every[0], every[1], every[2], lengths).sum(), every)[asked])

@@ -242,7 +242,7 @@ def usable_rows(table: str, column: str, modality: str | None, model: FusedModel
     from biolect.bio.io.tables import read_usable
     from biolect.bio.sequence import Modality
 
-    given = modality and Modality(modality)
+    given = None if modality is None else Modality(modality)
     return read_usable(table, column, model.refusal, given, model.modalities, contexts=model.contexts)[:2]
 
 
