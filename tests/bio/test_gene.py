@@ -6,6 +6,7 @@ from biolect.bio.coordinates import Run, Span, expand
 from biolect.bio.gene import Contig
 from biolect.bio.io.features import _around, _Piece
 from biolect.bio.sequence import Modality
+from biolect.bio.splicing import _merge
 from tests.bio.small import feature, gene, genes
 
 #        1  4  7  10  14  18  22
@@ -55,6 +56,17 @@ def test_shared_coordinates_follow_the_spliced_sequence():
     assert coordinates(found, "cds") == list(range(1, 13))
     assert coordinates(found, "protein") == [3, 6, 9]
     assert found.check().status == "equal"
+
+
+def test_coordinates_run_on_over_every_exon_of_a_leader_and_a_trailer():
+    found = gene("CC" + SPLIT + "GTTTTGG", feature("mRNA", "join(2..3,5..7,9,11..20,22..23,26..28)"), feature("CDS", "12..20"))
+
+    assert coordinates(found, "transcript") == list(range(-6, 15))
+
+
+def test_intervals_are_joined_where_they_touch_whatever_came_before():
+    assert _merge([(10, 20), (0, 5), (12, 15), (20, 22)], 0) == ((0, 5), (10, 22))
+    assert _merge([(0, 5), (6, 9)], 1) == ((0, 9),) and _merge([(0, 5), (6, 9)], 0) == ((0, 5), (6, 9))
 
 
 def test_genomic_coordinates_count_introns():
@@ -179,6 +191,7 @@ def test_codons_that_the_record_names():
     nowhere = gene("ATGTAGGCTTAA", feature("CDS", "1..12", transl_except="(pos:unknown,aa:Sec)"))
 
     assert found.check().reason == back.check().reason == "selenocysteine"
+    assert back.reading.exceptions == ((4, "U"),)
     assert nowhere.protein.residues == "M*A"
     assert found.protein.residues == back.protein.residues == "MUA"
     assert other.protein.residues == "MXA"

@@ -151,6 +151,14 @@ def test_a_circle_is_known_from_its_region_line(tmp_path):
         assert found.locus.residues == found.coding_sequence.residues == "ATGGCTTGTTAA"
 
 
+def test_a_gene_at_the_beginning_of_a_circle_is_not_turned(tmp_path):
+    region = rows("region 1 18 . ID=c1;Is_circular=true;mol_type=genomic DNA")
+
+    (found,) = only_genes(tmp_path, region + rows("CDS 1 6 0 ID=p1", "CDS 10 15 0 ID=p1"), "ATGGCTCCCTGTTAACCC")
+
+    assert found.coding_sequence.residues == "ATGGCTTGTTAA"
+
+
 def test_numbered_parts_and_mixed_strands_keep_their_order(tmp_path):
     lines = rows("CDS 1 6 0 ID=p1;part=1;exception=trans-splicing", strand="-").rstrip() + "\n"
     lines += rows("CDS 11 16 0 ID=p1;part=2;exception=trans-splicing").split("\n", 1)[1]

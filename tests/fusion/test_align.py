@@ -140,6 +140,7 @@ def test_a_full_convolution_is_drawn_within_the_bound_of_its_inputs():
     drawn = CodonConvolution(32, 3, "full").weight.detach().abs().max()
 
     assert 0.9 < float(drawn) * (3 * 32) ** 0.5 <= 1
+    assert 0.8 < float(CodonConvolution(32, 3, "low_rank").down.detach().std()) * 32**0.5 < 1.2
 
 
 def test_weights_of_convolutions_are_as_many_as_the_paper_has():
