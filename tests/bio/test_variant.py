@@ -72,3 +72,8 @@ def test_any_text_is_a_variant_or_a_sentence(text):
         assert str(error).endswith((".", "once."))
     else:
         assert Variant.parse(str(variant)) == variant
+
+
+def test_a_neighbour_on_the_other_side_is_named_too():
+    with pytest.raises(VariantError, match="Position 42"):
+        Variant.parse("A41G").apply(Sequence("M" * 40 + "SA", Modality.PROTEIN))

@@ -43,6 +43,13 @@ def test_a_row_that_cannot_be_used_is_named_by_its_place(tmp_path: Path) -> None
     assert [(one.id, one.where, one.reason) for one in refused] == [("c", f"{tmp_path / 'x.csv'}, row 3", "odd")]
 
 
+def test_where_no_row_can_be_used_the_first_reason_is_given(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("id,cds\na,ATG\nb,ATGA\n")
+
+    with pytest.raises(InputError, match="Not one of the 2 rows .* The first: 3 letters"):
+        read_usable(str(tmp_path / "x.csv"), "cds", lambda record: f"{len(record)} letters", Modality.DNA)
+
+
 def test_a_number_far_down_changes_no_type_before_it(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("value\n" + "1\n" * 20_000 + "1.5\n")
