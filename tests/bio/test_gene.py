@@ -62,6 +62,8 @@ def test_coordinates_run_on_over_every_exon_of_a_leader_and_a_trailer():
     found = gene("CC" + SPLIT + "GTTTTGG", feature("mRNA", "join(2..3,5..7,9,11..20,22..23,26..28)"), feature("CDS", "12..20"))
 
     assert coordinates(found, "transcript") == list(range(-6, 15))
+    short = gene("ATGGCTTAA" + "G" * 41, feature("mRNA", "join(1..9,12..40,45..50)"), feature("CDS", "1..9"))
+    assert coordinates(short, "transcript") == list(range(1, 45))
 
 
 def test_intervals_are_joined_where_they_touch_whatever_came_before():
