@@ -17,9 +17,6 @@ from torch import Tensor
 
 from biolect.ops.mlstm import mlstm_chunkwise
 
-join_peers()
-from mlstm_kernels.torch import get_mlstm_kernel  # noqa: E402
-
 HEADS, KEY, VALUE, CHUNK = 4, 32, 64, 64
 CLOSE = 1e-3
 """Of the largest output."""
@@ -65,6 +62,9 @@ def main() -> None:
     parser.add_argument("--cpu-time", action="store_true", help="compare CPU time: for one thread on a busy machine")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    join_peers()
+    from mlstm_kernels.torch import get_mlstm_kernel
+
     kernel = get_mlstm_kernel("chunkwise--native_autograd")
     inputs = draw(arguments.rows, arguments.tokens)
     arms = arms_of(

@@ -19,9 +19,6 @@ from biolect.devices import cache_folder
 from biolect.ops.slstm import slstm_scan
 from biolect.ops.slstm.scan import kernel
 
-join_peers()
-from xlstm.blocks.slstm.cell import sLSTMCell, sLSTMCellConfig  # noqa: E402
-
 HEADS, SIZE = 4, 64
 CLOSE = 1e-4
 """Of the largest output."""
@@ -29,6 +26,8 @@ BARS = {"forward": 10.0, "forward and backward": 5.0}
 
 
 def arms_of(rows: int, tokens: int) -> dict[str, dict[str, Callable[[], object]]]:
+    from xlstm.blocks.slstm.cell import sLSTMCell, sLSTMCellConfig
+
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(rows, tokens, 4, HEADS, SIZE, generator=generator)
     logits[:, :, 1] += 3
@@ -78,6 +77,7 @@ def main() -> None:
     parser.add_argument("--cpu-time", action="store_true", help="compare CPU time: for one thread on a busy machine")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    join_peers()
     print(kernel(cache_folder()).notice)
     for rows in (1, 16):
         for name, pair in arms_of(rows, arguments.tokens).items():

@@ -179,3 +179,15 @@ def test_a_run_that_broke_off_while_embedding_goes_on(biolect_command, run: Path
     assert biolect_command(*words, "--resume").code == 0
     said = biolect_command("info", tmp_path / "run", "--json").result
     assert (said["kind"], said["finished"], said["target"]) == ("fusion", True, "late")
+
+
+def test_a_precision_that_was_asked_for_goes_with_the_model(biolect_command, run: Path, tmp_path: Path):
+    words = ("fuse", run / "table.csv", "-o", tmp_path / "run", "--target", "late", *ENCODERS, *QUICK, "--dtype", "bfloat16")
+    fused = biolect_command(*words)
+    assert fused.code == 0 and "in bfloat16" in fused.err
+    asked = ("predict", run / "table.csv", "-m", tmp_path / "run", "-o", tmp_path / "said.csv")
+
+    said = biolect_command(*asked)
+
+    assert said.code == 0 and "in bfloat16" in said.err, said.err
+    assert "was fused in bfloat16" in biolect_command(*asked, "--overwrite", "--dtype", "float32").err

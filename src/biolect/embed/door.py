@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 from biolect.bio.sequence import Modality
-from biolect.devices import DeviceName, choose, training_dtype
+from biolect.devices import DeviceName, Precision, choose, training_dtype
 from biolect.embed import huggingface
 from biolect.embed.encoder import DEFAULT, Choice, Encoder
 from biolect.embed.families import ESM2, NUCLEOTIDE_TRANSFORMER, RNA_FM
@@ -31,7 +30,7 @@ def is_published(address: str) -> bool:
     return address.partition(":")[0] in _PUBLISHED and not Path(address).exists()
 
 
-def usual_dtype(address: str, device: DeviceName = "auto") -> Literal["float32", "bfloat16"]:
+def usual_dtype(address: str, device: DeviceName = "auto") -> Precision:
     """Return the precision to embed in if none is asked for.
 
     Published models compute in bfloat16 where the hardware has it: vectors of size 1 move by a few hundredths, and
