@@ -34,8 +34,7 @@ def report(output: Path, repeats: int, scale: Scale) -> None:
         "paired: over the best composition baseline of the test split itself, over the best single encoder, over late fusion;",
         "`with composition` is late fusion of the fusion and composition, over composition.",
         "",
-        f"Tables of at most {scale.rows:,} rows, encoders of {scale.tokens:,} tokens, seeds: {scale.seeds}, head `{scale.fit.head}`, "
-        f"{scale.fit.steps} steps at most.",
+        f"Tables of at most {scale.rows:,} rows, encoders of {scale.tokens:,} tokens, head `{scale.fit.head}`, {scale.fit.steps} steps at most.",
         "",
         *_head("table, encoders, repeat"),
     ]
@@ -45,7 +44,7 @@ def report(output: Path, repeats: int, scale: Scale) -> None:
 
 
 def _head(first: str) -> list[str]:
-    titles = (first, "composition", "best single", "late", "fusion", *DIFFERENCES)
+    titles = (first, "seeds", "composition", "best single", "late", "fusion", *DIFFERENCES)
     return [f"| {' | '.join(titles)} |", f"|{'---|' * len(titles)}"]
 
 
@@ -69,7 +68,8 @@ def _rows(found_by_name: dict[str, list[Any]]) -> list[str]:
     for name, repeats in found_by_name.items():
         for repeat, found in enumerate(repeats):
             arms, gains = found["arms"], found["gains"]
-            cells = [_value(found["baselines"][found["composition"]]["value"], found["baselines"][found["composition"]]["interval"])]
+            cells = [str(arms[found["gain"]["arm"]]["seeds"])]
+            cells += [_value(found["baselines"][found["composition"]]["value"], found["baselines"][found["composition"]]["interval"])]
             cells += [_value(arms[arm]["test"], arms[arm]["interval"]) for arm in (found["best_single"], "late", found["gain"]["arm"])]
             parts = [gains["composition"], found["gain"], gains.get("late"), found["with_composition"]]
             cells += ["-" if one is None else _value(one["difference"], one["interval"]) for one in parts]
