@@ -1,12 +1,14 @@
-"""Does what stands around a gene help a fusion, where three spellings of the gene itself do not?
+"""Does what the letters of a gene do not say help a fusion, where three spellings of the gene itself do not?
 
     python studies/fusion_around.py [--scale pilot|hour|full] [--output DIR] [--only TABLE,TABLE] [--threads N]
 
 Genes of E. coli and of yeast chromosomes I to X are found in their genomes by the first and last 60 letters; what is found once
 gives 200 letters before its first codon as DNA (promoter and leader), the last 40 of them as RNA, and 200 after its stop
-as RNA. Codons, as letters that know nothing of test rows, are fused with those three streams, in five folds of whole clusters;
-beside it the same without them, and composition, which counts their words, too. Answers are kept in studies/fusion_around;
-an interrupted table goes on where it was in the output folder, and the report is written at the end.
+as RNA. Designs of OpenVaccine come with the loop types of a predicted fold, which are spelt as RNA: one letter each for paired,
+hairpin, bulge or inner loop, and the rest (outside, or between stems); and the letters of the design that are open, N for the others.
+Codons, as letters that know nothing of test rows, are fused with those streams, in five folds of whole clusters; beside it the
+same without them, and composition, which counts their words, too. Answers are kept in studies/fusion_around; an interrupted
+table goes on where it was in the output folder, and the report is written at the end.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ GENOMES = {
     "yeast_abundance": "eukaryote_slices/yeast/S_cerevisiae_R64.chrI-X_Mito.fa.gz",
 }
 CONTEXTS = {"dna-before": "one-hot:dna", "rna-leader": "one-hot:rna", "rna-after": "one-hot:rna"}
+FOLDED = {"rna-loops": "one-hot:rna", "rna-open": "one-hot:rna"}
+LOOPS = str.maketrans("SHBIEMX", "ACGGUUU")
 SHOWN = ("composition", "fusion", "without contexts", "fusion over composition", "over itself without contexts", "with composition")
 SEED, BEFORE, LEADER, AFTER, INTRONS = 60, 200, 40, 200, 3_000
 
@@ -45,6 +49,18 @@ def around(name: str, rows: int) -> polars.DataFrame:
     frame = frame.filter(polars.Series([one is not None for one in found]))
     columns = zip(*(one for one in found if one is not None), strict=True)
     return frame.with_columns(*(polars.Series(key, values) for key, values in zip(("before", "leader", "after"), columns, strict=True)))
+
+
+def folded(rows: int) -> polars.DataFrame:
+    """Return designs with the classes of their loops, and with what of them is open, letter by letter."""
+    frame = read("openvaccine", rows)
+    loops, opened = [], []
+    for row in frame.iter_rows(named=True):
+        begin = row["sequence"].index(row["core"])
+        types = row["predicted_loop_type"][begin : begin + len(row["core"])]
+        loops.append(types.translate(LOOPS))
+        opened.append("".join("N" if kind == "S" else letter for letter, kind in zip(row["core"], types, strict=True)))
+    return frame.with_columns(loops=polars.Series(loops), open=polars.Series(opened))
 
 
 def _around(cds: str, strands: list[str]) -> tuple[str, str, str] | None:
@@ -62,7 +78,8 @@ def _around(cds: str, strands: list[str]) -> tuple[str, str, str] | None:
 
 def report() -> None:
     """Write the table of what was asked."""
-    lines = ["# Fusion with what stands around a gene", "", f"| table | rows | {' | '.join(SHOWN)} |", f"|{'---|' * (len(SHOWN) + 2)}"]
+    lines = ["# Fusion with what stands around a gene, and with how a design folds", ""]
+    lines += [f"| table | rows | {' | '.join(SHOWN)} |", f"|{'---|' * (len(SHOWN) + 2)}"]
     for path in sorted(HERE.glob("*.json")):
         found = json.loads(path.read_text())
         arms, gains, composed = found["arms"], found["gains"], found["baselines"][found["composition"]]
@@ -89,18 +106,19 @@ def main() -> None:
     asked = parser.parse_args()
     scale = SCALES[asked.scale]
     HERE.mkdir(exist_ok=True)
-    for name in [one for one in asked.only.split(",") if one] or list(GENOMES):
+    for name in [one for one in asked.only.split(",") if one] or [*GENOMES, "openvaccine"]:
         kept = HERE / f"{name}.json"
         if kept.is_file():
             continue
         asked.output.mkdir(parents=True, exist_ok=True)
         path, table = asked.output / f"{name}.parquet", TABLES[name]
-        around(name, 200 if asked.scale == "pilot" else 1_000_000).write_parquet(path)
+        rows = 200 if asked.scale == "pilot" else 1_000_000
+        (around(name, rows) if name in GENOMES else folded(rows)).write_parquet(path)
         config = FusionConfig(
             data=str(path),
             columns=Columns(target=table.target, sequence=table.sequence),
             encoders=STAND_INS,
-            contexts=CONTEXTS,
+            contexts=CONTEXTS if name in GENOMES else FOLDED,
             fuser="mil",
             genetic_code=table.code,
             fit=scale.fit.model_copy(update={"steps": 2 * scale.fit.steps}),

@@ -34,7 +34,8 @@ def report(output: Path, repeats: int, scale: Scale) -> None:
         "paired: over the best composition baseline of the test split itself, over the best single encoder, over late fusion;",
         "`with composition` is late fusion of the fusion and composition, over composition.",
         "",
-        f"Tables of at most {scale.rows:,} rows, encoders of {scale.tokens:,} tokens, head `{scale.fit.head}`, {scale.fit.steps} steps at most.",
+        f"Tables of at most {scale.rows:,} rows, encoders of {scale.tokens:,} tokens, head `{scale.fit.head}`, "
+        f"{scale.fit.steps} steps at most.",
         "",
         *_head("table, encoders, repeat"),
     ]
