@@ -45,7 +45,7 @@ test: $(DEV) ## the tests that run on every change
 	echo "tests took $$((SECONDS - start)) s"
 
 test-all: $(DEV) ## every test, slow ones too, with coverage of the lower floors
-	$(BIN)/python -m pytest -q -n $${TEST_WORKERS:-2} -m "not gpu" --hypothesis-profile=default --cov --cov-report=term
+	$(BIN)/python -m pytest -q -n $${TEST_WORKERS:-2} -m "not gpu" --hypothesis-profile=drawn --cov --cov-report=term
 
 check: $(DEV) ## lint, format and types; changes nothing
 	$(BIN)/ruff check .

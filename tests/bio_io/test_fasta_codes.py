@@ -64,7 +64,7 @@ def fasta_files(draw: st.DrawFn) -> bytes:
     return end.join(lines) + (end if draw(st.booleans()) else b"")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(fasta_files(), st.integers(1, 80), st.integers(0, 200), st.sampled_from(["refuse", "mask"]), st.booleans())
 def test_blocks_of_any_size_give_what_a_line_by_line_reader_gives(
     text: bytes, size: int, batch: int, unknown: blocks.Unknown, strict: bool
@@ -75,7 +75,7 @@ def test_blocks_of_any_size_give_what_a_line_by_line_reader_gives(
         assert fast(text, Modality.DNA, unknown, strict) == naive(text, Modality.DNA, unknown, strict)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(fasta_files(), st.integers(1, 80))
 def test_both_roads_keep_and_refuse_the_same_records(text: bytes, size: int) -> None:
     with pytest.MonkeyPatch.context() as patch:

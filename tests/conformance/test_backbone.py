@@ -120,7 +120,7 @@ def test_steps_and_prefill_equal_the_whole_row_at_any_length(causal: LanguageMod
 
 
 @pytest.mark.parametrize("name", CAUSAL)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(parts=st.lists(st.integers(1, 31), min_size=1, max_size=5), rows=st.sampled_from([1, 3]))
 def test_a_row_may_be_split_anywhere(name: str, parts: list[int], rows: int) -> None:
     model, length = MODELS[name], sum(parts)
@@ -226,7 +226,7 @@ def layouts(draw: st.DrawFn) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", BACKBONES)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(layout=layouts())
 def test_a_segment_depends_on_neither_neighbours_nor_padding(name: str, layout: np.ndarray) -> None:
     model, segment_ids = MODELS[name], torch.from_numpy(layout)

@@ -206,7 +206,7 @@ WORDS = st.lists(st.sampled_from(["the", "gene", "was", "cut", "with", "a", "pri
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(WORDS, WORDS, st.text("ACGT", min_size=20, max_size=70).filter(lambda s: len(set(s)) >= 3))
 def test_planted_nucleotides_are_found_with_exact_boundaries(before: str, after: str, planted: str) -> None:
     found = extract(f"{before} and <{planted}> or {after}")
@@ -214,7 +214,7 @@ def test_planted_nucleotides_are_found_with_exact_boundaries(before: str, after:
     assert found == [Extraction(len(before) + 6, len(before) + 6 + len(planted), planted, Modality.DNA, Rule.NUCLEOTIDE)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(WORDS, WORDS, st.integers(0, 2**32))
 def test_planted_proteins_are_found_with_exact_boundaries(before: str, after: str, seed: int) -> None:
     planted = "".join(
@@ -226,7 +226,7 @@ def test_planted_proteins_are_found_with_exact_boundaries(before: str, after: st
     ]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(st.sampled_from("ACGTUNacgtunMLK5'3- \n0>[]|*F"), max_size=300))
 def test_extractions_are_ordered_apart_and_made_of_their_text(text: str) -> None:
     found = extract(text)

@@ -48,7 +48,7 @@ def test_counts_over_all_blocks_never_drift(shares: list[float], blocks: int) ->
     assert (abs(total - blocks * BLOCK * np.array(shares) / sum(shares)) < rounding(shares)).all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(weights, st.integers(0, 2**31), st.integers(0, 5))
 def test_a_block_holds_what_its_counts_say(shares: list[float], seed: int, block: int) -> None:
     mixture = mixture_of(shares, seed)
@@ -68,7 +68,7 @@ def test_entries_are_the_same_by_index_and_by_iteration() -> None:
     assert by_iteration == [by_index[i] for i in range(2_500)]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(1, 97), st.integers(0, 2**31))
 def test_every_item_is_read_once_an_epoch(size: int, seed: int) -> None:
     mixture = mixture_of([3, 1], seed, size)

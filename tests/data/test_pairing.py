@@ -235,7 +235,7 @@ def test_a_short_stranger_shortens_the_pair_where_there_is_no_other(tmp_path: Pa
         assert letters(protein) == short and protein.coordinates.tolist() == list(range(3, 61, 3))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     room=st.integers(17, 400),
     seed=st.integers(0, 2**20),

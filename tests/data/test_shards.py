@@ -74,7 +74,7 @@ def test_blocks_of_lone_records_equal_the_same_records_one_by_one(tmp_path: Path
     assert (store.group(2)[0].token_ids == CDS[:4]).all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(sizes=st.lists(st.lists(st.integers(0, 5), max_size=3), max_size=6))
 def test_every_member_is_found_by_index_whatever_the_shape(tmp_path_factory: pytest.TempPathFactory, sizes: list[list[int]]) -> None:
     folder = tmp_path_factory.mktemp("store") / "s"

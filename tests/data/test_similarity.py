@@ -6,12 +6,11 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from biolect.data.similarity import components, similar_pairs
 
 
-@settings(deadline=None)
 @given(st.lists(st.sets(st.integers(0, 12), max_size=9), max_size=25), st.sampled_from([0.2, 0.5, 2 / 3, 0.7, 0.9, 1.0]))
 def test_pairs_are_those_of_the_definition(sets: list[set[int]], threshold: float) -> None:
     left, right = similar_pairs([np.array(sorted(one), dtype=np.int64) for one in sets], threshold)

@@ -74,7 +74,7 @@ def test_without_a_hole_it_is_the_causal_objective():
     assert not made.answers.any()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.text("ACDEFGHIKLMNPQRSTVWY", min_size=1, max_size=80), min_size=1, max_size=6),
     st.integers(0, 1 << 30),

@@ -26,7 +26,7 @@ def masked(rendered: Rendered, seed: int = 0, vocabulary: Vocabulary = JOINT, **
     return Masked.Config.from_dict(settings).build(vocabulary)(rendered, np.random.default_rng(seed))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(dna=st.text("ACGTN", min_size=1, max_size=40), protein=st.text("ACDWXB*", min_size=1, max_size=40), seed=st.integers(0, 2**32))
 def test_only_certain_residues_are_touched_and_only_they_are_targets(dna: str, protein: str, seed: int) -> None:
     rendered = written((dna, Modality.DNA), (protein, Modality.PROTEIN))

@@ -47,7 +47,7 @@ def layouts(draw: st.DrawFn) -> list[list[int]]:
     return rows
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(layouts())
 def test_masked_and_packed_equal_the_definition(layout: list[list[int]]) -> None:
     ids = torch.tensor(layout)
@@ -66,7 +66,7 @@ def test_masked_and_packed_equal_the_definition(layout: list[list[int]]) -> None
             torch.testing.assert_close(found, expected, rtol=0, atol=FLOAT64)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(layouts())
 def test_attention_both_ways_equals_the_definition(layout: list[list[int]]) -> None:
     segment_ids = torch.tensor(layout)
@@ -140,7 +140,7 @@ def test_bfloat16_gradients_on_a_cpu_are_blocked_and_near_the_truth(monkeypatch:
         assert (found.double() - true).norm() < BFLOAT16 * true.norm()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(num=st.sampled_from([1, 3]), prefix=st.integers(0, 17), before=st.integers(0, 7), new=st.sampled_from([1, 2, 5, 31, 37]))
 def test_continued_attention_equals_causal_attention_over_all_that_was_read(num: int, prefix: int, before: int, new: int) -> None:
     total = prefix + before + new

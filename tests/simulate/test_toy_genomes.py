@@ -16,7 +16,7 @@ def spliced(organism, intervals, strand):
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_every_coding_sequence_translates_to_its_protein(seed):
     for organism in organisms(seed=seed, num_genes=7, num_families=3):
         for gene in organism.genes:

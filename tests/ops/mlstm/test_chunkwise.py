@@ -60,7 +60,7 @@ def test_chunks_and_groups_of_any_size_and_segments_equal_the_equations(chunks_i
     torch.testing.assert_close(gradients(found, found_last, wanted), gradients(expected, last, wanted), rtol=FLOAT64, atol=FLOAT64)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(length=st.integers(0, 40), split=st.integers(0, 40), chunk_length=st.integers(1, 11), seed=st.integers(0, 99))
 def test_split_anywhere_equals_the_whole(length, split, chunk_length, seed):
     split = min(split, length)
@@ -75,7 +75,7 @@ def test_split_anywhere_equals_the_whole(length, split, chunk_length, seed):
     torch.testing.assert_close(list(found_last), list(last), rtol=FLOAT64, atol=FLOAT64)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 17)), min_size=1, max_size=6), st.integers(1, 11))
 def test_a_packed_row_equals_its_segments_alone(layout, chunk_length):
     ids = torch.cat([torch.full((size,), number if is_real else 0) for number, (is_real, size) in enumerate(layout, start=1)])

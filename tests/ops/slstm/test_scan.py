@@ -79,7 +79,7 @@ def test_segments_and_padding_equal_the_loop():
 
 
 @needs_compiler
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 40)), min_size=1, max_size=5), st.integers(0, 200))
 def test_split_anywhere_equals_the_whole(layout, split):
     ids = torch.cat([torch.full((size,), number if is_real else 0) for number, (is_real, size) in enumerate(layout, start=1)])[None]
