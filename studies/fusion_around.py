@@ -32,8 +32,8 @@ GENOMES = {
     "ecoli": "genbank/bacteria/Escherichia_coli_K12_MG1655.GCF_000005845.2.fna.gz",
     "yeast_abundance": "eukaryote_slices/yeast/S_cerevisiae_R64.chrI-X_Mito.fa.gz",
 }
-CONTEXTS = {"dna-before": "one-hot:dna", "rna-leader": "one-hot:rna", "rna-after": "one-hot:rna"}
-FOLDED = {"rna-loops": "one-hot:rna", "rna-open": "one-hot:rna"}
+AROUND = {"dna-before": "one-hot:dna", "rna-leader": "one-hot:rna", "rna-after": "one-hot:rna"}
+CONTEXTS = {"ecoli": AROUND, "yeast_abundance": AROUND, "openvaccine": {"rna-loops": "one-hot:rna", "rna-open": "one-hot:rna"}}
 LOOPS = str.maketrans("SHBIEMX", "ACGGUUU")
 SHOWN = ("composition", "fusion", "without contexts", "fusion over composition", "over itself without contexts", "with composition")
 SEED, BEFORE, LEADER, AFTER, INTRONS = 60, 200, 40, 200, 3_000
@@ -106,7 +106,7 @@ def main() -> None:
     asked = parser.parse_args()
     scale = SCALES[asked.scale]
     HERE.mkdir(exist_ok=True)
-    for name in [one for one in asked.only.split(",") if one] or [*GENOMES, "openvaccine"]:
+    for name in [one for one in asked.only.split(",") if one] or list(CONTEXTS):
         kept = HERE / f"{name}.json"
         if kept.is_file():
             continue
@@ -118,7 +118,7 @@ def main() -> None:
             data=str(path),
             columns=Columns(target=table.target, sequence=table.sequence),
             encoders=STAND_INS,
-            contexts=CONTEXTS if name in GENOMES else FOLDED,
+            contexts=CONTEXTS[name],
             fuser="mil",
             genetic_code=table.code,
             fit=scale.fit.model_copy(update={"steps": 2 * scale.fit.steps}),
