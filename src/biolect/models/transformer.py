@@ -277,8 +277,7 @@ class Transformer(Backbone):
         """Read T more tokens of each continuation; see `Backbone.extend`."""
         self.check_causal()
         assert isinstance(state, TransformerState)
-        angles = self._angles(embeddings, positions)
-        x = embeddings
+        x, angles = embeddings, self._angles(embeddings, positions)
         for index, block in enumerate(self.blocks):
             q, k, v = block.project(x, angles)
             memory = state.append(index, k.transpose(1, 2), v.transpose(1, 2))
