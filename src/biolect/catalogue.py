@@ -142,9 +142,10 @@ class Fetcher:
         digests = {}
         for file in plan.files:
             path = Path(folder) / file.name
+            was_there = path.exists()
             digests[file.name] = self._download(file.address, path, file.md5)
             if path.suffix in (".gb", ".gp"):
-                _check_flat_file(path, file)
+                _check_flat_file(path, file, was_there=was_there)
         return digests
 
     def _download(self, address: str, path: Path, md5: str | None = None, *, quietly: bool = False) -> str:
@@ -202,10 +203,12 @@ def _read_md5(text: str) -> dict[str, str]:
     return {name.strip().removeprefix("./"): digest for digest, name in rows}
 
 
-def _check_flat_file(path: Path, file: RemoteFile) -> None:
+def _check_flat_file(path: Path, file: RemoteFile, *, was_there: bool) -> None:
     """Refuse an error page, or a record that stops short, which the service sends as if all were well."""
     text = path.read_bytes().strip()
     if not text.startswith(b"LOCUS") or not text.endswith(b"//"):
-        path.unlink()
         first = text[:60].decode("utf-8", errors="replace")
+        if was_there:
+            raise DownloadError(f"'{path}', which is already there, is no whole record: it begins with {first!r}. Move it, and run again.")
+        path.unlink()
         raise DownloadError(f"{file.address} sent no whole record: it begins with {first!r}. Check the accession, or try again later.")

@@ -33,7 +33,7 @@ class Config(pydantic.BaseModel):
             return cls.model_validate_json(json.dumps(values))
         except pydantic.ValidationError as error:
             raise ConfigError(_explain(cls, values, error)) from None
-        except TypeError as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise ConfigError(f"The config holds a value that is not plain data: {error}.") from None
 
     @classmethod

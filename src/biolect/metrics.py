@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from biolect.errors import ShapeError
+
+FEWEST_CLUSTERS = 5
+"""Drawing fewer clusters anew says next to nothing, and of one nothing at all: then records are drawn; see `drawn_units`."""
 
 
 class Interval(NamedTuple):
@@ -112,6 +115,19 @@ def bootstrap_draws(
         yield seeds, np.concatenate([members[i] for i in drawn])
 
 
+def drawn_units(clusters: ArrayLike, records: ArrayLike | None = None) -> tuple[NDArray[np.int64], Literal["clusters", "records"]]:
+    """Return what a bootstrap draws, clusters or, where there are too few, records; and which of them it is.
+
+    Args:
+        clusters: Of every item.
+        records: Which record every item is of; each of its own unless given.
+    """
+    labels = np.asarray(clusters, dtype=np.int64)
+    if len(np.unique(labels)) >= FEWEST_CLUSTERS:
+        return labels, "clusters"
+    return np.arange(len(labels)) if records is None else np.asarray(records, dtype=np.int64), "records"
+
+
 def central(values: ArrayLike) -> Interval:
     """Return the central 95 % interval of drawn values; NaN among them are left out."""
     low, high = np.nanpercentile(np.asarray(values, dtype=np.float64), [2.5, 97.5])
@@ -157,5 +173,5 @@ def classification(truth: ArrayLike, probabilities: ArrayLike, *, with_auroc: bo
 def regression(truth: ArrayLike, guesses: ArrayLike) -> dict[str, float]:
     """Return rank correlation and R2 (1 - squared error / variance of the truth) over all items at once."""
     a, b = _paired(truth, guesses)
-    spread = float(((a - a.mean()) ** 2).sum())
+    spread = float(((a - a.mean()) ** 2).sum()) if a.min() < a.max() else 0.0
     return {"spearman": spearman(a, b), "r2": 1 - float(((a - b) ** 2).sum()) / spread if spread else math.nan}

@@ -122,6 +122,16 @@ def test_an_answer_that_is_no_whole_record_is_refused(site: Site, tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_that_is_there_already_is_never_removed(site: Site, tmp_path: Path) -> None:
+    plan = fetcher(site).plan("phix174")
+    mine = tmp_path / plan.files[0].name
+    mine.write_text("my notes")
+
+    with pytest.raises(DownloadError, match="already there, is no whole record: it begins with 'my notes'"):
+        fetcher(site).fetch(plan, tmp_path)
+    assert mine.read_text() == "my notes"
+
+
 def test_an_answer_that_is_no_json_is_refused(site: Site) -> None:
     site.pages["/entrez/eutils/esearch.fcgi?db=assembly&term=Nothing9[Assembly+Name]&retmode=json"] = b"<html>"
 

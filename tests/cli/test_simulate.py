@@ -46,3 +46,15 @@ def test_expression_is_a_table_with_its_rule(biolect_command, tmp_path):
     names = {path.rsplit("/", 1)[1] for path in outcome.result["files"]}
     assert names == {"expression.csv", "truth.tsv", "truth.json", "run.json"}
     assert (tmp_path / "toy" / "expression.csv").read_text().startswith("id,family,sequence,expression\nE0001,")
+
+
+def test_what_is_made_anew_replaces_what_was_made_before_and_nothing_else(biolect_command, tmp_path):
+    words = ("simulate", "families", "-o", tmp_path / "toy", "--members", 3, "--json")
+    biolect_command(*words, "--families", 4)
+    (tmp_path / "toy" / "notes.txt").write_text("mine")
+
+    outcome = biolect_command(*words, "--families", 2, "--overwrite")
+
+    made = {"family_001.a3m", "family_002.a3m", "truth.json", "run.json"}
+    assert {path.rsplit("/", 1)[1] for path in outcome.result["files"]} == made
+    assert {path.name for path in (tmp_path / "toy").iterdir()} == made | {"notes.txt"}

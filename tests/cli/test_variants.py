@@ -88,11 +88,13 @@ def test_the_gene_is_found_in_an_annotated_genome(biolect_command, place: Path, 
         (["--mutations", "in.csv"], "Not one of the 1 variants in 'in.csv' fits the reference. The first: Variant A99G is at position 99"),
         (["--mutations", "in.csv", "--label", "effekt"], "has no column 'effekt'"),
         (["--mutations", "odd.csv"], "has no column 'mutant'"),
+        (["--mutations", "own.csv", "--label", "log_likelihood_ratio"], "the output has a column of that name already"),
     ],
 )
 def test_wrong_requests_are_refused_in_one_sentence(biolect_command, place: Path, tmp_path: Path, monkeypatch, words, message):
     monkeypatch.chdir(tmp_path)
     Path("in.csv").write_text("mutant,effect\nA99G,1\n")
+    Path("own.csv").write_text(f"mutant,log_likelihood_ratio\n{WILD.residues[0]}1{'AC'[WILD.residues[0] == 'A']},1\n")
     Path("odd.csv").write_text("variant\nA1G\n")
 
     outcome = biolect_command("variants", place / "wild.fa", "-m", place / "model", "-o", "out.csv", *words)

@@ -104,3 +104,14 @@ def test_folds_keep_groups_whole_and_sizes_even():
 
 def test_a_cluster_in_three_splits_is_one_cluster():
     assert num_mixed(np.array([0, 0, 0, 1, 1, 2, 2]), np.array([0, 1, 2, 0, 0, 0, 2])) == 2
+
+
+def test_where_training_has_one_class_that_class_is_said():
+    rng = np.random.default_rng(0)
+    texts = ["".join(rng.choice(list("ACGT"), size=60)) for _ in range(12)]
+    targets, training = np.array([0.0] * 9 + [1.0] * 3), np.arange(9)
+    features = composition(records(*texts))
+
+    assert ridge(features["everything"], targets, training, 2).tolist() == [[1, 0]] * 12
+    found = Baselines(features, targets, 2, trees=10).predict(training, np.arange(9, 12))
+    assert found.shape[0] == 3 and (found.argmax(axis=2) == 0).all()

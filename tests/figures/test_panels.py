@@ -3,6 +3,7 @@ import pytest
 from matplotlib.patches import Rectangle
 
 from biolect.figures.panels import bars, heat_maps
+from biolect.figures.style import save
 
 LABELS = ("Position (1-based)", "Letter", "Ratio (nats)")
 
@@ -37,3 +38,12 @@ def test_maps_under_each_other_share_one_scale():
 
     assert [panel.images[0].get_clim() for panel in figure.axes if panel.images] == [(-4, 4), (-4, 4)]
     assert [panel.get_title() for panel in figure.axes[:2]] == ["a", "b"]
+
+
+def test_names_are_shown_as_they_are_and_files_stand_in_folders_that_are_made(tmp_path):
+    figure = bars(["one $\\frac $", "two"], {"a$b$": [(1.0, 0.5, 1.5), (2.0, 1.9, 2.1)]}, "Bits", "price $\\frac $")
+
+    png, svg = save(figure, tmp_path / "new" / "figure")
+
+    assert png.stat().st_size > 0 and "price $\\frac $" in svg.read_text() and "one $\\frac $" in svg.read_text()
+    assert {path.name for path in png.parent.iterdir()} == {"figure.png", "figure.svg"}

@@ -7,7 +7,17 @@ from hypothesis import given, strategies as st
 from scipy import stats
 
 from biolect.errors import ShapeError
-from biolect.metrics import auroc, bits_per_residue, bootstrap_interval, classification, ks, perplexity, regression, spearman
+from biolect.metrics import (
+    auroc,
+    bits_per_residue,
+    bootstrap_interval,
+    classification,
+    drawn_units,
+    ks,
+    perplexity,
+    regression,
+    spearman,
+)
 
 NUMBERS = st.lists(st.integers(-5, 5), min_size=2, max_size=30)
 
@@ -140,3 +150,14 @@ def test_regression_counts_ranks_and_errors() -> None:
 
     assert found == {"spearman": pytest.approx(0.8), "r2": pytest.approx(1 - 2 / 5)}
     assert np.isnan(regression([1.0, 1.0], [0.0, 2.0])["r2"])
+
+
+def test_of_too_few_clusters_records_are_drawn():
+    assert drawn_units([7, 7, 8, 9, 9, 5, 4])[1] == "clusters"
+    units, over = drawn_units([3, 3, 3, 3])
+    assert (units.tolist(), over) == ([0, 1, 2, 3], "records")
+    assert drawn_units([3, 3, 3, 3], [0, 0, 1, 1])[0].tolist() == [0, 0, 1, 1]
+
+
+def test_of_a_constant_truth_nothing_is_explained():
+    assert np.isnan(regression([0.1] * 3, [0.2, 0.1, 0.3])["r2"])

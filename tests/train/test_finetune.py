@@ -203,3 +203,40 @@ def test_adapters_are_learned_merged_and_stopping_does_not_change_them(folder: P
         said.columns([said.reader.member(Sequence(text, Modality.DNA)) for text in texts])["prediction"]
         == table["prediction"][:5].to_list()
     )
+
+
+def test_a_licence_goes_with_the_weights(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "model", tmp_path / "model")
+    facts = tmp_path / "model" / "provenance.json"
+    facts.write_text(json.dumps(json.loads(facts.read_text()) | {"licence": "CC BY 4.0"}))
+
+    finetune(config(folder, model=str(tmp_path / "model"), epochs=1, trains="head"), tmp_path / "run", device="cpu")
+
+    weights = json.loads((tmp_path / "run" / "run.json").read_text())["weights"]
+    assert weights == {"sha256": Reader.load(tmp_path / "model").model.digest(), "licence": "CC BY 4.0"}
+    assert checkpoint.read_facts(tmp_path / "run" / "model")["licence"] == "CC BY 4.0"
+
+
+def test_validation_records_must_be_able_to_say_which_epoch_is_best(folder: Path, tmp_path: Path) -> None:
+    table = polars.read_csv(folder / "table.csv").with_row_index()
+    place, is_mid = polars.col("index") % 5, polars.col("kind") == "mid"
+    part = polars.when(place == 0).then(polars.lit("test")).when((place == 1) & ~is_mid).then(polars.lit("valid"))
+    part = part.otherwise(polars.lit("train"))
+    table.with_columns(part.alias("part")).write_csv(tmp_path / "lacking.csv")
+    columns = {"target": "kind", "split": "part"}
+
+    with pytest.raises(ConfigError, match="No validation record is 'mid', so metric = auroc says nothing there"):
+        finetune(config(folder, data=str(tmp_path / "lacking.csv"), columns=columns, metric="auroc"), tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_cluster_of_relatives_claims_no_certainty(folder: Path, tmp_path: Path) -> None:
+    wild = polars.read_csv(folder / "table.csv")["sequence"][1]
+    mutants = [wild[:i] + "ACGT"["ACGT".index(wild[i]) - 1] + wild[i + 1 :] for i in range(28)]
+    rows = {"sequence": mutants, "y": [float(i % 7) for i in range(28)], "part": ["train", "train", "valid", "test"] * 7}
+    polars.DataFrame(rows).write_csv(tmp_path / "scan.csv")
+    own = config(folder, data=str(tmp_path / "scan.csv"), columns={"target": "y", "split": "part"}, epochs=1, trains="head")
+
+    report = finetune(own, tmp_path / "run", device="cpu")
+
+    assert report["intervals_over"] == "records" and report["interval"][0] < report["interval"][1]

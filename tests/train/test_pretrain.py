@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -175,3 +176,40 @@ def test_a_masked_run_learns_what_stands_between_and_ends_alike_when_interrupted
     # Three letters come at random, so log2(3) bits are what can be known of a hidden one; a fresh model needs 6.
     assert 1.3 < result["bits_per_residue"]["protein"]["valid"] < 1.8
     assert _weights(tmp_path / "parts") == _weights(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("how", [{"resume": True}, {"overwrite": True}, {}])
+@pytest.mark.parametrize("name", ["corpus/notes.txt", "simulated/mine.fa", "config.yaml"])
+def test_nothing_that_the_program_did_not_write_is_removed(run, tmp_path, name, how):
+    mine = tmp_path / "work" / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("years of work")
+
+    with pytest.raises(ConfigError, match="not empty and holds no run"):
+        run(toy_config(), tmp_path / "work", **how)
+    assert mine.read_text() == "years of work"
+
+
+def test_a_run_is_not_replaced_by_one_that_reads_it(run, tmp_path, whole):
+    shutil.copytree(whole, tmp_path / "run")
+
+    with pytest.raises(ConfigError, match="model' lies in .* which would be replaced"):
+        run(toy_config(start_from=str(tmp_path / "run" / "model")), tmp_path / "run", overwrite=True)
+    assert _weights(tmp_path / "run") == _weights(whole)
+
+
+def test_toy_data_of_a_killed_run_do_not_hold_its_folder(run, tmp_path):
+    config = toy_config(corpora={"kind": "simulated", "what": "genomes"})
+    (tmp_path / "run" / "simulated").mkdir(parents=True)
+    (tmp_path / "run" / "simulating").touch()
+
+    assert run(config, tmp_path / "run", stop_after_steps=1)["steps"] == 1
+    assert not (tmp_path / "run" / "simulating").exists()
+
+
+def test_going_on_with_a_finished_run_keeps_its_account(run, tmp_path, whole):
+    shutil.copytree(whole, tmp_path / "run")
+    before = (tmp_path / "run" / "run.json").read_bytes()
+
+    assert run(toy_config(), tmp_path / "run", resume=True)["finished"]
+    assert (tmp_path / "run" / "run.json").read_bytes() == before

@@ -48,7 +48,7 @@ POSITIVE = Parameter(converter=whole_number, validator=Number(gte=1))
 TABLE = Parameter(name="TABLE", allow_leading_hyphen=True)
 """For a table that may be standard input."""
 
-SEED = Parameter(converter=whole_number, validator=Number(gte=0, lt=1 << 63))
+SEED = Parameter(converter=whole_number, validator=Number(gte=0, lt=1 << 32))
 
 
 @Parameter(name="*")

@@ -16,12 +16,14 @@ def demo(*, common: Common = DEFAULTS) -> int:
     from biolect.devices import choose, training_dtype
     from biolect.recipes import demo as recipe
     from biolect.report.demo import write_report
+    from biolect.train.pretrain import make_room
 
     output = replace(common, output=common.output or Path("biolect-demo")).need_folder(resumes=True)
     dtype = training_dtype(common.dtype, choose(common.device).device)
     config = recipe.demo(str(output / "corpus"), recipe.FULL.tokens, common.seed or 0, dtype)
     if common.dry_run:
         return finish({"would_run": config.to_dict(), "would_write": output}, common=common)
+    make_room(config, output / "run", resume=common.resume, overwrite=common.overwrite)
     (output / "report.html").unlink(missing_ok=True)
     # Measured: steps this small gain nothing from a second thread, and wait for it where the machine is busy.
     placement = replace(common, dtype=dtype, threads=common.threads or 1).placement()

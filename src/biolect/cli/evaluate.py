@@ -1,6 +1,7 @@
 """`biolect evaluate`: benchmark tasks by name, with their baselines, in one table."""
 
 import shutil
+from pathlib import Path
 
 from biolect.cli.common import DEFAULTS, Common, finish, split_assignments
 from biolect.errors import ConfigError
@@ -20,12 +21,16 @@ def evaluate(*tasks: str, data: str = "data", common: Common = DEFAULTS) -> int:
     from biolect.evaluate import tasks as known
     from biolect.evaluate.question import EvaluateConfig
     from biolect.files import write_json, write_run_json
+    from biolect.models.checkpoint import read_facts
+    from biolect.models.resolve import resolve
 
     names = [word for word in tasks if "=" not in word]
     if not names:
         listed = "\n".join(f"{task.name}: {task.summary}. Reads {task.file}." for task in known.TASKS)
         raise ConfigError(f"No task was named. There are\n{listed}")
-    assignments = split_assignments([word for word in tasks if "=" in word])[1]
+    strange, assignments = split_assignments([word for word in tasks if "=" in word])
+    if strange:
+        raise ConfigError(f"'{strange[0]}' is no assignment. Write key.path=value, for example items=20.")
     known.named(names)
     config = EvaluateConfig.from_dict({"tasks": tuple(names), "data": data, "seed": common.seed or 0}).override(assignments)
     is_file = common.output is not None and (common.output.suffix != "" or str(common.output) == "-")
@@ -44,5 +49,7 @@ def evaluate(*tasks: str, data: str = "data", common: Common = DEFAULTS) -> int:
     result = {"tasks": {answer.task: answer.report for answer in found}}
     if not is_file:
         write_json(output / "report.json", result)
-        write_run_json(output, config=config.to_yaml(), weights={"sha256": reader.model.digest()}, seed=config.seed)
+        weights = {"sha256": reader.model.digest(), "licence": read_facts(resolve(common.need_model())).get("licence")}
+        inputs = [data] if Path(data).is_file() else []
+        write_run_json(output, inputs=inputs, config=config.to_yaml(), weights=weights, seed=config.seed)
     return finish(result if common.as_json else known.shown(found), [one for answer in found for one in answer.refused], common)

@@ -1,5 +1,6 @@
 """`biolect simulate`: toy data with known truth, in the formats of the real thing."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from biolect.cli.common import DEFAULTS, WHOLE, Common, finish
@@ -38,6 +39,11 @@ def simulate(
         "families": {"families": families, "members": members},
     }[what]
     seed = common.seed or 0
-    getattr(simulate, what)(folder, seed=seed, **{f"num_{name}": size for name, size in sizes.items()})
-    files.write_run_json(folder, seed=seed, kind=what, **sizes)
-    return finish({"files": sorted(folder.iterdir())}, common=common)
+    run = folder / "run.json"
+    for name in files.read_json(run).get("files", ()) if run.is_file() else ():
+        # What an earlier call wrote, and only that.
+        (folder / Path(name).name).unlink(missing_ok=True)
+    written = getattr(simulate, what)(folder, seed=seed, **{f"num_{name}": size for name, size in sizes.items()})
+    written = sorted({*written, *folder.glob("truth.*"), run})
+    files.write_run_json(folder, seed=seed, kind=what, files=[path.name for path in written], **sizes)
+    return finish({"files": written}, common=common)

@@ -37,7 +37,7 @@ from biolect.data.shards import SPLITS, MemberStore
 from biolect.data.splits import Clustering
 from biolect.data.tally import Tally
 from biolect.errors import CheckpointError, ConfigError, InputError
-from biolect.files import atomic_path, read_json, write_run_json
+from biolect.files import atomic_path, check_outside, read_json, write_run_json
 from biolect.tokens.vocabulary import Vocabulary
 
 COLLECTIONS = (*staging.COLLECTIONS, "molecules", "domains")
@@ -75,7 +75,7 @@ class PrepareOptions(Config):
     pairing: Literal["matched", "broken"] = "matched"
     valid: float = pydantic.Field(default=0.05, ge=0, lt=1)
     test: float = pydantic.Field(default=0.05, ge=0, lt=1)
-    seed: int = 0
+    seed: int = pydantic.Field(default=0, ge=0, lt=1 << 32)
     unknown: Unknown = "refuse"
     strict: bool = False
     skip_bad: bool = False
@@ -161,9 +161,7 @@ def _check_place(output: Path, inputs: Sequence[Path | str]) -> None:
         return
     if any(output.iterdir()) and not (output / "corpus.json").is_file():
         raise ConfigError(f"'{output}' is not empty and holds no corpus, so it is not replaced. Choose another --output.")
-    for path in inputs:
-        if str(path) != "-" and Path(path).resolve().is_relative_to(output.resolve()):
-            raise ConfigError(f"'{path}' lies in '{output}', which would be replaced. Choose another --output.")
+    check_outside([path for path in inputs if str(path) != "-"], output)
 
 
 def _check_column(column: str, paths: Sequence[Path]) -> None:

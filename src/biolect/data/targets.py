@@ -44,7 +44,7 @@ class Columns(Config):
     kind: Literal["auto", "classification", "regression", "nucleotides", "codons"] = "auto"
     valid: float = pydantic.Field(default=0.1, gt=0, lt=1)
     test: float = pydantic.Field(default=0.2, gt=0, lt=1)
-    seed: int = 0
+    seed: int = pydantic.Field(default=0, ge=0, lt=1 << 32)
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -14,14 +14,12 @@ from biolect.data.shards import SPLITS
 from biolect.evaluate.arms import Runs, fusions
 from biolect.evaluate.composition import judge
 from biolect.evaluate.judging import Arm, Panel
+from biolect.metrics import drawn_units
 from biolect.values import Floats, Ints
 
 LATE, STACKING, ENSEMBLE, COMPOSED = "late", "late, stacked", "best encoder, several seeds", "late, with composition"
 DRAWS = 500
 """Of the bootstrap, for every interval."""
-
-FEWEST_CLUSTERS = 5
-"""With fewer, all that a bootstrap over clusters would draw are the same few groups; then records are drawn."""
 
 _MANY = 10_000
 """Positions from which on their number makes draws dear and intervals smooth."""
@@ -103,9 +101,7 @@ def compare(runs: Runs, data: Labelled, said: Said) -> dict[str, Any]:
     """
     config, best_single, test = runs.config, said.best_single, data.of("test")
     metric, truth, num_seeds = "accuracy" if data.labels else "spearman", _truth(data, test), config.seeds * config.repeats
-    drawn, over = data.clusters[test], "clusters"
-    if len(np.unique(drawn)) < FEWEST_CLUSTERS:
-        drawn, over = runs.owners[test], "records"
+    drawn, over = drawn_units(data.clusters[test], runs.owners[test])
     panel = Panel("", metric, drawn, num_seeds=num_seeds, draws=DRAWS if len(test) < _MANY else DRAWS // 5)
 
     def judged(name: str, found: Floats, own: slice = slice(None)) -> Arm:

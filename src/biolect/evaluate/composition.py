@@ -166,7 +166,9 @@ def standardised(model: Any) -> Any:
 def chances_of(model: Any, asked: NDArray[Any], num_classes: int) -> Floats:
     """Return the chance of every class, also of those that were absent from the training records."""
     chances = np.zeros((len(asked), num_classes))
-    chances[:, np.asarray(model.classes_, dtype=np.int64)] = model.predict_proba(asked)
+    known = np.asarray(model.classes_, dtype=np.int64)
+    # Of one class alone, trees give two chances.
+    chances[:, known] = 1.0 if len(known) == 1 else model.predict_proba(asked)
     return chances
 
 
@@ -189,6 +191,8 @@ def ridge(features: Floats, targets: Floats, training: Ints, num_classes: int) -
     from sklearn.model_selection import GridSearchCV
 
     model: Any = RidgeCV(alphas=_PENALTIES)
+    if num_classes and len(only := np.unique(targets[training])) == 1:
+        return coded(np.repeat(only, len(features)), num_classes)
     if num_classes:
         model = LogisticRegression(max_iter=1_000)
         # Every fold needs two classes to train on.

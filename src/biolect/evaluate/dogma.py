@@ -103,7 +103,7 @@ def central_dogma(question: Question) -> Outcome:
     kinds = np.unique(owners)
     fitted = np.isin(owners, question.generator(4).permutation(kinds)[: max(1, len(kinds) // 4)])
     test = np.flatnonzero(~fitted)
-    panel = question.panel("", "accuracy", owners[test])
+    panel = question.panel("", "accuracy", owners[test], records=test // 3)
     values = judged(question, items)
     identities = [np.mean([a == b for a, b in zip(_meaning(i.gene, len(i.protein)), i.protein, strict=False)]) for i in items]
     values |= {"length": np.array([float(len(item.protein)) for item in items]), "translation": np.array(identities, dtype=np.float64)}

@@ -168,7 +168,9 @@ def _baselines(question: Question, name: str, wild: Record, variants: list[Varia
     from Bio.Align import substitution_matrices
 
     matrix: Any = substitution_matrices.load("BLOSUM62")
-    yield "BLOSUM62", np.array([sum(float(matrix[c.before, c.after]) for c in one.substitutions) for one in variants])
+    known = set(matrix.alphabet)
+    pairs = [[[letter if letter in known else "X" for letter in (c.before, c.after)] for c in one.substitutions] for one in variants]
+    yield "BLOSUM62", np.array([sum(float(matrix[old, new]) for old, new in one) for one in pairs])
     changes = np.array([-float(len(one.substitutions)) for one in variants])
     if changes.min() < changes.max():
         yield "number of changes", changes

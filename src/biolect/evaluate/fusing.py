@@ -112,7 +112,8 @@ def fuse(
     table = compare(runs[0], items, said) | facts(config, splits[0], encoders)
     result: dict[str, Any] = write_json(output / RESULTS, table)
     write_table(output / "predictions.csv", frame(runs[0], items, said))
-    write_run_json(output, inputs=[config.data], config=config.to_yaml(), seed=config.columns.seed, report=result)
+    weights = digests | {f"licence of {name}": one["licence"] for name, one in table["encoders"].items() if one["licence"]}
+    write_run_json(output, inputs=[config.data], config=config.to_yaml(), weights=weights, seed=config.columns.seed, report=result)
     return result | {"refused": list(data.refused)}
 
 

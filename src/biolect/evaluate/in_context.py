@@ -65,9 +65,11 @@ def in_context(question: Question) -> Outcome:
         Family("synthetic code", [i._replace(protein=i.protein.translate(renamed)) for i in items], translated),
     ]
     outcome = Outcome("auroc", [], notes=["A value is the mean over both rules; look at each by itself."])
-    numbers = sorted({0, 1, 2, 4, _fitting(question, others, codons)})
+    most = _fitting(question, others, codons)
+    numbers = sorted({0, most, *(number for number in (1, 2, 4) if number <= len(others))})
     for family in families:
-        panel = question.panel(family.name, "auroc", np.repeat(pairs.clusters, 3), num_seeds=DRAWS)
+        clusters, records = np.repeat(pairs.clusters, 3), np.repeat(np.arange(len(pairs.clusters)), 3)
+        panel = question.panel(family.name, "auroc", clusters, num_seeds=DRAWS, records=records)
         _ask(question, panel, family, numbers)
         outcome.panels.append(panel)
     outcome.facts = {"codons": codons, "demonstrations": numbers} | _verdicts(outcome)

@@ -58,17 +58,29 @@ class Panel:
 
     Args:
         clusters: Of the items; whole clusters are drawn.
+        records: Which of them every item is of; drawn instead, where there are too few clusters.
         metric: Of its arms, unless one says otherwise.
         num_seeds: How often arms were asked; see `add_seeded`.
     """
 
-    def __init__(self, part: str, metric: str, clusters: ArrayLike, *, num_seeds: int = 1, draws: int = 1_000, seed: int = 0) -> None:
+    def __init__(
+        self,
+        part: str,
+        metric: str,
+        clusters: ArrayLike,
+        *,
+        records: ArrayLike | None = None,
+        num_seeds: int = 1,
+        draws: int = 1_000,
+        seed: int = 0,
+    ) -> None:
         self.part, self.metric, self.clusters, self.arms = part, metric, np.asarray(clusters), list[Arm]()
+        self._drawn, self._over = (self.clusters, "clusters") if records is None else (np.asarray(records), "records")
         self._asked = {"num_seeds": num_seeds, "draws": draws, "seed": seed}
 
     @cached_property
     def _draws(self) -> list[tuple[Ints, Ints]]:
-        return list(metrics.bootstrap_draws(self.clusters, **self._asked))
+        return list(metrics.bootstrap_draws(self._drawn, **self._asked))
 
     def add(self, name: str, kind: Kind, statistic: Callable[[Ints], float], metric: str | None = None) -> Arm:
         """Judge an arm and return it.
@@ -100,7 +112,8 @@ class Panel:
 
     def rows(self, task: str) -> list[dict[str, Any]]:
         """Return the arms as rows of the table."""
-        size = {"items": len(self.clusters), "clusters": len(np.unique(self.clusters))}
+        size: dict[str, Any] = {"items": len(self.clusters), "clusters": len(np.unique(self.clusters))}
+        size["intervals_over"] = self._over
         rows: list[dict[str, Any]] = []
         for arm in self.arms:
             value, (low, high) = arm.facts()["value"], arm.facts()["interval"] or (None, None)

@@ -26,6 +26,7 @@ from biolect.errors import InputError
 from biolect.evaluate.judging import Panel
 from biolect.infer.inputs import partner_fasta, view_of
 from biolect.infer.reader import Reader
+from biolect.metrics import drawn_units
 from biolect.values import Ints
 
 _TRAINING_GENES, _MOST_GROUPS = 2_000, 50_000
@@ -47,7 +48,7 @@ class EvaluateConfig(Config):
     items: int = pydantic.Field(default=200, ge=4)
     letters: int = pydantic.Field(default=4_000_000, ge=1)
     draws: int = pydantic.Field(default=1_000, ge=10)
-    seed: int = pydantic.Field(default=0, ge=0)
+    seed: int = pydantic.Field(default=0, ge=0, lt=1 << 32)
 
 
 class Pair(NamedTuple):
@@ -111,9 +112,15 @@ class Question:
         """Return random numbers that depend on the seed and on more numbers only."""
         return np.random.default_rng((self.config.seed, *more))
 
-    def panel(self, part: str, metric: str, clusters: ArrayLike, num_seeds: int = 1) -> Panel:
-        """Return an empty panel with the draws that were asked for."""
-        return Panel(part, metric, clusters, num_seeds=num_seeds, draws=self.config.draws, seed=self.config.seed)
+    def panel(self, part: str, metric: str, clusters: ArrayLike, num_seeds: int = 1, records: ArrayLike | None = None) -> Panel:
+        """Return an empty panel with the draws that were asked for; of records, where there are too few clusters to draw.
+
+        Args:
+            records: Which of them every item is of; each of its own unless given.
+        """
+        drawn, over = drawn_units(clusters, records)
+        how = {"num_seeds": num_seeds, "draws": self.config.draws, "seed": self.config.seed}
+        return Panel(part, metric, clusters, records=None if over == "clusters" else drawn, **how)
 
     def drawn(self, count: int, most: int | None = None) -> list[int]:
         """Return indices of as many items as were asked for, in a random order."""
@@ -190,14 +197,20 @@ class Question:
         found = list(self._corpus_pairs("test") if self.corpus else self._file_pairs(self.file(file)))
         order = self.generator().permutation(len(found)).tolist()
         count = self.config.items if most is None else max(2, most)
+        if self.corpus is None:
+            # Of a small genome, half: what is asked about shows nothing, and teaches no baseline.
+            count = min(count, max(2, len(found) // 2))
         asked = [found[i] for i in order[:count]]
         others = [found[i] for i in order[count:]] if self.corpus is None else list(self._corpus_pairs("train"))
-        if len(asked) < 2:
-            raise InputError(f"'{self.data}' has {len(asked)} genes with an exact protein to be asked about; at least two are needed.")
+        if len(asked) < 2 or not others:
+            raise InputError(
+                f"'{self.data}' has {len(asked)} genes with an exact protein to be asked about and {len(others)} to learn from; "
+                "at least two and one are needed. Give more genes."
+            )
         room = self.reader.context_tokens
         longest = min(most_codons or 1 << 30, 1 << 30 if room is None else (room - self.reader.grammar.overhead(2)) // 4)
         clusters = clusters_of([self.reader.sequence(one.protein) for one in asked])
-        return Pairs([one.cropped(longest) for one in asked], clusters, (others or asked)[:_TRAINING_GENES])
+        return Pairs([one.cropped(longest) for one in asked], clusters, others[:_TRAINING_GENES])
 
     def _file_pairs(self, path: str) -> Iterator[Pair]:
         if not detect(path).holds_genes:

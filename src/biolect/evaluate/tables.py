@@ -54,7 +54,7 @@ class AuditConfig(Config):
     folds: int = pydantic.Field(default=5, ge=2)
     trees: int = pydantic.Field(default=100, ge=1)
     draws: int = pydantic.Field(default=500, ge=10)
-    seed: int = 0
+    seed: int = pydantic.Field(default=0, ge=0, lt=1 << 32)
 
 
 @dataclass(frozen=True, eq=False)

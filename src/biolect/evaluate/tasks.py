@@ -16,7 +16,7 @@ from biolect.evaluate import dogma, fitness, in_context, interactions, likelihoo
 from biolect.evaluate.judging import Outcome
 from biolect.evaluate.question import EvaluateConfig, Question
 from biolect.figures.style import save
-from biolect.files import read_json, write_json
+from biolect.files import read_json, sha256, write_json
 from biolect.infer.reader import Reader
 
 if TYPE_CHECKING:
@@ -164,12 +164,14 @@ def answers(
     Raises:
         ConfigError: If the folder holds answers of another model, or to other questions; see also `check`.
     """
-    asked = config.to_dict() | {"tasks": None, "weights": reader.model.digest()}
+    data = Path(config.data)
+    files = [path for path in (data, data / "report.json") if path.is_file()]
+    asked = config.to_dict() | {"tasks": None, "weights": reader.model.digest(), "digests of data": [sha256(path) for path in files]}
     for task in check(config, reader):
         path = folder / "answers" / f"{task.name}.json" if folder else None
         if path is not None and path.is_file():
             found = read_json(path)
-            if differs := next((key for key, value in asked.items() if found["asked"].get(key) != value), None):
+            if differs := next((key for key, value in asked.items() if found["asked"].get(key, value) != value), None):
                 raise ConfigError(f"'{path}' answers something else: '{differs}' differs. Pass --overwrite, or another --output.")
             refused = [Refusal(**one) for one in found["refused"]]
             yield Answer(task.name, found["metric"], found["rows"], found["report"], refused)
@@ -185,7 +187,10 @@ def answers(
 
 
 def table(found: Sequence[Answer]) -> polars.DataFrame:
-    """Return every arm of every part as a row: `task`, `part`, `arm`, `kind`, `metric`, `value`, `low`, `high`, `items`, `clusters`."""
+    """Return every arm of every part as a row.
+
+    Columns: `task`, `part`, `arm`, `kind`, `metric`, `value`, `low`, `high`, `items`, `clusters`, `intervals_over`.
+    """
     import polars
 
     return polars.DataFrame([row for answer in found for row in answer.rows], infer_schema_length=None)

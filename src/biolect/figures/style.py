@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
+
+from biolect.files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,9 +39,16 @@ def new_figure(
 def save(figure: Figure, path: Path) -> list[Path]:
     """Write `path` as PNG and as SVG and return both; equal values give equal bytes."""
     import matplotlib
+    from matplotlib.text import Text
 
-    written = [path.with_name(f"{path.name}.{kind}") for kind in ("png", "svg")]
+    for text in cast("list[Text]", figure.findobj(Text)):
+        # Names of columns are shown as they are, dollars included; powers of ten on an axis are no names.
+        if "$" in text.get_text() and "\\mathdefault" not in text.get_text():
+            text.set_parse_math(False)
+    how: dict[str, dict[str, Any]] = {"png": {"dpi": 150, "metadata": {"Software": None}}, "svg": {"metadata": {"Date": None}}}
+    written = [path.with_name(f"{path.name}.{kind}") for kind in how]
     with matplotlib.rc_context({"svg.hashsalt": "biolect", "svg.fonttype": "none"}):
-        figure.savefig(written[0], dpi=150, metadata={"Software": None})
-        figure.savefig(written[1], metadata={"Date": None})
+        for final, (kind, options) in zip(written, how.items(), strict=True):
+            with atomic_path(final) as temporary:
+                figure.savefig(temporary, format=kind, **options)
     return written

@@ -20,7 +20,7 @@ def write_run_json(
     *,
     inputs: Sequence[str | Path] = (),
     config: str | None = None,
-    weights: Mapping[str, str] | None = None,
+    weights: Mapping[str, str | None] | None = None,
     seed: int | None = None,
     **facts: object,
 ) -> Path:

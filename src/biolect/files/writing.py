@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from biolect.errors import BiolectError, InputError
+from biolect.errors import BiolectError, ConfigError, InputError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _SYSTEM_ERROR = re.compile(r"\(os error (\d+)\)")
@@ -71,6 +71,13 @@ def write_json(path: str | Path, value: object) -> Any:
     plain = json.loads(json.dumps(value, default=float), parse_constant=lambda name: None)
     write_pieces(path, [json.dumps(plain, indent=1).encode()])
     return plain
+
+
+def check_outside(inputs: Iterable[Path | str], output: Path) -> None:
+    """Raise ConfigError where an input lies in a folder that is to be replaced."""
+    for path in inputs:
+        if Path(path).resolve().is_relative_to(output.resolve()):
+            raise ConfigError(f"'{path}' lies in '{output}', which would be replaced. Choose another --output.")
 
 
 def _write_error(error: OSError, path: Path, temporary: Path) -> InputError | None:

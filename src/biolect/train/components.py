@@ -23,6 +23,7 @@ from biolect.data.readable import check_readable
 from biolect.data.shards import MemberStore
 from biolect.data.sources import FamilySource, GroupSource, SingleSource, Source, document_weights
 from biolect.errors import ConfigError
+from biolect.files import write_pieces
 from biolect.tokens.vocabulary import Vocabulary
 from biolect.train.curriculum import Phase, RunConfig
 from biolect.values import Batch
@@ -31,6 +32,8 @@ _ALONE = {Modality.DNA: (View.LOCUS, View.CDS), Modality.RNA: (View.TRANSCRIPT,)
 """Which view of a gene stands for a modality where there are no records of it; the first that exists."""
 
 SIMULATED = ("simulated", "corpus")
+SIMULATING = "simulating"
+"""A file that says, until the run begins, that toy data beside it are the program's own."""
 """What a run folder holds of a simulated organism: its files, and the corpus made of them."""
 
 _VALID_SEED = 1_234_567
@@ -280,6 +283,7 @@ def simulate_corpus(config: RunConfig, output: Path) -> None:
     corpora = config.corpora
     if corpora.kind != "simulated" or (output / SIMULATED[1]).exists():
         return
+    write_pieces(output / SIMULATING, [])
     make, options = {
         "genomes": (simulate.genomes, PrepareOptions()),
         "families": (simulate.families, PrepareOptions(kind="families")),

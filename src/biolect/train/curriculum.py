@@ -82,7 +82,7 @@ class Simulated(Config):
 
     kind: Literal["simulated"] = "simulated"
     what: Literal["genomes", "families", "molecules"] = "genomes"
-    seed: int = pydantic.Field(default=0, ge=0)
+    seed: int = pydantic.Field(default=0, ge=0, lt=1 << 32)
 
 
 class RunConfig(Config):
@@ -123,7 +123,7 @@ class RunConfig(Config):
     recomputes: bool = False
     compiles: bool = False
     start_from: str | None = None
-    seed: int = pydantic.Field(default=0, ge=0)
+    seed: int = pydantic.Field(default=0, ge=0, lt=1 << 32)
     log_steps: int = pydantic.Field(default=20, gt=0)
     evaluate_tokens: int = pydantic.Field(gt=0)
     checkpoint_tokens: int = pydantic.Field(gt=0)

@@ -13,8 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from biolect.bio.io.tables import write_table
-from biolect.data.labelled import read_labelled
+from biolect.data.labelled import Labelled, read_labelled
 from biolect.data.shards import SPLITS
 from biolect.data.targets import PER_CODON
 from biolect.devices import DeviceName, choose
@@ -22,6 +24,8 @@ from biolect.errors import ConfigError
 from biolect.files import sha256, write_run_json
 from biolect.infer.predict import Finetuned, Task
 from biolect.infer.reader import Reader
+from biolect.models import checkpoint
+from biolect.models.resolve import resolve
 from biolect.train.lora import merge_adapters
 from biolect.train.pretrain import claim
 from biolect.train.runtime import Runtime, stop_signals
@@ -80,6 +84,7 @@ def finetune(
     metric = known[0] if config.metric == "auto" else config.metric
     if metric not in known:
         raise ConfigError(f"metric = {metric} is not for {'classes' if data.labels else 'numbers'}. Choose {', '.join(known)}.")
+    _check_valid(metric, data)
     claim(config, output, resume=resume, overwrite=overwrite)
     tuner = Tuner(config, runtime, tuned, data, metric, output, Progress(sha256(Path(config.data)), reader.model.digest()), advance)
     with stop_signals(runtime) as caught:
@@ -92,6 +97,16 @@ def finetune(
     return result | {"finished": tuner.progress.is_done, "folded": asdict(data.folds), "refused": list(data.refused)}
 
 
+def _check_valid(metric: str, data: Labelled) -> None:
+    """Raise ConfigError where the validation records cannot say which epoch is best."""
+    seen = np.unique(data.targets[data.of("valid")])
+    lacking = [label for code, label in enumerate(data.labels) if code not in seen]
+    if metric in ("auroc", "f1") and lacking:
+        raise ConfigError(f"No validation record is '{lacking[0]}', so metric = {metric} says nothing there. Move some, or choose mcc.")
+    if not data.labels and len(seen) < 2:
+        raise ConfigError(f"All validation records have the target {seen[0]:g}, so metric = {metric} says nothing there. Move some there.")
+
+
 def _publish(config: FinetuneConfig, output: Path, tuner: Tuner, result: dict[str, Any]) -> None:
     """Write the best model, the predictions of all records and the account of the run."""
     import polars
@@ -99,10 +114,13 @@ def _publish(config: FinetuneConfig, output: Path, tuner: Tuner, result: dict[st
     reader = tuner.tuned.reader
     if config.lora is not None:
         merge_adapters(reader.model)
+    licence = checkpoint.read_facts(resolve(config.model)).get("licence")
     facts = {"grammar": reader.grammar.to_dict(), "context_tokens": reader.context_tokens, "finetuned_from": config.model}
+    facts |= {"licence": licence} if licence else {}
     tuner.tuned.save(output, facts | {"finetuned": result})
     columns = {"id": [record.name for record in tuner.data.records], "split": [SPLITS[i] for i in tuner.data.splits.tolist()]}
     labels = tuner.data.labels
     truth = [labels[int(t)] for t in tuner.data.targets] if labels else tuner.data.targets.tolist()
     write_table(output / "predictions.csv", polars.DataFrame(columns | {"target": truth} | tuner.tuned.columns(tuner.members)))
-    write_run_json(output, inputs=[config.data], config=config.to_yaml(), seed=config.seed, report=result)
+    weights = {"sha256": tuner.progress.model_sha256, "licence": licence}
+    write_run_json(output, inputs=[config.data], config=config.to_yaml(), weights=weights, seed=config.seed, report=result)

@@ -10,16 +10,16 @@ run.json             what was run, where, on what
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from biolect.config import Config
 from biolect.devices import DeviceName, choose
 from biolect.errors import ConfigError
 from biolect.figures.curves import Curve, learning_curves
 from biolect.figures.style import save
-from biolect.files import write_pieces, write_run_json
+from biolect.files import check_outside, write_pieces, write_run_json
 from biolect.models import checkpoint
 from biolect.models.compiled import compile_blocks
 from biolect.models.language_model import LanguageModel
@@ -84,7 +84,7 @@ def pretrain(
     result |= {"finished": finished, "passes": components.passes(config, found)}
     if left_out := components.left_out(found):
         result["left_out"] = left_out
-    if runtime.is_main and finished:
+    if runtime.is_main and finished and not (trainer.position.tokens == tokens and (output / "run.json").is_file()):
         _publish(config, output, whole_model(config, weights), result)
     runtime.wait()
     runtime.close()
@@ -97,9 +97,9 @@ def make_room(config: Config, output: Path, *, resume: bool, overwrite: bool) ->
     Raises:
         ConfigError: If the folder holds something else, or another run.
     """
-    there = {path.name for path in output.iterdir()} if output.is_dir() else set()
+    there = {path.name for path in output.iterdir()} if output.is_dir() else set[str]()
     began = {CONFIG, METRICS} <= there
-    if there and not began and not there <= {CONFIG, *components.SIMULATED}:
+    if there and not began and not _is_left(config, output, there):
         raise ConfigError(f"'{output}' is not empty and holds no run. Choose another --output.")
     if began and resume:
         before = type(config).from_yaml((output / CONFIG).read_text())
@@ -114,9 +114,25 @@ def make_room(config: Config, output: Path, *, resume: bool, overwrite: bool) ->
         raise ConfigError(
             f"'{output}' holds a run already. Pass --resume to go on with it, --overwrite to replace it, or another --output."
         )
-    if there:
-        # Replaced by request, or left by a run that was refused before its first step.
+    if there - {CONFIG}:
+        check_outside(filter(Path.exists, map(Path, _texts(config.to_dict()))), output)
         shutil.rmtree(output)
+
+
+def _is_left(config: Config, output: Path, there: set[str]) -> bool:
+    """Return whether what is there was left, before its first step, by a run that was refused or killed."""
+    own = {components.SIMULATING, *components.SIMULATED} if components.SIMULATING in there else {CONFIG}
+    return there <= own and (CONFIG not in there or (output / CONFIG).read_bytes() == config.to_yaml().encode())
+
+
+def _texts(values: object) -> Iterator[str]:
+    """Yield all texts of plain data that may name a file; of encoders also what stands behind their kind."""
+    if isinstance(values, str) and values:
+        yield from {values, values.partition(":")[2] or values}
+    elif isinstance(values, dict | list):
+        entries = cast("dict[str, object] | list[object]", values)
+        for value in entries.values() if isinstance(entries, dict) else entries:
+            yield from _texts(value)
 
 
 def claim(config: Config, output: Path, *, resume: bool, overwrite: bool) -> None:
@@ -147,6 +163,7 @@ def _assemble(config: RunConfig, output: Path, runtime: Runtime, *, allow_leakag
     # Not before: a run that is refused leaves nothing that the next one would stumble on.
     if runtime.is_main:
         write_pieces(output / CONFIG, [config.to_yaml().encode()])
+        (output / components.SIMULATING).unlink(missing_ok=True)
     log = MetricsLog(output / METRICS, writes=runtime.is_main)
     log.open_at(position.step)
     if config.compiles:

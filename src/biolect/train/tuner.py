@@ -72,7 +72,7 @@ class FinetuneConfig(Config):
     optimizer: AdamW = AdamW()
     dtype: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
     batch_tokens: int = pydantic.Field(default=BATCH_TOKENS, gt=0)
-    seed: int = 0
+    seed: int = pydantic.Field(default=0, ge=0, lt=1 << 32)
 
     @pydantic.model_validator(mode="after")
     def _one_way(self) -> FinetuneConfig:
@@ -131,7 +131,14 @@ class Tuner:
             if value > place.best or not self.best:
                 place.best, place.best_epoch, self.best = value if value == value else place.best, place.epoch, self._weights()
             place.is_done = place.epoch >= self.config.epochs or place.epoch - place.best_epoch >= self.config.patience
-            self.log.write("epoch", step=place.epoch, loss=loss, metric=self.metric, valid=value, best_epoch=place.best_epoch)
+            self.log.write(
+                "epoch",
+                step=place.epoch,
+                loss=loss,
+                metric=self.metric,
+                valid=value if value == value else None,
+                best_epoch=place.best_epoch,
+            )
             self._save()
             if should_stop(place.epoch):
                 break
@@ -187,11 +194,13 @@ class Tuner:
         test, found = self._predicted("test")
         values = {"valid": self._judged(*self._predicted("valid")), "test": self._judged(test, found)}
         judge = partial(self._judged, with_auroc=self.metric == "auroc")
-        interval = metrics.bootstrap_interval(lambda _, i: judge(test[i], found[i])[self.metric], self.data.clusters[test])
+        drawn, over = metrics.drawn_units(self.data.clusters[test])
+        interval = metrics.bootstrap_interval(lambda _, i: judge(test[i], found[i])[self.metric], drawn)
         return {
             "metric": self.metric,
             **{name: values[name][self.metric] for name in values},
             "interval": list(interval),
+            "intervals_over": over,
             "trainable_parameters": sum(w.numel() for w in self.tuned.predictor.parameters() if w.requires_grad),
             "task": "classification" if self.data.labels else "regression",
             "labels": list(self.data.labels),
