@@ -227,3 +227,42 @@ def test_what_cannot_be_used_is_refused(tmp_path):
     assert reasons[0].startswith("The line is no annotation: 'c1\\ttoy\\tCDS\\tone")
     assert "its piece 2..99 (1-based) lies outside the record, which has 24 nucleotides" in reasons[1]
     assert "no contig of this name; 1 coding sequences on it were not read" in reasons[2]
+
+
+@pytest.mark.parametrize("transcript", ["YAL1", "YAL1_mRNA"])
+def test_a_transcript_may_be_named_like_its_gene(tmp_path, transcript):
+    says = f'gene_id "YAL1"; transcript_id "{transcript}";'
+    annotation = rows('gene 1 24 . gene_id "YAL1";', f"transcript 1 24 . {says}", f"CDS 2 7 0 {says}", f"CDS 17 22 0 {says}")
+
+    (found,) = only_genes(tmp_path, annotation)
+
+    assert (found.gene_id, found.coding_sequence.residues) == ("YAL1", "ATGGCTTGTTAA")
+
+
+def test_pieces_of_a_gene_that_has_no_transcript_are_one_coding_sequence(tmp_path):
+    (found,) = only_genes(tmp_path, rows("gene 1 24 . ID=g1", "CDS 2 7 0 Parent=g1", "CDS 17 22 0 Parent=g1"))
+
+    assert found.coding_sequence.residues == "ATGGCTTGTTAA"
+
+
+def test_coding_rows_of_gtf_name_their_gene_where_no_transcript_has_a_row(tmp_path):
+    says = 'gene_id "AAA_00001"; transcript_id "unassigned_transcript_1"; protein_id "WP_1";'
+
+    (found,) = only_genes(tmp_path, rows('gene 1 24 . gene_id "AAA_00001";', f"CDS 2 7 0 {says}", f"CDS 17 22 0 {says}"))
+
+    assert (found.name, found.gene_id, found.protein_id) == ("AAA_00001", "AAA_00001", "WP_1")
+
+
+def test_all_exceptions_of_a_row_of_gtf_are_read(tmp_path):
+    letters = "ATGTGAAAATGATAA"
+    says = 'gene_id "g"; transcript_id "t"; transl_except "(pos:4..6,aa:Sec)"; transl_except "(pos:10..12,aa:Sec)";'
+
+    (found,) = only_genes(tmp_path, rows(f"CDS 1 15 0 {says}"), letters)
+
+    assert found.protein.residues == "MUKU"
+
+
+def test_a_name_ends_at_a_tab(tmp_path):
+    (found,) = only_genes(tmp_path, SPLICED, LETTERS, "c1\tbehind a tab")
+
+    assert found.coding_sequence.residues == "ATGGCTTGTTAA"

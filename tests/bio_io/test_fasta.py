@@ -104,3 +104,8 @@ def test_what_letters_leave_open_is_told_by_the_name_or_by_the_reader() -> None:
     for letters, known in ((b">a\nACGT\n", Modality.RNA), (b">a\nACGU\n", Modality.DNA), (b">a\nMEL\n", Modality.DNA)):
         with pytest.raises(InputError, match=f"'x' holds .* by its letters, but the model reads {known} only"):
             guess_modality(letters, "x", [known])
+
+
+def test_a_stray_letter_does_not_make_a_protein_of_dna():
+    assert guess_modality(b">a\n" + b"ACGT" * 50 + b"X" * 10 + b"E", "f.fna") is Modality.DNA
+    assert guess_modality(b">a\nMAGICALTAGCATPLANTNAG\n", "f") is Modality.PROTEIN

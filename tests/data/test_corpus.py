@@ -217,3 +217,13 @@ def test_two_strains_share_their_clusters_and_no_cluster_swallows_a_genome(data_
     first, second = ({genes.cluster_of(g) for g, r in of_record.items() if r == name} for name in sorted(set(of_record.values()))[1:])
     assert len(first & second) > 0.8 * min(len(first), len(second))
     assert report["clusters"]["largest_share"] < 0.05 and report["leakage"]["clean"]
+
+
+def test_a_text_that_cannot_be_read_is_listed_where_that_was_asked_for(tmp_path: Path) -> None:
+    good = tmp_path / "good.txt"
+    good.write_text("GATTACAGGCATTCAGGATCCTT, TTAGCCGATCCAGGTTCAACGGA, CCGGATTTAGACCATGGTACGTA")
+    (tmp_path / "bad.txt").write_bytes(b"caf\xe9 " * 20)
+
+    report = prepare([good, tmp_path / "bad.txt"], tmp_path / "c", PrepareOptions(skip_bad=True, valid=0.0, test=0.0))
+
+    assert report["records"] == 3 and [one["id"] for one in report["refused"]] == ["bad.txt"]

@@ -197,3 +197,23 @@ def test_a_molecule_without_a_domain_is_refused_and_not_put_into_one_of_its_own(
     assert [(one["id"], one["reason"]) for one in report["refused"]] == [
         ("b", "Its column 'target' is empty. Fill it in, or remove the row.")
     ]
+
+
+def test_rows_of_several_files_have_the_same_numbers_and_share_nothing(tmp_path: Path) -> None:
+    files = [tmp_path / "a.smi", tmp_path / "b.smi"]
+    for number, path in enumerate(files):
+        path.write_text("".join(f"{core.format(end)}\n" for core in CORES[5 * number : 5 * number + 5] for end in ENDS))
+
+    report = prepare(files, tmp_path / "c", PrepareOptions(kind="molecules", valid=0.2, test=0.2))
+
+    assert report["records"] == 100 and report["leakage"]["clean"]
+
+
+def test_domains_are_named_as_they_are_written(tmp_path: Path) -> None:
+    rows = [f"{domain},{core.format(end)}" for domain, core in zip(("007", "7", "1E2", "100"), CORES, strict=False) for end in ENDS]
+    (tmp_path / "t.csv").write_text("\n".join(["domain,smiles", *rows]) + "\n")
+
+    prepare([tmp_path / "t.csv"], tmp_path / "c", PrepareOptions(kind="molecules", domain="domain", valid=0.0, test=0.0))
+
+    store = Corpus.open(tmp_path / "c").collections["domains"]
+    assert {store.name_of(int(group)) for group in store.groups_in("train")} == {"007", "7", "1E2", "100"}

@@ -204,9 +204,12 @@ class Gatherer:
             self._write("families", family, members.values())
 
     def _interleaved(self) -> None:
-        for name, sequences in mine(self._texts):
-            self.tally.records += len(sequences)
-            self._write("interleaved", name, ((self.vocabulary.encode(one), one.modality, "") for one in sequences))
+        seen: set[bytes] = set()
+        for path in self._texts:
+            with self.tally.guard(path, self.options.skip_bad):
+                for name, sequences in mine([path], seen=seen):
+                    self.tally.records += len(sequences)
+                    self._write("interleaved", name, ((self.vocabulary.encode(one), one.modality, "") for one in sequences))
 
     def _gene(self, gene: Gene) -> None:
         self.tally.add_check(gene)

@@ -41,7 +41,7 @@ def leakage_report(stores: Stores) -> dict[str, Any]:
     """
     is_chemical = any(store.total_tokens(Modality.MOLECULE) for store in stores.values())
     report: dict[str, Any] = {
-        "shared_ids": _shared(stores, _names, MemberStore.name_of),
+        "shared_ids": _shared(stores, _given_names if is_chemical else _names, MemberStore.name_of),
         "identical": _shared(stores, _molecules, _smiles) if is_chemical else _shared(stores, _digests, MemberStore.title),
         "near_duplicates": _near_molecules(stores) if is_chemical else _near_duplicates(stores),
         "overlapping": _overlapping(stores),
@@ -92,6 +92,12 @@ def _shared(
 def _names(store: MemberStore) -> Iterator[tuple[int, bytes, int]]:
     for group, split in enumerate(store.column("split").tolist()):
         yield from ((group, _digest(name), split) for name in store.names_in(group))
+
+
+def _given_names(store: MemberStore) -> Iterator[tuple[int, bytes, int]]:
+    """Leave out numbers: molecules without a name are called by their row, which every file has."""
+    for group, split in enumerate(store.column("split").tolist()):
+        yield from ((group, _digest(name), split) for name in store.names_in(group) if not name.isdecimal())
 
 
 def _digests(store: MemberStore) -> Iterator[tuple[int, bytes, int]]:

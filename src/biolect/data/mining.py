@@ -30,12 +30,13 @@ class TextDocument:
     text: str
 
 
-def mine(paths: Iterable[Path | str], minimum: int = 3) -> Iterator[tuple[str, list[Sequence]]]:
+def mine(paths: Iterable[Path | str], minimum: int = 3, seen: set[bytes] | None = None) -> Iterator[tuple[str, list[Sequence]]]:
     """Find the documents that hold several different sequences.
 
     Args:
         paths: Files that `read_text_documents` reads.
         minimum: Fewest sequences of a document, counted after repeats are dropped.
+        seen: Digests of what earlier calls found, which is a repeat here; what is found is added.
 
     Yields:
         The document's name, and its sequences in order of appearance, named by their place.
@@ -43,7 +44,7 @@ def mine(paths: Iterable[Path | str], minimum: int = 3) -> Iterator[tuple[str, l
     Raises:
         InputError: See `read_text_documents`.
     """
-    seen: set[bytes] = set()
+    seen = set() if seen is None else seen
     for document in chain.from_iterable(map(read_text_documents, paths)):
         kept: dict[bytes, Sequence] = {}
         for found in extract(document.text):

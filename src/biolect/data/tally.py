@@ -101,6 +101,8 @@ def why_not_paired(gene: Gene) -> str:
         return "stop codon inside the coding sequence"
     if verdict.status == "equal":
         return ""
+    if "*" in gene.protein.residues:
+        return "stop codon inside the coding sequence"
     if not gene.reading.num_codons or not len(gene.protein):
         return "no whole codon"
     if abs(len(gene.protein) - gene.coordinate_map.num_residues) > 1:

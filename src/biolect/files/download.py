@@ -3,6 +3,7 @@
 import http.client
 import os
 import socket
+import ssl
 import sys
 import time
 import urllib.error
@@ -18,7 +19,7 @@ from biolect.files.reading import BLOCK_BYTES
 from biolect.files.writing import atomic_path, file_digest, sha256
 
 _BUSY = (429, 500, 502, 503, 504)
-_BROKEN = (http.client.HTTPException, ConnectionError, TimeoutError)
+_BROKEN = (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
 _LONGEST_PAUSE_SECONDS = 60.0
 
 

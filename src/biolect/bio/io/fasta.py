@@ -127,12 +127,12 @@ def _guessed(head: bytes, where: str, among: Collection[Modality]) -> Modality:
     text = re.sub(rb"(?m)^[>;#].*$", b"", head).upper()
     counts = {letter: text.count(letter.encode()) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
     total = sum(counts.values())
-    if sum(counts[letter] for letter in "EFIJLOPQXZ"):
-        return Modality.PROTEIN
     if total and sum(counts[letter] for letter in "ACGTUN") >= 0.9 * total:
         # Letters without T and U are of both.
         is_rna = not counts["T"] and (counts["U"] or (Modality.RNA in among and Modality.DNA not in among))
         return Modality.RNA if is_rna else Modality.DNA
+    if sum(counts[letter] for letter in "EFIJLOPQXZ"):
+        return Modality.PROTEIN
     if not total:
         raise InputError(f"No record of '{where}' has letters. Check how it was made.")
     for ending, modality in _ENDINGS.items():

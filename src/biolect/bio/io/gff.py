@@ -112,7 +112,8 @@ def _attributes(text: str) -> dict[str, str]:
     """Read column 9 of either format; percent signs of GFF3 are decoded, tags of GTF become flags."""
     if re.match(r"\s*\w+ +[^=\s]", text):
         pairs = _GTF.findall(text)
-        return dict(reversed(pairs)) | {value: "" for key, value in pairs if key == "tag"}
+        several = ",".join(value for key, value in pairs if key == "transl_except")
+        return dict(reversed(pairs)) | {value: "" for key, value in pairs if key == "tag"} | ({"transl_except": several} if several else {})
     parts = (part.split("=", 1) for part in text.split(";") if "=" in part)
     return {key.strip(): unquote(value) if "%" in value else value for key, value in parts}
 
@@ -148,7 +149,7 @@ def _all(
 ) -> Iterator[Sequence | Gene | Refusal]:
     lengths: dict[str, int] = {}
     for header, text, _ in raw_records(cast(io.BufferedReader, stream), fasta):
-        name, _, description = header.decode("utf-8", errors="replace").strip().partition(" ")
+        name, description = [*header.decode("utf-8", errors="replace").split(None, 1), "", ""][:2]
         letters = text.translate(None, WHITE).upper().replace(b"U", b"T")
         lengths.setdefault(name, len(letters))
         says = annotation.contigs.get(name, _Contig())
@@ -204,7 +205,9 @@ def _chains(annotation: _Annotation, parent: str, rows: list[_Row]) -> Iterator[
     chains: dict[str, list[_Row]] = {}
     for number, row in enumerate(rows):
         if row.kind == "CDS":
-            own = row.says.get("ID", str(number)) if by_id else row.says.get("protein_id", "")
+            protein = row.says.get("protein_id", "")
+            # Rows of GTF have no ID: those of one parent, which may be named like its gene, are one.
+            own = (row.says.get("ID") or protein or ("" if parent else str(number))) if by_id else protein
             chains.setdefault(own, []).append(row)
     for chain in chains.values():
         yield chain + ([row for row in rows if row.kind != "CDS"] if parent else [])
@@ -217,7 +220,9 @@ def _gene(
     says: dict[str, str] = {}
     for row in reversed(rows):
         says |= row.says if row.kind == "CDS" else {}
-    gene_id = annotation.gene_of(parent or says.get("ID", ""))
+    # Where GTF has no rows of transcripts, only its coding rows say which gene they are of.
+    of_row = "" if parent in annotation.nodes else says.get("gene_id", "")
+    gene_id = of_row or annotation.gene_of(parent or says.get("ID", ""))
     transcript, gene = annotation.nodes.get(parent, {}), annotation.nodes.get(gene_id, {})
     says["gene"] = says.get("gene") or says.get("gene_name") or gene.get("Name") or gene_id
     transcript_id = transcript.get("transcript_id") or parent

@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 _NAMES = ("id", "name")
 
 
-def read_table(source: str | Path | io.BufferedReader, columns: Iterable[str] = (), *, where: str = "") -> polars.DataFrame:
+def read_table(
+    source: str | Path | io.BufferedReader, columns: Iterable[str] = (), *, texts: Iterable[str] = (), where: str = ""
+) -> polars.DataFrame:
     """Read a whole table.
 
     Args:
         source: A path, `-` for standard input, or an open stream.
         columns: Names that must be there.
+        texts: Columns that are read as they are written, beside those of names: a family 007 is not 7.
         where: Name of the input, for messages; the path if left out.
 
     Raises:
@@ -37,7 +40,7 @@ def read_table(source: str | Path | io.BufferedReader, columns: Iterable[str] = 
 
     if not isinstance(source, io.BufferedReader):
         with open_input(source, text=False) as stream:
-            return read_table(stream, columns, where=where or str(source))
+            return read_table(stream, columns, texts=texts, where=where or str(source))
     found = detect_stream(source, where)
     try:
         if found is Format.PARQUET:
@@ -45,9 +48,8 @@ def read_table(source: str | Path | io.BufferedReader, columns: Iterable[str] = 
         elif found in (Format.CSV, Format.TSV, Format.TEXT):
             first = source.peek(1).split(b"\n", 1)[0]
             is_tabbed = found is Format.TSV or (found is Format.TEXT and b"\t" in first)
-            # Names are text: 007 is not 7.
-            texts: dict[str, Any] = dict.fromkeys(_NAMES, polars.String)
-            frame = polars.read_csv(source.read(), separator="\t" if is_tabbed else ",", infer_schema_length=None, schema_overrides=texts)
+            kinds: dict[str, Any] = dict.fromkeys([*_NAMES, *texts], polars.String)
+            frame = polars.read_csv(source.read(), separator="\t" if is_tabbed else ",", infer_schema_length=None, schema_overrides=kinds)
         else:
             raise InputError(f"'{where}' is {found.upper()}, not a table. Give a CSV, TSV or Parquet file.")
     except polars.exceptions.PolarsError as error:
@@ -119,7 +121,7 @@ def read_groups(
     Args:
         group: Column that names the group of a row, without which the row is refused; empty: no groups.
     """
-    frame = read_table(source, [group] if group else [])
+    frame = read_table(source, [group] if group else [], texts=[group])
     names = frame[group].to_list() if group else None
     for row, record in enumerate(read_sequences(frame, modality, column=column, where=str(source), **letters)):
         place = f"{source}, row {row + 1}"
