@@ -173,7 +173,9 @@ def test_a_table_goes_to_standard_output(biolect_command, place: Path):
         "evaluate", "translation", "items=4", "draws=10", "-m", place / "model", "-o", "-", "--data", GENOME, "--quiet"
     )
 
-    assert outcome.code == 0 and outcome.out.startswith("task,part,arm,kind,metric,value,low,high,items,clusters\ntranslation,")
+    assert outcome.code == 0 and outcome.out.startswith(
+        "task,part,arm,kind,metric,value,low,high,items,clusters,intervals_over\ntranslation,"
+    )
 
 
 def test_an_interrupted_evaluation_goes_on_with_the_next_task(biolect_command, place: Path, tmp_path: Path):

@@ -88,7 +88,7 @@ def test_the_gene_is_found_in_an_annotated_genome(biolect_command, place: Path, 
         (["--mutations", "in.csv"], "Not one of the 1 variants in 'in.csv' fits the reference. The first: Variant A99G is at position 99"),
         (["--mutations", "in.csv", "--label", "effekt"], "has no column 'effekt'"),
         (["--mutations", "odd.csv"], "has no column 'mutant'"),
-        (["--mutations", "own.csv", "--label", "log_likelihood_ratio"], "the output has a column of that name already"),
+        (["--mutations", "own.csv", "--label", "log_likelihood_ratio"], "stands in the output already, so it cannot be the label"),
     ],
 )
 def test_wrong_requests_are_refused_in_one_sentence(biolect_command, place: Path, tmp_path: Path, monkeypatch, words, message):

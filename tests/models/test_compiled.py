@@ -110,6 +110,20 @@ def test_without_a_compiler_one_line_says_so_and_the_model_works(monkeypatch: py
     torch.testing.assert_close(model(*READ), CONFIG.build(seed=1)(*READ))
 
 
+def test_a_trial_that_breaks_on_its_way_back_leaves_no_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(_: torch.Tensor) -> None:
+        raise RuntimeError("g++ died")
+
+    monkeypatch.setattr(torch, "compile", counting([]))
+    model = CONFIG.build(seed=1)
+    # The first weight is the last to have a gradient.
+    weight = next(model.backbone.parameters())
+    weight.register_hook(breaks)
+
+    assert "(RuntimeError: g++ died)" in compile_blocks(model, rows=2, context_tokens=7)
+    assert all(one.grad is None for one in model.parameters())
+
+
 def test_kernels_are_kept_in_a_folder_of_our_own(cache: Path) -> None:
     folder = devices.compiler_cache()
     (folder / "broken").write_text("half a ker")

@@ -78,8 +78,6 @@ def variants(
     if common.dry_run:
         return finish({"would_score": len(table.variants), "would_write": output}, table.refused, common)
     reader = replace(common.reader(), strands=asking.strands).asked(asking.by, reference.modality)
-    if label in (own := ("mutant", column_of(reader))):
-        raise ConfigError(f"--label {label}: the output has a column of that name already. Rename the one of measured effects.")
     table = table.readable(reader, reference.modality, mutations or wildtype)
     partner, member = (None, reader.member(reference)) if given is None else inputs.read_partner(reader, given, reference)
     how = {"seed": common.seed or 0, "without": str(reference), "keep": asking.save_context}
@@ -89,8 +87,7 @@ def variants(
         before = {"given": partner, "member": member, "advance": advance}
         found = [score_variants(reader, reference, table.variants, prompt=one and one.prompt, **before) for one in shown]
     ratios, seconds = np.mean(found, axis=0), time.perf_counter() - started
-    columns = dict(zip(own, (table.texts, ratios), strict=True)) | ({str(label): table.labels} if label else {})
-    write_table(output, polars.DataFrame(columns))
+    write_table(output, polars.DataFrame({"mutant": table.texts, column_of(reader): ratios} | ({label: table.labels} if label else {})))
     result = {"variants": len(ratios), "spearman": table.spearman(ratios), "variants_per_second": len(ratios) / seconds}
     result |= {"by": "infill"} if reference.modality in reader.infills else {}
     result |= {"context": shown[0].report(reader.grammar)} if shown[0] else {}

@@ -105,15 +105,14 @@ def fuse(
     vectors = embedded(encoders, data.records, Path(config.cache or output / "embeddings"), told.get("embedded", lambda _: None))
     homes = [output, *(output / "folds" / f"{k // config.folds + 1}-{k % config.folds + 1}" for k in range(1, len(splits)))]
     scaled = [CodonStreams.fit(vectors, split.of("train"), config.contexts) for split in splits]
-    steps = told.get("steps", lambda _: None)
-    runs = [Runs(config, *own, digests, steps) for own in zip(homes, splits, scaled, strict=True)]
+    runs = [Runs(config, *own, digests, told.get("steps", lambda _: None)) for own in zip(homes, splits, scaled, strict=True)]
     every = [(one.items, _asked(one, threads)) for one in runs]
     items, said = pooled_folds(every, config.folds) if config.folds else every[0]
     table = compare(runs[0], items, said) | facts(config, splits[0], encoders)
     result: dict[str, Any] = write_json(output / RESULTS, table)
     write_table(output / "predictions.csv", frame(runs[0], items, said))
-    weights = digests | {f"licence of {name}": one["licence"] for name, one in table["encoders"].items() if one["licence"]}
-    write_run_json(output, inputs=[config.data], config=config.to_yaml(), weights=weights, seed=config.columns.seed, report=result)
+    used = digests | {f"licence of {name}": one["licence"] for name, one in table["encoders"].items() if one["licence"]}
+    write_run_json(output, inputs=[config.data], config=config.to_yaml(), weights=used, seed=config.columns.seed, report=result)
     return result | {"refused": list(data.refused)}
 
 

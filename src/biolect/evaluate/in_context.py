@@ -54,7 +54,7 @@ def in_context(question: Question) -> Outcome:
     codons = _MOST_CODONS if room is None else min(_MOST_CODONS, room // 4)
     if codons < 5:
         raise ConfigError(f"The model reads {reader.context_tokens} tokens at once, too few for several pairs. Choose a longer context.")
-    pairs = question.pairs(GENES, codons, question.config.items // _FEWER)
+    pairs = question.pairs(GENES, codons, question.config.items // _FEWER, learns=True)
     asked, rng = spelled(question, pairs.asked), question.generator(5)
     others = [(gene[: 3 * codons], protein[:codons]) for gene, protein in spelled(question, pairs.others)]
     renamed = str.maketrans(_PROTEIN, "".join(rng.permutation(list(_PROTEIN)).tolist()))

@@ -95,7 +95,7 @@ def scores(question: Question, queries: Sequence[Query], prompt: Prompt | None =
 
 def conditional_gain(question: Question) -> Outcome:
     """Ask what a partner is worth: a protein after its gene and back; alone, after its own, a foreign and a shuffled one."""
-    pairs = question.pairs(GENES)
+    pairs = question.pairs(GENES, learns=True)
     forward = gain(question, pairs, [(one.gene, one.protein) for one in pairs.asked], "protein given gene")
     back = gain(question, pairs, [(one.protein, one.gene) for one in pairs.asked], "gene given protein")
     _add_codon_usage(question, pairs, back)
@@ -167,7 +167,7 @@ def _codons(gene: str) -> list[str]:
 
 def translation(question: Question) -> Outcome:
     """Translate genes into proteins and back, always the likeliest letter."""
-    pairs = question.pairs(GENES, _CODONS)
+    pairs = question.pairs(GENES, _CODONS, learns=True)
     usage, texts = codon_usage(spelled(question, pairs.others)), spelled(question, pairs.asked)
     genes, proteins = [_codons(gene) for gene, _ in texts], [protein for _, protein in texts]
     table = {codon: max(usage, key=lambda letter: usage[letter][codon]) for codons in usage.values() for codon in codons}

@@ -185,27 +185,27 @@ class Question:
         train, valid, test = ([np.searchsorted(symbols, members[i].token_ids).astype(np.int64) for i in part] for part in parts)
         return Letters(modality, train, valid, test, [members[i] for i in parts[2]], clusters[parts[2]].astype(np.int64), symbols)
 
-    def pairs(self, file: str, most_codons: int | None = None, most: int | None = None) -> Pairs:
+    def pairs(self, file: str, most_codons: int | None = None, most: int | None = None, *, learns: bool = False) -> Pairs:
         """Return genes with their proteins, of a corpus its test part, cut to what the model reads at once.
 
         Args:
             most: Genes that are asked about; None takes as many items as were asked for.
+            learns: Of a small genome, keep half of the genes to be shown or learned from, which is never done with what is asked.
 
         Raises:
-            InputError: If there are fewer than two such genes.
+            InputError: If there are fewer than two such genes, or none to learn from.
         """
         found = list(self._corpus_pairs("test") if self.corpus else self._file_pairs(self.file(file)))
         order = self.generator().permutation(len(found)).tolist()
         count = self.config.items if most is None else max(2, most)
-        if self.corpus is None:
-            # Of a small genome, half: what is asked about shows nothing, and teaches no baseline.
+        if learns and self.corpus is None:
             count = min(count, max(2, len(found) // 2))
         asked = [found[i] for i in order[:count]]
         others = [found[i] for i in order[count:]] if self.corpus is None else list(self._corpus_pairs("train"))
-        if len(asked) < 2 or not others:
+        if len(asked) < 2 or (learns and not others):
             raise InputError(
                 f"'{self.data}' has {len(asked)} genes with an exact protein to be asked about and {len(others)} to learn from; "
-                "at least two and one are needed. Give more genes."
+                f"at least two{' and one' if learns else ''} are needed. Give more genes."
             )
         room = self.reader.context_tokens
         longest = min(most_codons or 1 << 30, 1 << 30 if room is None else (room - self.reader.grammar.overhead(2)) // 4)

@@ -11,14 +11,4 @@ from biolect.files.provenance import write_run_json
 from biolect.files.reading import open_input, read_json
 from biolect.files.writing import atomic_path, check_outside, sha256, write_json, write_pieces
 
-__all__ = [
-    "atomic_path",
-    "check_outside",
-    "download",
-    "open_input",
-    "read_json",
-    "sha256",
-    "write_json",
-    "write_pieces",
-    "write_run_json",
-]
+__all__ = ["atomic_path", "check_outside", "download", "open_input", "read_json", "sha256", "write_json", "write_pieces", "write_run_json"]

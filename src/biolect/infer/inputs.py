@@ -23,7 +23,7 @@ from biolect.data.tally import why_not_paired
 from biolect.errors import AlphabetError, BiolectError, ConfigError, InputError
 from biolect.infer.reader import Reader
 from biolect.infer.score import Query
-from biolect.infer.variants import all_single, unanswered
+from biolect.infer.variants import SCORES, all_single, unanswered
 
 _SIDES = {"cds": View.CDS, "locus": View.LOCUS, "transcript": View.TRANSCRIPT, "protein": View.PROTEIN}
 
@@ -197,8 +197,11 @@ def read_mutations(path: str, reference: Sequence, label: str | None = None) -> 
     """Read variants from the column `mutant` and check each against the reference.
 
     Raises:
+        ConfigError: If the label is called like a column of the output.
         InputError: If a column is missing, a label is no number, or not one variant fits.
     """
+    if label in ("mutant", *SCORES):
+        raise ConfigError(f"A column '{label}' stands in the output already, so it cannot be the label. Rename that of effects.")
     frame = read_table(path, ["mutant"] if label is None else ["mutant", label])
     read = Mutations([], [], [], [])
     labels: Iterable[object] = frame[label].to_list() if label is not None else [None] * len(frame)

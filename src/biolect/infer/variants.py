@@ -142,9 +142,13 @@ def room_beside(reader: Reader, member: Member, partner: Member | None) -> int |
     return reader.context_tokens - needed - ONE_HOLE * (member.modality in reader.infills)
 
 
+SCORES = ("log_likelihood_ratio", "masked_marginal")
+"""Names of what `score_variants` gives, of models that read forward and of those that read both sides."""
+
+
 def column_of(reader: Reader) -> str:
     """Return the name of what `score_variants` gives: it follows from the model."""
-    return "log_likelihood_ratio" if reader.model.config.is_causal else "masked_marginal"
+    return SCORES[not reader.model.config.is_causal]
 
 
 def _marginals(

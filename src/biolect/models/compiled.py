@@ -41,6 +41,7 @@ def compile_blocks(model: LanguageModel, rows: int, context_tokens: int) -> str:
                 _try(model, rows, context_tokens)
         except Exception as error:  # noqa: BLE001 - whatever stops a compiler, training can go on without it
             _remove(model)
+            model.zero_grad(set_to_none=True)
             reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
             # A process killed while compiling leaves broken files behind, which every later one would trip over.
             torch._dynamo.reset()

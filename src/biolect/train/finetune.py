@@ -80,11 +80,7 @@ def finetune(
         train = data.targets[data.of("train")]
         task = task.model_copy(update={"mean": float(train.mean()), "deviation": float(train.std()) or 1.0})
     tuned = Finetuned.bare(reader, task.model_copy(update={"labels": data.labels}), config.seed)
-    known = _CLASSES if data.labels else _NUMBERS
-    metric = known[0] if config.metric == "auto" else config.metric
-    if metric not in known:
-        raise ConfigError(f"metric = {metric} is not for {'classes' if data.labels else 'numbers'}. Choose {', '.join(known)}.")
-    _check_valid(metric, data)
+    metric = _metric(config, data)
     claim(config, output, resume=resume, overwrite=overwrite)
     tuner = Tuner(config, runtime, tuned, data, metric, output, Progress(sha256(Path(config.data)), reader.model.digest()), advance)
     with stop_signals(runtime) as caught:
@@ -97,14 +93,19 @@ def finetune(
     return result | {"finished": tuner.progress.is_done, "folded": asdict(data.folds), "refused": list(data.refused)}
 
 
-def _check_valid(metric: str, data: Labelled) -> None:
-    """Raise ConfigError where the validation records cannot say which epoch is best."""
+def _metric(config: FinetuneConfig, data: Labelled) -> str:
+    """Return what says which epoch is best; raise ConfigError where it is not for such targets, or validation records cannot say."""
+    known = _CLASSES if data.labels else _NUMBERS
+    metric = known[0] if config.metric == "auto" else config.metric
+    if metric not in known:
+        raise ConfigError(f"metric = {metric} is not for {'classes' if data.labels else 'numbers'}. Choose {', '.join(known)}.")
     seen = np.unique(data.targets[data.of("valid")])
     lacking = [label for code, label in enumerate(data.labels) if code not in seen]
     if metric in ("auroc", "f1") and lacking:
         raise ConfigError(f"No validation record is '{lacking[0]}', so metric = {metric} says nothing there. Move some, or choose mcc.")
     if not data.labels and len(seen) < 2:
         raise ConfigError(f"All validation records have the target {seen[0]:g}, so metric = {metric} says nothing there. Move some there.")
+    return metric
 
 
 def _publish(config: FinetuneConfig, output: Path, tuner: Tuner, result: dict[str, Any]) -> None:
