@@ -202,6 +202,7 @@ def test_toy_data_of_a_killed_run_do_not_hold_its_folder(run, tmp_path):
     config = toy_config(corpora={"kind": "simulated", "what": "genomes"})
     (tmp_path / "run" / "simulated").mkdir(parents=True)
     (tmp_path / "run" / "simulating").touch()
+    (tmp_path / "run" / "config.yaml").write_text(config.to_yaml())
 
     assert run(config, tmp_path / "run", stop_after_steps=1)["steps"] == 1
     assert not (tmp_path / "run" / "simulating").exists()

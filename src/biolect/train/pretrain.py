@@ -121,8 +121,8 @@ def make_room(config: Config, output: Path, *, resume: bool, overwrite: bool) ->
 
 def _is_left(config: Config, output: Path, there: set[str]) -> bool:
     """Return whether what is there was left, before its first step, by a run that was refused or killed."""
-    own = {components.SIMULATING, *components.SIMULATED} if components.SIMULATING in there else {CONFIG}
-    return there <= own and (CONFIG not in there or (output / CONFIG).read_bytes() == config.to_yaml().encode())
+    own = {components.SIMULATING, *components.SIMULATED} if components.SIMULATING in there else set[str]()
+    return there <= {CONFIG, *own} and (CONFIG not in there or (output / CONFIG).read_bytes() == config.to_yaml().encode())
 
 
 def _texts(values: object) -> Iterator[str]:
@@ -163,9 +163,10 @@ def _assemble(config: RunConfig, output: Path, runtime: Runtime, *, allow_leakag
     # Not before: a run that is refused leaves nothing that the next one would stumble on.
     if runtime.is_main:
         write_pieces(output / CONFIG, [config.to_yaml().encode()])
-        (output / components.SIMULATING).unlink(missing_ok=True)
     log = MetricsLog(output / METRICS, writes=runtime.is_main)
     log.open_at(position.step)
+    if runtime.is_main:
+        (output / components.SIMULATING).unlink(missing_ok=True)
     if config.compiles:
         with runtime.autocast():
             line = compile_blocks(model.to(runtime.device, runtime.weights_dtype), max(1, rows // runtime.num_ranks), config.context_tokens)
